@@ -1,0 +1,150 @@
+"""Arrays on the device they are on: NumPy on the CPU, CuPy on a GPU, torch for the network.
+
+One code path serves both: ``xp = xp_of(x)`` is the module to compute with. Arrays move after reading
+and before writing, never inside an operator or a solver.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from csiq.errors import DeviceError, ShapeError
+
+if TYPE_CHECKING:
+    import torch
+
+#: An array of NumPy or CuPy.
+Array = Any
+
+
+def xp_of(x: Array) -> Any:
+    """Return the array module of ``x``: ``numpy`` or ``cupy``."""
+    if type(x).__module__.partition(".")[0] == "cupy":
+        import cupy
+
+        return cupy
+    return np
+
+
+@dataclass(frozen=True)
+class Device:
+    """A place to compute: ``cpu`` or ``cuda:N``.
+
+    Attributes
+    ----------
+    index : int
+        -1 for the CPU, else the number of the GPU.
+    """
+
+    index: int = -1
+
+    @property
+    def is_gpu(self) -> bool:
+        """Whether this is a GPU."""
+        return self.index >= 0
+
+    def __str__(self) -> str:
+        return f"cuda:{self.index}" if self.is_gpu else "cpu"
+
+
+def gpu_count() -> int:
+    """Return the number of GPUs that CuPy can really use.
+
+    An installed CuPy looks fine without a GPU until the first allocation, so one byte is allocated.
+    """
+    try:
+        import cupy
+    except ImportError:
+        return 0
+    try:
+        if not cupy.cuda.is_available():
+            return 0
+        cupy.zeros(1, dtype=np.uint8)
+        return int(cupy.cuda.runtime.getDeviceCount())
+    except cupy.cuda.runtime.CUDARuntimeError:
+        return 0
+
+
+def choose_device(name: str = "auto") -> Device:
+    """Return the device of a name.
+
+    Parameters
+    ----------
+    name : str
+        ``auto`` (the first GPU that works, else the CPU), ``cpu``, ``cuda`` or ``cuda:N``.
+
+    Raises
+    ------
+    DeviceError
+        If a GPU is asked for and there is none of that number.
+    """
+    if name == "cpu":
+        return Device()
+    count = gpu_count()
+    if name == "auto":
+        return Device(0) if count else Device()
+    kind, _, number = name.partition(":")
+    if kind != "cuda" or not (number or "0").isdigit():
+        raise DeviceError(f"'{name}' is no device", field="--device", hint="auto, cpu, cuda or cuda:0")
+    index = int(number or 0)
+    if index >= count:
+        found = ", ".join(f"cuda:{i}" for i in range(count)) or "no GPU that CuPy can use"
+        raise DeviceError(f"'{name}' is not there", field="--device", hint=f"found: {found}; try --device cpu")
+    return Device(index)
+
+
+def to_device(x: Array, device: Device) -> Array:
+    """Return ``x`` on ``device``; no copy if it is there already."""
+    if not device.is_gpu:
+        return to_host(x)
+    import cupy
+
+    with cupy.cuda.Device(device.index):
+        return cupy.asarray(x)
+
+
+def to_host(x: Array) -> np.ndarray:
+    """Return ``x`` as a NumPy array; no copy if it is one."""
+    return x.get() if xp_of(x) is not np else np.asarray(x)
+
+
+def to_torch(x: Array) -> torch.Tensor:
+    """Return ``x`` as a torch tensor on the same device, sharing its memory (DLPack)."""
+    import torch
+
+    return torch.from_dlpack(x if xp_of(x) is not np else np.ascontiguousarray(x))
+
+
+def vdot(a: Array, b: Array) -> complex:
+    """Return sum(conj(a) b), accumulated in double precision.
+
+    Parameters
+    ----------
+    a, b : complex64 or float32 arrays of one shape
+    """
+    if a.shape != b.shape:
+        raise ShapeError(f"shapes {a.shape} and {b.shape} have no dot product")
+    xp = xp_of(a)
+    if xp is not np:
+        return complex(xp.sum(xp.conj(a) * b, dtype=np.complex128))
+    total = 0.0 + 0.0j
+    flat_a, flat_b = a.reshape(-1), b.reshape(-1)
+    for start in range(0, flat_a.size, 1 << 16):
+        # einsum in complex128 per block: no full double-precision copy of a volume
+        block = slice(start, start + (1 << 16))
+        total += np.vdot(flat_a[block].astype(np.complex128), flat_b[block].astype(np.complex128))
+    return complex(total)
+
+
+def norm2(a: Array) -> float:
+    """Return sum |a|^2, accumulated in double precision."""
+    return vdot(a, a).real
+
+
+def default_threads() -> int:
+    """Return the number of CPU cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else (os.cpu_count() or 1)

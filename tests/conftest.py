@@ -1,0 +1,45 @@
+"""Fixtures that many tests share."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import matplotlib
+import numpy as np
+import pytest
+
+matplotlib.use("Agg")
+
+
+@pytest.fixture
+def rng() -> np.random.Generator:
+    """Return a seeded random generator: every test sees the same numbers."""
+    return np.random.default_rng(20201)
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """Return the folder of measured scans, or skip where it is absent.
+
+    It lies beside the checkout (``../shared/data``); ``CSIQ_SHARED_DATA`` names another place.
+    """
+    default = Path(__file__).resolve().parents[2] / "shared" / "data"
+    folder = Path(os.environ.get("CSIQ_SHARED_DATA", default))
+    if not folder.is_dir():
+        pytest.skip("measured data (../shared/data) is not on this machine")
+    return folder
+
+
+def _gpu_works() -> bool:
+    from csiq.arrays import gpu_count
+
+    return gpu_count() > 0
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Skip tests marked ``gpu`` where there is none."""
+    if any("gpu" in item.keywords for item in items) and not _gpu_works():
+        for item in items:
+            if "gpu" in item.keywords:
+                item.add_marker(pytest.mark.skip(reason="needs a CUDA device and CuPy"))
