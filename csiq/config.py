@@ -1,0 +1,329 @@
+"""The configuration of one run: a TOML file of sections, one frozen dataclass a section.
+
+Every option of ``csiq recon`` is a key of the same name (``--plateau-tol`` is ``plateau_tol``); names are
+unique over the sections, so that an option needs no section. An option wins over the file.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import re
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from importlib import resources
+from importlib.resources.abc import Traversable
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import Meta
+
+from csiq.errors import ConfigError, nearest
+
+Positive = Annotated[float, Meta(gt=0)]
+NotNegative = Annotated[float, Meta(ge=0)]
+Count = Annotated[int, Meta(ge=1)]
+
+
+@dataclass(frozen=True)
+class Data:
+    """What is read of the file, and how."""
+
+    trajectory: str | None = None
+    traj_units: Literal["cycles", "unit", "1/mm", "rad"] | None = None
+    echo: Annotated[int, Meta(ge=0)] | None = None
+    group: str | None = None
+    matrix: Annotated[int, Meta(ge=8)] | None = None
+    exclude_coil: tuple[int, ...] = ()
+    drop_bad: bool = False
+    strict: bool = False
+    force: bool = False
+    decay_correction: bool = False
+    keep_identifiers: bool = False
+
+
+@dataclass(frozen=True)
+class Gating:
+    """How breathing (or a heartbeat) is found and binned."""
+
+    phases: Annotated[int, Meta(ge=1, le=64)] = 4
+    mode: Literal["phases", "selfnav"] = "phases"
+    source: Literal["auto", "si", "k0"] = "auto"
+    band: tuple[NotNegative, NotNegative] | None = None
+    orient: bool = True
+
+
+@dataclass(frozen=True)
+class Coils:
+    """Coil compression and sensitivity maps."""
+
+    coils: Count | None = None
+
+
+@dataclass(frozen=True)
+class Penalty:
+    """The cost that is minimised (docs/conventions.md)."""
+
+    lamda: NotNegative = 0.02
+    dcf: Literal["analytic", "pipe-menon"] = "analytic"
+    dcf_in_cost: bool = True
+
+
+@dataclass(frozen=True)
+class Solver:
+    """Which algorithm, and how long."""
+
+    solver: str = "bb"
+    max_iter: Count = 20
+    time_limit: str | None = None
+
+
+@dataclass(frozen=True)
+class Stop:
+    """When to stop, and which iteration to return."""
+
+    stop_on_plateau: bool = False
+    plateau_tol: Positive = 0.02
+    plateau_floor: Positive = 1.0
+    patience: Count = 2
+    min_iter: Count = 3
+    scope: Literal["mean", "best", "all"] = "mean"
+    return_: Literal["best", "last", "best-per-phase"] = "best"
+    shadow: bool = False
+    min_grade: Annotated[float, Meta(ge=0, le=4)] | None = None
+
+
+@dataclass(frozen=True)
+class Quality:
+    """Which network grades."""
+
+    model: str = "default"
+
+
+@dataclass(frozen=True)
+class Run:
+    """Where and how it computes; nothing here changes the minimiser."""
+
+    device: str = "auto"
+    threads: Count | None = None
+    coil_batch: Count | None = None
+    max_memory: str | None = None
+    save_iterates: bool = False
+    live: bool = False
+    seed: Annotated[int, Meta(ge=0)] = 0
+
+
+@dataclass(frozen=True)
+class Config:
+    """Everything a run depends on, checked when it is made.
+
+    Raises
+    ------
+    ConfigError
+        If a number is not finite.
+    """
+
+    data: Data = field(default_factory=Data)
+    gating: Gating = field(default_factory=Gating)
+    coils: Coils = field(default_factory=Coils)
+    penalty: Penalty = field(default_factory=Penalty)
+    solver: Solver = field(default_factory=Solver)
+    stop: Stop = field(default_factory=Stop)
+    quality: Quality = field(default_factory=Quality)
+    run: Run = field(default_factory=Run)
+
+    def __post_init__(self) -> None:
+        for section in fields(self):
+            for item in fields(getattr(self, section.name)):
+                value = getattr(getattr(self, section.name), item.name)
+                if isinstance(value, float) and not math.isfinite(value):
+                    raise ConfigError(f"expected a finite number, got {value}", field=_key(item.name))
+        low_high = self.gating.band
+        if low_high is not None and not low_high[0] < low_high[1]:
+            raise ConfigError(f"expected low < high in Hz, got {list(low_high)}", field="gating.band")
+
+    def as_dict(self) -> dict[str, dict[str, Any]]:
+        """Return sections and keys as they are written in TOML."""
+        builtins: dict[str, dict[str, Any]] = msgspec.to_builtins(self)
+        return {name: {_key(k): v for k, v in keys.items()} for name, keys in builtins.items()}
+
+    def sha256(self) -> str:
+        """Return the hash that guards ``--resume``.
+
+        Whatever may change without changing the iterates (how long, where, how loud) is left out.
+        """
+        content = self.as_dict()
+        for section, keys in _OUTSIDE_HASH.items():
+            for key in keys:
+                content[section].pop(key)
+        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+_OUTSIDE_HASH = {
+    "solver": ("max_iter", "time_limit"),
+    "run": ("device", "threads", "coil_batch", "max_memory", "save_iterates", "live"),
+}
+_SECTIONS: dict[str, type] = {
+    "data": Data,
+    "gating": Gating,
+    "coils": Coils,
+    "penalty": Penalty,
+    "solver": Solver,
+    "stop": Stop,
+    "quality": Quality,
+    "run": Run,
+}
+
+
+def _key(attribute: str) -> str:
+    return attribute.rstrip("_")
+
+
+def _attribute(key: str) -> str:
+    return "return_" if key == "return" else key
+
+
+#: Section of every key, as it is written.
+SECTION_OF = {_key(f.name): name for name, cls in _SECTIONS.items() for f in fields(cls)}
+
+
+def load_config(
+    preset: str | None = None,
+    file: str | Path | None = None,
+    overrides: Mapping[str, Any] | None = None,
+) -> Config:
+    """Merge a preset or a file with options.
+
+    Parameters
+    ----------
+    preset : str, optional
+        Name of a file in ``recon_configs``, without ``.toml``.
+    file : path, optional
+        A TOML file; not together with ``preset``.
+    overrides : mapping, optional
+        Keys without section, as on the command line; None means "not given".
+
+    Raises
+    ------
+    ConfigError
+        If a key is unknown, or a value of the wrong type or out of range.
+    """
+    if preset is not None and file is not None:
+        raise ConfigError("--preset and --config exclude each other", field="--preset")
+    name, text = ("", "")
+    if preset is not None:
+        name, text = f"{preset}.toml", preset_text(preset)
+    elif file is not None:
+        name, text = str(file), _read(Path(file))
+    return parse_config(text, overrides or {}, name)
+
+
+def parse_config(text: str, overrides: Mapping[str, Any], file: str = "") -> Config:
+    """Return the configuration of a TOML text and options; ``file`` is named in errors."""
+    try:
+        merged = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"not TOML: {error}", file=file) from None
+    _check_keys(merged, file)
+    given = {key: value for key, value in overrides.items() if value is not None}
+    for key, value in given.items():
+        if key not in SECTION_OF:
+            raise ConfigError("unknown key", field=key, hint=nearest(key, SECTION_OF))
+        merged.setdefault(SECTION_OF[key], {})[key] = value
+    renamed = {name: {_attribute(k): v for k, v in keys.items()} for name, keys in merged.items()}
+    try:
+        return msgspec.convert(renamed, Config)
+    except msgspec.ValidationError as error:
+        what, _, path = str(error).partition(" - at `$.")
+        key = re.sub(r"\[.*", "", path.rstrip("`").rpartition(".")[2]).rstrip("_")
+        raise ConfigError(_lower_first(what), file=file or None, field=_shown(key, given)) from None
+
+
+def _check_keys(merged: dict[str, Any], file: str) -> None:
+    for name, keys in merged.items():
+        if name not in _SECTIONS:
+            raise ConfigError("unknown section", file=file, field=f"[{name}]", hint=nearest(name, _SECTIONS))
+        if not isinstance(keys, dict):
+            raise ConfigError("expected a [section]", file=file, field=name)
+        own = [key for key, section in SECTION_OF.items() if section == name]
+        for key in keys:
+            if key not in own:
+                home = SECTION_OF.get(key)
+                hint = f"it belongs to [{home}]" if home else nearest(key, own)
+                raise ConfigError("unknown key", file=file, field=f"{name}.{key}", hint=hint)
+
+
+def _shown(key: str, given: Mapping[str, Any]) -> str:
+    return f"--{key.replace('_', '-')}" if key in given else f"{SECTION_OF.get(key, '')}.{key}".strip(".")
+
+
+def _lower_first(text: str) -> str:
+    return text[:1].lower() + text[1:]
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise ConfigError(f"cannot be read: {error.strerror}", file=path) from None
+    except UnicodeDecodeError:
+        raise ConfigError("not a text file", file=path) from None
+
+
+def _preset_folder() -> Traversable:
+    # In a wheel recon_configs is csiq.recon_configs; in a checkout it lies beside the package.
+    packaged = resources.files("csiq").joinpath("recon_configs")
+    return packaged if packaged.is_dir() else Path(__file__).resolve().parents[1] / "recon_configs"
+
+
+def preset_names() -> list[str]:
+    """Return the names of the presets that ship with csiq."""
+    return sorted(f.name.removesuffix(".toml") for f in _preset_folder().iterdir() if f.name.endswith(".toml"))
+
+
+def preset_text(name: str) -> str:
+    """Return the TOML text of a preset.
+
+    Raises
+    ------
+    ConfigError
+        If there is none of that name.
+    """
+    names = preset_names()
+    if name not in names:
+        raise ConfigError(f"no preset '{name}'", field="--preset", hint=nearest(name, names))
+    return _preset_folder().joinpath(f"{name}.toml").read_text(encoding="utf-8")
+
+
+def seconds_of(text: str) -> float:
+    """Return the seconds of a duration such as ``90s``, ``30m``, ``1.5h`` or ``90``.
+
+    Raises
+    ------
+    ConfigError
+        If it is none, or not positive.
+    """
+    return _with_unit(text, {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0}, "--time-limit", "90s, 30m or 1.5h")
+
+
+def bytes_of(text: str) -> int:
+    """Return the bytes of a size such as ``8GB``, ``500MiB`` or ``1000000``.
+
+    Raises
+    ------
+    ConfigError
+        If it is none, or not positive.
+    """
+    units = {"": 1.0, "b": 1.0, "kb": 1e3, "mb": 1e6, "gb": 1e9, "tb": 1e12}
+    units |= {"kib": 2.0**10, "mib": 2.0**20, "gib": 2.0**30, "tib": 2.0**40, "k": 2.0**10, "m": 2.0**20, "g": 2.0**30}
+    return int(_with_unit(text, units, "--max-memory", "8GB or 500MiB"))
+
+
+def _with_unit(text: str, units: dict[str, float], option: str, example: str) -> float:
+    match = re.fullmatch(r"\s*([0-9]*\.?[0-9]+)\s*([a-zA-Z]*)\s*", text)
+    if match is None or match[2].lower() not in units or float(match[1]) <= 0:
+        raise ConfigError(f"cannot read '{text}'", field=option, hint=f"for example {example}")
+    return float(match[1]) * units[match[2].lower()]
