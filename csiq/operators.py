@@ -1,0 +1,264 @@
+"""The operators of the reconstruction, as SigPy Linops, so that any SigPy App can use them.
+
+======================  =====================================================================
+:class:`ForwardModel`   volumes (n_phases, z, y, x) -> k-space (n_coils, n_spokes, n_samples)
+:class:`ToeplitzNormal` A^H W A of all phases by FFTs on the doubled grid, coil by coil
+:class:`PhaseDifference` x_(p+1) - x_p along the phases, n_phases - 1 rows (Neumann)
+======================  =====================================================================
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import numpy as np
+import sigpy
+
+from csiq.arrays import Array, default_threads, xp_of
+from csiq.errors import ShapeError
+from csiq.nufft import Nufft, toeplitz_kernel
+
+
+def run_tasks(tasks: Sequence[Callable[[], None]], threads: int, xp: Any = np) -> None:
+    """Run independent tasks: on a CPU in ``threads`` threads, on a GPU one after the other."""
+    if xp is not np or threads == 1 or len(tasks) == 1:
+        for task in tasks:
+            task()
+        return
+    with ThreadPoolExecutor(min(threads, len(tasks))) as pool:
+        for done in [pool.submit(task) for task in tasks]:
+            done.result()
+
+
+class ForwardModel(sigpy.linop.Linop):
+    """Volumes of all phases to multi-coil k-space: A in ||sqrt(w) (A x - y)||^2.
+
+    The spokes of phase 0 come first, then those of phase 1, and so on: take k-space as
+    ``kspace[:, numpy.concatenate(bins.indices)]``.
+
+    Parameters
+    ----------
+    coords : sequence of float32 arrays, (n_spokes_of_phase, n_samples, 3)
+        z y x in cycles per field of view, one array a phase.
+    smaps : complex64 array, (n_coils, z, y, x)
+    threads : int, optional
+        On a CPU; all cores by default.
+
+    Raises
+    ------
+    ShapeError
+        If the maps are not four-dimensional, or the phases differ in samples per spoke.
+    """
+
+    def __init__(self, coords: Sequence[Array], smaps: Array, *, threads: int | None = None) -> None:
+        if smaps.ndim != 4:
+            raise ShapeError(f"expected maps (n_coils, z, y, x), got shape {smaps.shape}", field="smaps")
+        if len({c.shape[1] for c in coords}) != 1:
+            raise ShapeError("phases differ in samples per spoke", field="coords")
+        self.smaps = smaps
+        self.coords = list(coords)
+        self.threads = threads or default_threads()
+        shape = tuple(smaps.shape[1:])
+        ends = np.cumsum([c.shape[0] for c in coords])
+        self.spokes = [slice(int(e) - c.shape[0], int(e)) for e, c in zip(ends, coords, strict=True)]
+        super().__init__((smaps.shape[0], int(ends[-1]), coords[0].shape[1]), (len(coords), *shape))
+        self._nuffts: dict[int, Nufft] = {}
+
+    def _nufft(self, phase: int) -> Nufft:
+        if phase not in self._nuffts:
+            self._nuffts[phase] = Nufft(self.coords[phase], tuple(self.ishape[1:]))
+        return self._nuffts[phase]
+
+    def _apply(self, volumes: Array) -> Array:
+        xp = xp_of(volumes)
+        kspace = xp.empty(self.oshape, dtype=np.complex64)
+
+        def phase_task(phase: int) -> None:
+            for coil, smap in enumerate(self.smaps):
+                kspace[coil, self.spokes[phase]] = self._nufft(phase).forward(smap * volumes[phase])
+
+        run_tasks([_bind(phase_task, p) for p in range(self.ishape[0])], self.threads, xp)
+        return kspace
+
+    def _adjoint_linop(self) -> sigpy.linop.Linop:
+        return Gridding(self)
+
+    def normal_operator(self, weights: Array | None = None) -> ToeplitzNormal:
+        """Return A^H W A by the Toeplitz embedding.
+
+        Parameters
+        ----------
+        weights : float32 array, (n_spokes, n_samples), optional
+            In the order of the model's spokes; one by default.
+        """
+        xp = xp_of(self.smaps)
+        n_phases, *shape = self.ishape
+        kernels = xp.empty((n_phases, *(2 * n if n > 1 else 1 for n in shape)), dtype=np.float32)
+
+        def phase_task(phase: int) -> None:
+            coord = self.coords[phase]
+            w = weights[self.spokes[phase]] if weights is not None else xp.ones(coord.shape[:2], np.float32)
+            kernels[phase] = toeplitz_kernel(coord, w, tuple(shape))
+
+        run_tasks([_bind(phase_task, p) for p in range(n_phases)], self.threads, xp)
+        return ToeplitzNormal(kernels, self.smaps, threads=self.threads)
+
+
+class Gridding(sigpy.linop.Linop):
+    """The adjoint of a :class:`ForwardModel`: gridding, combined with the conjugate maps."""
+
+    def __init__(self, model: ForwardModel) -> None:
+        self.model = model
+        super().__init__(model.ishape, model.oshape)
+
+    def _apply(self, kspace: Array) -> Array:
+        model, xp = self.model, xp_of(kspace)
+        volumes = xp.zeros(self.oshape, dtype=np.complex64)
+
+        def phase_task(phase: int) -> None:
+            for coil, smap in enumerate(model.smaps):
+                samples = xp.ascontiguousarray(kspace[coil, model.spokes[phase]])
+                volumes[phase] += xp.conj(smap) * model._nufft(phase).adjoint(samples)
+
+        run_tasks([_bind(phase_task, p) for p in range(self.oshape[0])], model.threads, xp)
+        return volumes
+
+    def _adjoint_linop(self) -> sigpy.linop.Linop:
+        return self.model
+
+
+def _bind(function: Callable[[int], None], value: int) -> Callable[[], None]:
+    return lambda: function(value)
+
+
+class ToeplitzNormal(sigpy.linop.Linop):
+    """A^H W A of all phases: a convolution with the point spread function, coil by coil.
+
+    Self-adjoint. z is padded first, then plane by plane y and x: a plane of the doubled grid, the kernel's
+    plane and the work on them stay in the cache, and only 7 of 12 one-dimensional passes are needed.
+
+    Parameters
+    ----------
+    kernels : float32 array, (n_phases, 2z, 2y, 2x)
+        From :func:`csiq.nufft.toeplitz_kernel`; axes of length 1 are not doubled.
+    smaps : complex64 array, (n_coils, z, y, x)
+    threads : int, optional
+        On a CPU; all cores by default.
+    """
+
+    def __init__(self, kernels: Array, smaps: Array, *, threads: int | None = None) -> None:
+        shape = tuple(smaps.shape[1:])
+        doubled = tuple(2 * n if n > 1 else 1 for n in shape)
+        if kernels.ndim != 4 or tuple(kernels.shape[1:]) != doubled:
+            raise ShapeError(f"expected kernels (n_phases, {doubled}), got {kernels.shape}", field="kernels")
+        self.kernels = kernels
+        self.smaps = smaps
+        self.threads = threads or default_threads()
+        self.applications = 0
+        super().__init__((kernels.shape[0], *shape), (kernels.shape[0], *shape))
+
+    def _apply(self, volumes: Array) -> Array:
+        xp = xp_of(volumes)
+        self.applications += 1
+        n_phases, n_coils = self.ishape[0], self.smaps.shape[0]
+        # One task a phase; several a phase only if there are more threads than phases. Each sums its own
+        # coils and the sums are added in a fixed order, so the result is the same to the bit.
+        n_groups = 1 if xp is not np else min(n_coils, math.ceil(self.threads / n_phases))
+        groups = np.array_split(np.arange(n_coils), n_groups)
+        partial = xp.zeros((n_groups, *self.ishape), dtype=np.complex64)
+
+        def task(number: int) -> None:
+            group, phase = divmod(number, n_phases)
+            out = partial[group, phase]
+            for coil in groups[group]:
+                smap = self.smaps[coil]
+                out += xp.conj(smap) * convolve(smap * volumes[phase], self.kernels[phase])
+
+        run_tasks([_bind(task, i) for i in range(n_groups * n_phases)], self.threads, xp)
+        total = partial[0]
+        for more in partial[1:]:
+            total += more
+        return total
+
+    def _adjoint_linop(self) -> sigpy.linop.Linop:
+        return self
+
+
+def convolve(volume: Array, kernel: Array) -> Array:
+    """Return crop(ifft(kernel * fft(pad(volume)))), the doubled grid never held as a whole.
+
+    Parameters
+    ----------
+    volume : complex64 array, (z, y, x)
+    kernel : float32 array, (2z, 2y, 2x)
+        z not doubled for a slice.
+    """
+    xp = xp_of(volume)
+    fft, ifft = _ffts(xp)
+    n_z, n_y, n_x = volume.shape
+    spectrum = fft(volume, kernel.shape[0], 0) if n_z > 1 else volume.copy()
+    step = max(1, _PLANE_BYTES // (8 * kernel.shape[1] * kernel.shape[2])) if xp is np else kernel.shape[0]
+    for first in range(0, kernel.shape[0], step):
+        planes = slice(first, first + step)
+        work = fft(fft(spectrum[planes], kernel.shape[2], 2), kernel.shape[1], 1)
+        work *= kernel[planes]
+        work = ifft(work, kernel.shape[1], 1)[:, :n_y]
+        spectrum[planes] = ifft(work, kernel.shape[2], 2)[:, :, :n_x]
+    return ifft(spectrum, kernel.shape[0], 0)[:n_z] if n_z > 1 else spectrum
+
+
+#: Planes of the doubled grid that are worked on at a time: about the second-level cache of a core.
+_PLANE_BYTES = 1 << 20
+
+
+def _ffts(xp: Any) -> tuple[Callable[..., Array], Callable[..., Array]]:
+    if xp is np:
+        import scipy.fft
+
+        return (
+            lambda a, n, axis: scipy.fft.fft(a, n, axis, workers=1),
+            lambda a, n, axis: scipy.fft.ifft(a, n, axis, workers=1, overwrite_x=True),
+        )
+    return (
+        lambda a, n, axis: xp.fft.fft(a, n, axis).astype(np.complex64, copy=False),
+        lambda a, n, axis: xp.fft.ifft(a, n, axis).astype(np.complex64, copy=False),
+    )
+
+
+class PhaseDifference(sigpy.linop.Linop):
+    """Difference along the phases, x_(p+1) - x_p, with n_phases - 1 rows.
+
+    End-inspiration is not tied to end-expiration, unlike SigPy's circular ``FiniteDifference``.
+
+    Parameters
+    ----------
+    ishape : tuple of int
+        (n_phases, z, y, x)
+    """
+
+    def __init__(self, ishape: Sequence[int]) -> None:
+        super().__init__((ishape[0] - 1, *ishape[1:]), tuple(ishape))
+
+    def _apply(self, volumes: Array) -> Array:
+        return volumes[1:] - volumes[:-1]
+
+    def _adjoint_linop(self) -> sigpy.linop.Linop:
+        return _PhaseDifferenceAdjoint(self)
+
+
+class _PhaseDifferenceAdjoint(sigpy.linop.Linop):
+    def __init__(self, difference: PhaseDifference) -> None:
+        self.difference = difference
+        super().__init__(difference.ishape, difference.oshape)
+
+    def _apply(self, steps: Array) -> Array:
+        volumes = xp_of(steps).zeros(self.oshape, dtype=steps.dtype)
+        volumes[1:] += steps
+        volumes[:-1] -= steps
+        return volumes
+
+    def _adjoint_linop(self) -> sigpy.linop.Linop:
+        return self.difference
