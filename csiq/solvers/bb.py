@@ -1,0 +1,126 @@
+"""Barzilai-Borwein proximal gradient, the default solver."""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from collections.abc import Callable
+
+import numpy as np
+import sigpy
+
+from csiq.arrays import Array, norm2, vdot
+from csiq.solvers.problem import Cost, Problem
+from csiq.solvers.total_variation import phase_total_variation, prox_phase_tv
+
+#: An iterate may cost at most as much as the worst of so many before it (non-monotone acceptance).
+MEMORY = 1
+
+
+class BarzilaiBorwein(sigpy.alg.Alg):
+    """Minimise data term + total variation along the phases, one operator application an iteration.
+
+    Each step goes from x to the proximal point of x - t grad with the spectral step length t of the last
+    move. N x is carried along, and the data term is quadratic, so the cost of every point on the segment
+    is known without the operator: where the full step would raise the cost, the best point on the segment
+    is taken. No Lipschitz constant, no power iteration.
+
+    Parameters
+    ----------
+    problem : Problem
+    max_iter : int
+    prox : callable, optional
+        ``prox(v, mu, dual)``; total variation along the phases by default.
+
+    Attributes
+    ----------
+    volumes : complex64 array, (n_phases, z, y, x)
+        The current iterate; the next update replaces it.
+    cost : Cost
+
+    References
+    ----------
+    Wright SJ, Nowak RD, Figueiredo MAT. Sparse reconstruction by separable approximation. IEEE Trans
+    Signal Process 2009;57:2479-2493. Barzilai J, Borwein JM. IMA J Numer Anal 1988;8:141-148.
+    """
+
+    def __init__(
+        self,
+        problem: Problem,
+        max_iter: int = 20,
+        prox: Callable[[Array, float, Array | None], Array] = prox_phase_tv,
+    ) -> None:
+        self.problem = problem
+        self._prox = prox
+        normal_gridded = problem.normal(problem.gridded)
+        curvature = vdot(problem.gridded, normal_gridded).real
+        # the multiple of the gridded image that fits the data best: its scale is then the solution's
+        scale = norm2(problem.gridded) / curvature if curvature > 0 else 0.0
+        self.volumes = problem.gridded * np.float32(scale)
+        self._normal_volumes = normal_gridded * np.float32(scale)
+        self._step = scale / 2 if scale > 0 else 1.0
+        self._dual: Array | None = None
+        self._dual_scale = 0.0
+        self.cost = problem.cost(self.volumes, self._normal_volumes)
+        self._recent: deque[float] = deque([self.cost.total], maxlen=MEMORY)
+        self.stationary = False
+        super().__init__(max_iter)
+
+    def _update(self) -> None:
+        problem = self.problem
+        gradient = problem.gradient(self._normal_volumes)
+        mu = self._step * problem.lamda_abs
+        target = self.volumes - np.float32(self._step) * gradient
+        if self._dual is None:
+            self._dual = target[1:] * 0
+        elif self._dual_scale > 0:
+            # the dual solution grows with mu: rescaled, the last one is a good start
+            self._dual *= np.float32(mu / self._dual_scale)
+        self._dual_scale = mu
+        move = self._prox(target, mu, self._dual) - self.volumes
+        normal_move = problem.normal(move)
+        length2, curvature = norm2(move), vdot(move, normal_move).real
+        fraction = self._fraction(move, gradient, curvature)
+        self.stationary = length2 == 0 or fraction == 0
+        self.volumes = self.volumes + np.float32(fraction) * move
+        self._normal_volumes = self._normal_volumes + np.float32(fraction) * normal_move
+        self.cost = problem.cost(self.volumes, self._normal_volumes)
+        self._recent.append(self.cost.total)
+        if curvature > 0:
+            self._step = length2 / (2 * curvature)
+
+    def _fraction(self, move: Array, gradient: Array, curvature: float) -> float:
+        """Return how far to go along the move: all the way, or to the lowest cost on the segment."""
+        slope = vdot(gradient, move).real
+        start, problem = self.cost.total, self.problem
+
+        def cost_at(fraction: float) -> float:
+            data = self.cost.data + fraction * slope + fraction**2 * curvature
+            point = self.volumes + np.float32(fraction) * move
+            return data + problem.lamda_abs * phase_total_variation(point)
+
+        if cost_at(1.0) <= max(self._recent):
+            return 1.0
+        return _minimise_convex(cost_at, start)
+
+    def _done(self) -> bool:
+        return self.iter >= self.max_iter or self.stationary
+
+
+def _minimise_convex(cost_at: Callable[[float], float], start: float, n_steps: int = 12) -> float:
+    """Return the fraction in [0, 1] of lowest cost by golden sections; 0 if none is below ``start``."""
+    ratio = (math.sqrt(5) - 1) / 2
+    low, high = 0.0, 1.0
+    a, b = high - ratio * (high - low), low + ratio * (high - low)
+    cost_a, cost_b = cost_at(a), cost_at(b)
+    for _ in range(n_steps):
+        if cost_a <= cost_b:
+            high, b, cost_b = b, a, cost_a
+            a = high - ratio * (high - low)
+            cost_a = cost_at(a)
+        else:
+            low, a, cost_a = a, b, cost_b
+            b = low + ratio * (high - low)
+            cost_b = cost_at(b)
+    best, cost = (a, cost_a) if cost_a <= cost_b else (b, cost_b)
+    return best if cost < start else 0.0

@@ -1,0 +1,71 @@
+"""Drive a solver from outside: a generator of iterates, so that the caller owns the loop."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from csiq.arrays import Array
+from csiq.errors import ConfigError, nearest
+from csiq.solvers.bb import BarzilaiBorwein
+from csiq.solvers.problem import Cost, Problem
+
+#: Name in the configuration -> ``solver(problem, max_iter)``, an Alg with ``volumes`` and ``cost``.
+SOLVERS: dict[str, Callable[[Problem, int], Any]] = {"bb": BarzilaiBorwein}
+
+
+@dataclass(frozen=True)
+class Iterate:
+    """One image of all phases, and how the solver came to it.
+
+    Attributes
+    ----------
+    iteration : int
+        0 is the gridded image.
+    volumes : complex64 array, (n_phases, z, y, x)
+        May be the solver's own buffer: copy what you keep.
+    cost : Cost
+        Of these very volumes.
+    seconds : float
+        Since the solver started, the caller's own work between iterates left out.
+    last : bool
+        Whether the solver is done.
+    """
+
+    iteration: int
+    volumes: Array
+    cost: Cost
+    seconds: float
+    last: bool
+
+
+def solve(problem: Problem, solver: str = "bb", max_iter: int = 20) -> Iterator[Iterate]:
+    """Yield iteration 0 (the gridded image), then an iterate after each update of the solver.
+
+    Parameters
+    ----------
+    problem : Problem
+    solver : str
+        A key of :data:`SOLVERS`.
+    max_iter : int
+        Updates at most; iteration 0 is not counted.
+
+    Raises
+    ------
+    ConfigError
+        If there is no such solver.
+    """
+    if solver not in SOLVERS:
+        raise ConfigError(f"no solver '{solver}'", field="--solver", hint=nearest(solver, SOLVERS))
+    clock = time.perf_counter
+    started = clock()
+    alg = SOLVERS[solver](problem, max_iter)
+    seconds = clock() - started
+    yield Iterate(0, alg.volumes, alg.cost, seconds, last=alg.done())
+    while not alg.done():
+        started = clock()
+        alg.update()
+        seconds += clock() - started
+        yield Iterate(alg.iter, alg.volumes, alg.cost, seconds, last=alg.done())

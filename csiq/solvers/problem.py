@@ -1,0 +1,103 @@
+"""What is minimised: the data term, the penalty, and the number that people compare.
+
+``cost(x) = sum_p ||sqrt(w_p) (A_p x_p - y_p)||^2 + lamda_abs sum |x_(p+1) - x_p|``, no 1/2 in front.
+Expanded, the data term is ``<x, N x> - 2 Re <x, b> + ||sqrt(w) y||^2`` with ``N = A^H W A`` and
+``b = A^H W y``: with N x at hand it costs two dot products and no operator.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from csiq.arrays import Array, norm2, vdot, xp_of
+from csiq.errors import RawDataError
+from csiq.operators import ForwardModel
+from csiq.solvers.total_variation import phase_total_variation
+
+
+@dataclass(frozen=True)
+class Cost:
+    """The cost of an iterate, split.
+
+    Attributes
+    ----------
+    data : float
+        ``||sqrt(w) (A x - y)||^2``
+    penalty : float
+        ``lamda_abs * sum |x_(p+1) - x_p|``
+    """
+
+    data: float
+    penalty: float
+
+    @property
+    def total(self) -> float:
+        """The number that is minimised."""
+        return self.data + self.penalty
+
+
+@dataclass(frozen=True)
+class Problem:
+    """A reconstruction problem in the form solvers need; it knows no trajectory and no coil.
+
+    Attributes
+    ----------
+    normal : callable
+        N = A^H W A, volumes to volumes.
+    gridded : complex64 array, (n_phases, z, y, x)
+        b = A^H W y, the gridded, coil-combined image.
+    energy : float
+        ``||sqrt(w) y||^2``
+    lamda_abs : float
+        Weight of the total variation in units of the data.
+    """
+
+    normal: Callable[[Array], Array]
+    gridded: Array
+    energy: float
+    lamda_abs: float
+
+    def cost(self, volumes: Array, normal_volumes: Array) -> Cost:
+        """Return the cost of ``volumes``, given N applied to them."""
+        data = vdot(volumes, normal_volumes).real - 2 * vdot(volumes, self.gridded).real + self.energy
+        return Cost(data=data, penalty=self.lamda_abs * phase_total_variation(volumes))
+
+    def gradient(self, normal_volumes: Array) -> Array:
+        """Return the gradient of the data term, 2 (N x - b), given N x."""
+        gradient = normal_volumes - self.gridded
+        gradient *= 2
+        return gradient
+
+
+def build_problem(model: ForwardModel, kspace: Array, dcf: Array | None, lamda: float) -> Problem:
+    """Return the problem of a scan.
+
+    Parameters
+    ----------
+    model : ForwardModel
+    kspace : complex64 array, (n_coils, n_spokes, n_samples)
+        In the order of the model's spokes.
+    dcf : float32 array, (n_spokes, n_samples), optional
+        w; None leaves density compensation out of the cost.
+    lamda : float
+        Relative to max |A^H W y| over all phases, so that the minimiser does not change with the scale
+        of the data.
+
+    Raises
+    ------
+    RawDataError
+        If the gridded image is zero or not finite.
+    """
+    weighted = kspace if dcf is None else dcf * kspace
+    gridded = model.H(weighted.astype(np.complex64))
+    xp = xp_of(gridded)
+    peak = float(xp.abs(gridded).max())
+    if not (np.isfinite(peak) and peak > 0):
+        raise RawDataError(f"the gridded image has maximum {peak}", field="kspace, smaps, dcf")
+    energy = vdot(kspace, weighted.astype(np.complex64)).real if dcf is not None else norm2(kspace)
+    return Problem(
+        normal=model.normal_operator(dcf), gridded=gridded, energy=energy, lamda_abs=lamda * peak
+    )
