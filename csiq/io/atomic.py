@@ -1,0 +1,92 @@
+"""Never half a file under a final name: write beside, flush, fsync, rename, fsync the folder."""
+
+from __future__ import annotations
+
+import errno
+import os
+import secrets
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from csiq.errors import ResourceError
+from csiq.io.sniff import in_bytes
+
+#: End of the name of files that are being written; what a killed run leaves behind ends so.
+TEMPORARY = ".csiq-tmp"
+
+_FULL = (errno.ENOSPC, errno.EDQUOT)
+
+
+@contextmanager
+def atomic_write(path: str | Path) -> Iterator[Path]:
+    """Give a temporary path beside ``path``; when the block ends well, it takes the name ``path``.
+
+    The caller writes and closes the temporary file. If the block raises, or the process is killed, what
+    lay under ``path`` is as it was.
+
+    Parameters
+    ----------
+    path : path
+
+    Yields
+    ------
+    Path
+        With the suffixes of ``path`` in front of the temporary one left intact for writers that look at
+        them: ``.phase-1.1f3a.csiq-tmp.nii.gz``.
+
+    Raises
+    ------
+    ResourceError
+        If the disk is full, the folder is gone or must not be written.
+    """
+    path = Path(path)
+    stem, dot, suffixes = path.name.partition(".")
+    temporary = path.with_name(f".{stem}.{secrets.token_hex(4)}{TEMPORARY}{dot}{suffixes}")
+    try:
+        yield temporary
+        _sync(temporary)
+        os.replace(temporary, path)
+        _sync(path.parent)
+    except OSError as error:
+        raise _resource_error(error, path, temporary) from error
+    finally:
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
+
+
+def write_bytes(path: str | Path, content: bytes) -> None:
+    """Write a whole file atomically."""
+    with atomic_write(path) as temporary:
+        temporary.write_bytes(content)
+
+
+def write_text(path: str | Path, content: str) -> None:
+    """Write a whole text file atomically, UTF-8."""
+    write_bytes(path, content.encode())
+
+
+def _sync(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _resource_error(error: OSError, path: Path, temporary: Path) -> ResourceError:
+    # h5py reports a full disk as an OSError whose number is in its text
+    full = error.errno in _FULL or f"errno = {errno.ENOSPC}" in str(error)
+    if full:
+        written = temporary.stat().st_size if temporary.exists() else 0
+        free = shutil.disk_usage(path.parent).free
+        return ResourceError(
+            f"disk full after {in_bytes(written)}, {in_bytes(free)} free",
+            file=path,
+            hint="make room; what was there before is kept",
+        )
+    words = error.strerror or " ".join(str(error).split())[:160]
+    return ResourceError(
+        f"cannot be written: {words}", file=path, hint="check the folder and its permissions"
+    )

@@ -1,0 +1,76 @@
+"""What a reader is told besides the path."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from csiq.errors import ConfigError, nearest
+
+#: Units a trajectory may be in, as ``--traj-units`` names them.
+TRAJECTORY_UNITS = ("cycles/fov", "cycles/pixel", "1/mm", "rad/pixel", "rad/mm", "1/m", "rad/m")
+
+#: The smallest matrix csiq reconstructs.
+MIN_MATRIX = 8
+
+
+@dataclass(frozen=True)
+class ReadOptions:
+    """How to read a raw file; the defaults suit a complete ISMRMRD file.
+
+    Attributes
+    ----------
+    trajectory : str, optional
+        A name (``phyllotaxis``, ``golden2d``, ``golden3d``, ``stack-of-stars``) or ``FILE[:/DATASET]``;
+        it wins over a trajectory in the file.
+    traj_units : str, optional
+        Unit of the trajectory in the file, one of :data:`TRAJECTORY_UNITS`; found from its largest radius
+        if None.
+    echo : int, optional
+        Which echo (contrast) to read, from 0; needed only if there are several.
+    group : str, optional
+        Which group of an ISMRMRD file to read.
+    matrix : int, optional
+        Crop k-space to this matrix along the longest axis; the field of view stays.
+    drop_bad : bool
+        Leave out readouts with samples that are not finite or are outliers, instead of stopping.
+    exclude_coil : tuple of int
+        Coils to leave out, counted from 0.
+    strict : bool
+        What is only odd (unknown header elements) becomes an error.
+    force : bool
+        Read on although more than a fifth of the readouts is lost.
+    max_memory_bytes : int, optional
+        Refuse to read more than this; None: the memory of the machine.
+
+    Raises
+    ------
+    ConfigError
+        If a value is out of range.
+    """
+
+    trajectory: str | None = None
+    traj_units: str | None = None
+    echo: int | None = None
+    group: str | None = None
+    matrix: int | None = None
+    drop_bad: bool = False
+    exclude_coil: tuple[int, ...] = ()
+    strict: bool = False
+    force: bool = False
+    max_memory_bytes: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.traj_units is not None and self.traj_units not in TRAJECTORY_UNITS:
+            raise ConfigError(
+                f"'{self.traj_units}' is no trajectory unit",
+                field="--traj-units",
+                hint=nearest(self.traj_units, TRAJECTORY_UNITS),
+            )
+        if self.matrix is not None and self.matrix < MIN_MATRIX:
+            raise ConfigError(f"{self.matrix} is too small", field="--matrix", hint=f"at least {MIN_MATRIX}")
+        if self.echo is not None and self.echo < 0:
+            raise ConfigError(f"{self.echo} is negative", field="--echo", hint="echoes count from 0")
+        if any(coil < 0 for coil in self.exclude_coil):
+            raise ConfigError("negative coil", field="--exclude-coil", hint="coils count from 0")
+        if self.max_memory_bytes is not None and self.max_memory_bytes <= 0:
+            raise ConfigError(f"{self.max_memory_bytes} bytes", field="--max-memory", hint="give more than 0")

@@ -1,0 +1,120 @@
+"""What an input file is, from its first bytes, and whether it can be read at all."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import struct
+from pathlib import Path
+
+from csiq.errors import ConfigError, RawDataError
+
+HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
+
+#: Offset and bytes that give a format away, and what people call it.
+_MAGIC = (
+    (0, b"\x1f\x8b", "a gzip archive"),
+    (0, b"PK\x03\x04", "a zip archive"),
+    (0, b"\x93NUMPY", "a NumPy array"),
+    (0, b"\x89PNG", "a PNG picture"),
+    (0, b"\xff\xd8\xff", "a JPEG picture"),
+    (0, b"%PDF", "a PDF document"),
+    (0, b"MATLAB 5.0", "a MATLAB 5 file"),
+    (0, b"<?xml", "an XML text"),
+    (128, b"DICM", "a DICOM file"),
+    (344, b"n+1\0", "a NIfTI image"),
+)
+
+
+def check_readable(path: Path) -> None:
+    """Raise one clear error unless ``path`` is a file that can be opened and holds something.
+
+    Raises
+    ------
+    ConfigError
+        If there is no such file, or it is a folder.
+    RawDataError
+        If it must not be read, or is empty.
+    """
+    if path.is_dir():
+        raise ConfigError("is a folder, expected one raw file", file=path, hint="many scans: csiq cohort")
+    if not path.exists():
+        raise ConfigError("no such file", file=path, hint="check the path")
+    try:
+        with path.open("rb") as stream:
+            empty = not stream.read(1)
+    except PermissionError:
+        raise RawDataError(
+            "no permission to read it", file=path, hint="chmod u+r, or ask its owner"
+        ) from None
+    except OSError as error:
+        raise RawDataError(f"cannot be read: {error.strerror}", file=path) from None
+    if empty:
+        raise RawDataError("the file is empty (0 bytes)", file=path, hint="copy it again")
+
+
+def identify(path: Path) -> str:
+    """Return ``hdf5``, ``twix``, or words for people about a file of another kind."""
+    with path.open("rb") as stream:
+        head = stream.read(512)
+        if _has_hdf5_signature(stream, head):
+            return "hdf5"
+        if _looks_like_twix(stream, head):
+            return "twix"
+    for offset, magic, words in _MAGIC:
+        if head[offset : offset + len(magic)] == magic:
+            return words
+    if not head.strip(b"\0"):
+        return "a file of zeros"
+    printable = sum(byte in b"\t\n\r" or 32 <= byte < 127 for byte in head)
+    return "a text file" if printable == len(head) else "an unknown binary file"
+
+
+def _has_hdf5_signature(stream: object, head: bytes) -> bool:
+    # A user block may come first: the signature then sits at 512, 1024, 2048 ...
+    offset = 512
+    while head[: len(HDF5_SIGNATURE)] != HDF5_SIGNATURE:
+        if offset > 1 << 20:
+            return False
+        stream.seek(offset)  # type: ignore[attr-defined]
+        head = stream.read(len(HDF5_SIGNATURE))  # type: ignore[attr-defined]
+        if not head:
+            return False
+        offset *= 2
+    return True
+
+
+def _looks_like_twix(stream: object, head: bytes) -> bool:
+    if len(head) < 24:
+        return False
+    first, second = struct.unpack_from("<II", head)
+    start = 0
+    if first < 10000 and 1 <= second <= 64:
+        # VD/VE/XA: the measurement's header starts at an offset stated in the table of measurements
+        (start,) = struct.unpack_from("<Q", head, 16)
+    stream.seek(start)  # type: ignore[attr-defined]
+    # The named parameter buffers stand at the start of every TWIX header, VB and VD alike
+    text = stream.read(1 << 16)  # type: ignore[attr-defined]
+    return b"<XProtocol>" in text or b"MeasYaps" in text
+
+
+def sha256_of(path: Path) -> str:
+    """Return the SHA-256 of a file, in hexadecimal."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def memory_limit(stated: int | None) -> int:
+    """Return the bytes a reader may use: what was stated, else the memory of the machine."""
+    if stated is not None:
+        return stated
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+
+
+def in_bytes(n: float) -> str:
+    """Return a number of bytes for people: ``298.7 MB``."""
+    for unit in ("B", "kB", "MB", "GB"):
+        if n < 1000:
+            return f"{n:.0f} B" if unit == "B" else f"{n:.1f} {unit}"
+        n /= 1000
+    return f"{n:.1f} TB"
