@@ -1,0 +1,184 @@
+"""A patient from a seed, and the image of a patient at a breathing state.
+
+Anatomy knows nothing of traces or of k-space: :mod:`csiq.simulate.motion` says how far organs have moved,
+:mod:`csiq.simulate.scan` reads the patient out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from csiq.simulate.contrast import Sequence, Tissue, signals, varied
+from csiq.simulate.heart import HeartSize, chambers, coronaries, heart_shapes
+from csiq.simulate.motion import Coupling, MotionState
+from csiq.simulate.raster import Packed, pack, paint
+from csiq.simulate.shapes import Envelope, Grid, Shape, Tube
+from csiq.simulate.thorax import BodySize, thorax_shapes
+
+_REST = MotionState(0.0)
+
+
+@dataclass(frozen=True)
+class Patient:
+    """One person: sizes, tissues, and how breathing moves the organs.
+
+    Attributes
+    ----------
+    body : BodySize
+    heart : HeartSize
+    tissues : dict of Tissue
+    sequence : Sequence
+        Played at this person's heart rate.
+    coupling : Coupling
+    """
+
+    body: BodySize
+    heart: HeartSize
+    tissues: Mapping[str, Tissue]
+    sequence: Sequence
+    coupling: Coupling
+
+    @classmethod
+    def from_seed(cls, seed: int) -> Patient:
+        """Return the patient of a seed; equal seeds give equal patients."""
+        rng = np.random.default_rng([seed, 1])
+        return cls(_body(rng), _heart(rng), varied(rng), _sequence(rng), Coupling.drawn(rng))
+
+    @property
+    def shapes(self) -> tuple[Shape, ...]:
+        """Everything in the order of painting, at end-expiration."""
+        return (*thorax_shapes(self.body), *heart_shapes(self.heart))
+
+    @property
+    def signals(self) -> dict[str, float]:
+        """Signal of each tissue, arterial blood 1."""
+        raw = signals(self.tissues, self.sequence)
+        return {name: value / raw["arterial blood"] for name, value in raw.items()}
+
+
+@dataclass(frozen=True)
+class Centreline:
+    """The axis of a vessel.
+
+    Attributes
+    ----------
+    points : float64 array, (n, 3)
+        mm, z y x, about 1.5 mm apart, from the ostium on.
+    radius : float64 array, (n,)
+        mm.
+    """
+
+    points: np.ndarray
+    radius: np.ndarray
+
+
+def rasterise(
+    patient: Patient, grid: Grid, state: MotionState = _REST, *, threads: int | None = None
+) -> np.ndarray:
+    """Return the patient's image: signal without coils, arterial blood 1.
+
+    Parameters
+    ----------
+    grid : Grid
+        Voxels should be about as long on all axes: the share a shape has of a voxel is that of a cube.
+    state : MotionState
+    threads : int, optional
+        The result does not depend on it.
+
+    Returns
+    -------
+    float32 array, ``grid.shape``
+    """
+    shapes = patient.shapes
+    values = patient.signals
+    return paint(_packed(patient, shapes, state), [values[s.tissue] for s in shapes], grid, threads=threads)
+
+
+def heart_mask(patient: Patient, grid: Grid, state: MotionState = _REST) -> np.ndarray:
+    """Return where the heart is, its fat included.
+
+    Returns
+    -------
+    bool array, ``grid.shape``
+    """
+    layer = Envelope("fat", chambers(patient.heart), patient.heart.fat, 22.0)
+    share = paint(_packed(patient, (layer,), state), [1.0], grid)
+    return np.asarray(share > 0.5)
+
+
+def blood_mask(patient: Patient, grid: Grid, state: MotionState = _REST) -> np.ndarray:
+    """Return the share of blood in each voxel, of heart and vessels.
+
+    Returns
+    -------
+    float32 array, ``grid.shape``
+    """
+    shapes = patient.shapes
+    values = [float("blood" in shape.tissue) for shape in shapes]
+    return paint(_packed(patient, shapes, state), values, grid)
+
+
+def coronary_centrelines(patient: Patient, state: MotionState = _REST) -> dict[str, Centreline]:
+    """Return the axes of RCA, LAD (with the left main) and LCX."""
+    return {
+        tube.name: Centreline(_displaced(tube, patient, state), tube.radius)
+        for tube in coronaries(patient.heart)
+    }
+
+
+def _displaced(tube: Tube, patient: Patient, state: MotionState) -> np.ndarray:
+    return tube.points + np.outer(tube.follow_heart, patient.coupling.heart_shift(state))
+
+
+def _packed(patient: Patient, shapes: tuple[Shape, ...], state: MotionState) -> Packed:
+    return pack(shapes, patient.coupling.heart_shift(state), patient.coupling.liver_shift(state))
+
+
+def _between(rng: np.random.Generator, low: float, high: float) -> float:
+    return float(rng.uniform(low, high))
+
+
+def _body(rng: np.random.Generator) -> BodySize:
+    width = _between(rng, 310, 395)
+    fat = _between(rng, 8, 24)
+    return BodySize(
+        middle=(_between(rng, -36, -26), _between(rng, 10, 18)),
+        width=width,
+        depth=width * _between(rng, 0.66, 0.74) + 6,
+        fat=fat,
+        dome=_between(rng, -50, -40),
+    )
+
+
+def _heart(rng: np.random.Generator) -> HeartSize:
+    return HeartSize(
+        base=np.array([-1.0, -11.0, -11.0]) + rng.uniform(-4, 4, 3),
+        rotation=_rotation(np.deg2rad(rng.uniform(-10, 10, 3))),
+        scale=_between(rng, 0.88, 1.04),
+        left=_between(rng, 0.95, 1.05),
+        right=_between(rng, 0.95, 1.05),
+        atria=_between(rng, 0.92, 1.08),
+        wall=_between(rng, 8.5, 12.0),
+        fat=_between(rng, 3.0, 5.5),
+        vessel=_between(rng, 0.88, 1.12),
+        wander=rng.uniform(-3, 3, (3, 8, 3)),
+    )
+
+
+def _sequence(rng: np.random.Generator) -> Sequence:
+    return Sequence(flip=np.deg2rad(_between(rng, 90, 105)), rr=_between(rng, 0.9, 1.15))
+
+
+def _rotation(angles: np.ndarray) -> np.ndarray:
+    """Return the rotation by three angles about z, y and x."""
+    total = np.eye(3)
+    for axis, angle in enumerate(angles):
+        c, s = np.cos(angle), np.sin(angle)
+        one, two = [a for a in range(3) if a != axis]
+        turn = np.eye(3)
+        turn[one, one], turn[one, two], turn[two, one], turn[two, two] = c, -s, s, c
+        total = turn @ total
+    return total
