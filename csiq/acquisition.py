@@ -183,7 +183,9 @@ def _check_shapes(scan: Acquisition) -> None:
     if 0 in k.shape:
         raise RawDataError(f"no imaging data: shape {k.shape}", file=scan.name, field="kspace")
     if k.dtype != np.complex64 or c.dtype != np.float32:
-        raise ShapeError(f"expected complex64 and float32, got {k.dtype} and {c.dtype}", field="kspace, coord")
+        raise ShapeError(
+            f"expected complex64 and float32, got {k.dtype} and {c.dtype}", field="kspace, coord"
+        )
 
 
 def _check_values(scan: Acquisition) -> None:

@@ -93,7 +93,9 @@ def choose_device(name: str = "auto") -> Device:
     index = int(number or 0)
     if index >= count:
         found = ", ".join(f"cuda:{i}" for i in range(count)) or "no GPU that CuPy can use"
-        raise DeviceError(f"'{name}' is not there", field="--device", hint=f"found: {found}; try --device cpu")
+        raise DeviceError(
+            f"'{name}' is not there", field="--device", hint=f"found: {found}; try --device cpu"
+        )
     return Device(index)
 
 

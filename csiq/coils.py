@@ -143,7 +143,8 @@ class _Calibration:
     def of(cls, shape: tuple[int, int, int]) -> _Calibration:
         factor = tuple(2 if n > 1 else 1 for n in shape)
         coarse = tuple(
-            2 * f * int(min(CALIBRATION_BAND, n / 2)) if n > 1 else 1 for f, n in zip(factor, shape, strict=True)
+            2 * f * int(min(CALIBRATION_BAND, n / 2)) if n > 1 else 1
+            for f, n in zip(factor, shape, strict=True)
         )
         return cls(coarse, factor)  # type: ignore[arg-type]
 
@@ -258,7 +259,12 @@ def _spline_matrix(n_coarse: int, factor: int, n: int) -> np.ndarray | None:
     position = (np.arange(n) - n // 2) / n / factor * n_coarse + n_coarse // 2
     base = np.floor(position).astype(int)
     t = position - base
-    weights = [(1 - t) ** 3 / 6, (3 * t**3 - 6 * t**2 + 4) / 6, (-3 * t**3 + 3 * t**2 + 3 * t + 1) / 6, t**3 / 6]
+    weights = [
+        (1 - t) ** 3 / 6,
+        (3 * t**3 - 6 * t**2 + 4) / 6,
+        (-3 * t**3 + 3 * t**2 + 3 * t + 1) / 6,
+        t**3 / 6,
+    ]
     matrix = np.zeros((n, n_coarse), np.float32)
     for offset, weight in zip(range(-1, 3), weights, strict=True):
         index = np.abs(base + offset)

@@ -12,7 +12,7 @@ import math
 import re
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields
 from importlib import resources
 from importlib.resources.abc import Traversable
 from pathlib import Path
@@ -147,8 +147,7 @@ class Config:
 
     def as_dict(self) -> dict[str, dict[str, Any]]:
         """Return sections and keys as they are written in TOML."""
-        builtins: dict[str, dict[str, Any]] = msgspec.to_builtins(self)
-        return {name: {_key(k): v for k, v in keys.items()} for name, keys in builtins.items()}
+        return {name: {_key(k): v for k, v in keys.items()} for name, keys in asdict(self).items()}
 
     def sha256(self) -> str:
         """Return the hash that guards ``--resume``.
@@ -281,7 +280,9 @@ def _preset_folder() -> Traversable:
 
 def preset_names() -> list[str]:
     """Return the names of the presets that ship with csiq."""
-    return sorted(f.name.removesuffix(".toml") for f in _preset_folder().iterdir() if f.name.endswith(".toml"))
+    return sorted(
+        f.name.removesuffix(".toml") for f in _preset_folder().iterdir() if f.name.endswith(".toml")
+    )
 
 
 def preset_text(name: str) -> str:
@@ -318,7 +319,15 @@ def bytes_of(text: str) -> int:
         If it is none, or not positive.
     """
     units = {"": 1.0, "b": 1.0, "kb": 1e3, "mb": 1e6, "gb": 1e9, "tb": 1e12}
-    units |= {"kib": 2.0**10, "mib": 2.0**20, "gib": 2.0**30, "tib": 2.0**40, "k": 2.0**10, "m": 2.0**20, "g": 2.0**30}
+    units |= {
+        "kib": 2.0**10,
+        "mib": 2.0**20,
+        "gib": 2.0**30,
+        "tib": 2.0**40,
+        "k": 2.0**10,
+        "m": 2.0**20,
+        "g": 2.0**30,
+    }
     return int(_with_unit(text, units, "--max-memory", "8GB or 500MiB"))
 
 

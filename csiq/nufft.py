@@ -56,7 +56,9 @@ class Nufft:
         self._library = cufinufft if self._gpu else _finufft()
         xp = xp_of(coord)
         self._angles = [
-            xp.ascontiguousarray((flat[:, axis].astype(np.float64) * (2 * np.pi / shape[axis])).astype(np.float32))
+            xp.ascontiguousarray(
+                (flat[:, axis].astype(np.float64) * (2 * np.pi / shape[axis])).astype(np.float32)
+            )
             for axis in self._axes
         ]
         self._plans: dict[int, Any] = {}

@@ -150,8 +150,10 @@ def test_wrong_shapes_are_named(rng):
     with pytest.raises(ShapeError, match="expected maps"):
         ForwardModel([np.zeros((2, 3, 3), np.float32)], np.zeros((4, 4, 4), np.complex64))
     with pytest.raises(ShapeError, match="samples per spoke"):
-        ForwardModel([np.zeros((2, 3, 3), np.float32), np.zeros((2, 4, 3), np.float32)],
-                     np.zeros((1, 4, 4, 4), np.complex64))
+        ForwardModel(
+            [np.zeros((2, 3, 3), np.float32), np.zeros((2, 4, 3), np.float32)],
+            np.zeros((1, 4, 4, 4), np.complex64),
+        )
     with pytest.raises(ShapeError, match="kernels"):
         ToeplitzNormal(np.zeros((1, 4, 4, 4), np.float32), np.zeros((1, 4, 4, 4), np.complex64))
     with pytest.raises(ShapeError, match="expected an image"):

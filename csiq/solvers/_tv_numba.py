@@ -1,4 +1,8 @@
-"""The compiled loops over voxels behind :mod:`csiq.solvers.total_variation`."""
+"""The compiled loops over voxels behind :mod:`csiq.solvers.total_variation`.
+
+Voxels are summed and solved in fixed chunks, so results do not depend on the number of threads. Few
+voxels are not worth waking threads for: they take the serial form of the same loop.
+"""
 
 from __future__ import annotations
 
@@ -6,11 +10,10 @@ import numpy as np
 from numba import njit, prange
 
 _CHUNK = 4096
+_SERIAL = 4 * _CHUNK
 
 
-@njit(parallel=True, cache=True, fastmath=False)
-def total_variation(volumes):  # type: ignore[no-untyped-def]
-    """Return sum |x_(p+1) - x_p| over (n_phases, n_voxels); sums are in fixed chunks, so repeatable."""
+def _total_variation(volumes):  # type: ignore[no-untyped-def]
     n_phases, n_voxels = volumes.shape
     n_chunks = (n_voxels + _CHUNK - 1) // _CHUNK
     sums = np.zeros(n_chunks)
@@ -30,9 +33,7 @@ def _to_disk(u, mu):  # type: ignore[no-untyped-def]
     return u if size <= mu else u * (mu / size)
 
 
-@njit(parallel=True, cache=True, fastmath=False)
-def prox(volumes, mu, dual, out, gap, max_sweeps):  # type: ignore[no-untyped-def]
-    """Block coordinate ascent on the dual, voxel by voxel, warm-started from ``dual``."""
+def _prox(volumes, mu, dual, out, gap, max_sweeps):  # type: ignore[no-untyped-def]
     n_phases, n_voxels = volumes.shape
     n_dual = n_phases - 1
     n_chunks = (n_voxels + _CHUNK - 1) // _CHUNK
@@ -82,3 +83,24 @@ def _gap(steps, u, mu):  # type: ignore[no-untyped-def]
             d += u[j + 1]
         total += mu * np.sqrt(d.real * d.real + d.imag * d.imag) - (u[j].real * d.real + u[j].imag * d.imag)
     return total
+
+
+_tv_parallel, _tv_serial = (
+    njit(parallel=True, cache=True)(_total_variation),
+    njit(cache=True)(_total_variation),
+)
+_prox_parallel, _prox_serial = njit(parallel=True, cache=True)(_prox), njit(cache=True)(_prox)
+
+
+def total_variation(volumes: np.ndarray) -> float:
+    """Return sum |x_(p+1) - x_p| over (n_phases, n_voxels), in double precision."""
+    run = _tv_serial if volumes.shape[1] <= _SERIAL else _tv_parallel
+    return float(run(volumes))
+
+
+def prox(
+    volumes: np.ndarray, mu: float, dual: np.ndarray, out: np.ndarray, gap: float, max_sweeps: int
+) -> None:
+    """Solve the dual voxel by voxel, warm-started from ``dual``; ``dual`` and ``out`` are written."""
+    run = _prox_serial if volumes.shape[1] <= _SERIAL else _prox_parallel
+    run(volumes, mu, dual, out, gap, max_sweeps)

@@ -98,6 +98,4 @@ def build_problem(model: ForwardModel, kspace: Array, dcf: Array | None, lamda: 
     if not (np.isfinite(peak) and peak > 0):
         raise RawDataError(f"the gridded image has maximum {peak}", field="kspace, smaps, dcf")
     energy = vdot(kspace, weighted.astype(np.complex64)).real if dcf is not None else norm2(kspace)
-    return Problem(
-        normal=model.normal_operator(dcf), gridded=gridded, energy=energy, lamda_abs=lamda * peak
-    )
+    return Problem(normal=model.normal_operator(dcf), gridded=gridded, energy=energy, lamda_abs=lamda * peak)

@@ -34,7 +34,8 @@ def phase_total_variation(volumes: Array) -> float:
     xp = xp_of(volumes)
     if xp is not np:
         return float(xp.sum(xp.abs(volumes[1:] - volumes[:-1]), dtype=np.float64))
-    return float(_numba().total_variation(np.ascontiguousarray(volumes).reshape(volumes.shape[0], -1)))
+    flat = np.ascontiguousarray(volumes).reshape(volumes.shape[0], -1)
+    return float(_numba().total_variation(flat))
 
 
 def prox_phase_tv(volumes: Array, mu: float, dual: Array | None = None) -> Array:
