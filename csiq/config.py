@@ -33,7 +33,7 @@ class Data:
     """What is read of the file, and how."""
 
     trajectory: str | None = None
-    traj_units: Literal["cycles", "unit", "1/mm", "rad"] | None = None
+    traj_units: str | None = None
     echo: Annotated[int, Meta(ge=0)] | None = None
     group: str | None = None
     matrix: Annotated[int, Meta(ge=8)] | None = None

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import numpy as np
 import sigpy
@@ -12,9 +12,6 @@ import sigpy
 from csiq.arrays import Array, norm2, vdot
 from csiq.solvers.problem import Cost, Problem
 from csiq.solvers.total_variation import phase_total_variation, prox_phase_tv
-
-#: An iterate may cost at most as much as the worst of so many before it (non-monotone acceptance).
-MEMORY = 1
 
 
 class BarzilaiBorwein(sigpy.alg.Alg):
@@ -55,14 +52,13 @@ class BarzilaiBorwein(sigpy.alg.Alg):
         normal_gridded = problem.normal(problem.gridded)
         curvature = vdot(problem.gridded, normal_gridded).real
         # the multiple of the gridded image that fits the data best: its scale is then the solution's
-        scale = norm2(problem.gridded) / curvature if curvature > 0 else 0.0
+        scale = vdot(problem.gridded, problem.rhs).real / curvature if curvature > 0 else 0.0
         self.volumes = problem.gridded * np.float32(scale)
         self._normal_volumes = normal_gridded * np.float32(scale)
-        self._step = scale / 2 if scale > 0 else 1.0
+        self._step = norm2(problem.gridded) / (2 * curvature) if curvature > 0 else 1.0
         self._dual: Array | None = None
-        self._dual_scale = 0.0
+        self._dual_mu = 0.0
         self.cost = problem.cost(self.volumes, self._normal_volumes)
-        self._recent: deque[float] = deque([self.cost.total], maxlen=MEMORY)
         self.stationary = False
         super().__init__(max_iter)
 
@@ -73,10 +69,10 @@ class BarzilaiBorwein(sigpy.alg.Alg):
         target = self.volumes - np.float32(self._step) * gradient
         if self._dual is None:
             self._dual = target[1:] * 0
-        elif self._dual_scale > 0:
+        elif self._dual_mu > 0:
             # the dual solution grows with mu: rescaled, the last one is a good start
-            self._dual *= np.float32(mu / self._dual_scale)
-        self._dual_scale = mu
+            self._dual *= np.float32(mu / self._dual_mu)
+        self._dual_mu = mu
         move = self._prox(target, mu, self._dual) - self.volumes
         normal_move = problem.normal(move)
         length2, curvature = norm2(move), vdot(move, normal_move).real
@@ -85,7 +81,6 @@ class BarzilaiBorwein(sigpy.alg.Alg):
         self.volumes = self.volumes + np.float32(fraction) * move
         self._normal_volumes = self._normal_volumes + np.float32(fraction) * normal_move
         self.cost = problem.cost(self.volumes, self._normal_volumes)
-        self._recent.append(self.cost.total)
         if curvature > 0:
             self._step = length2 / (2 * curvature)
 
@@ -99,9 +94,29 @@ class BarzilaiBorwein(sigpy.alg.Alg):
             point = self.volumes + np.float32(fraction) * move
             return data + problem.lamda_abs * phase_total_variation(point)
 
-        if cost_at(1.0) <= max(self._recent):
-            return 1.0
-        return _minimise_convex(cost_at, start)
+        return 1.0 if cost_at(1.0) <= start else _minimise_convex(cost_at, start)
+
+    def state(self) -> dict[str, Any]:
+        """Return arrays and numbers from which :meth:`restore` goes on as if nothing had happened."""
+        return {
+            "volumes": self.volumes,
+            "normal_volumes": self._normal_volumes,
+            "dual": self._dual,
+            "dual_mu": self._dual_mu,
+            "step": self._step,
+            "iteration": self.iter,
+            "cost_data": self.cost.data,
+            "cost_penalty": self.cost.penalty,
+        }
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Take up the state of another solver of the same problem."""
+        self.volumes = state["volumes"]
+        self._normal_volumes = state["normal_volumes"]
+        self._dual = state.get("dual")
+        self._dual_mu, self._step = float(state["dual_mu"]), float(state["step"])
+        self.iter = int(state["iteration"])
+        self.cost = Cost(float(state["cost_data"]), float(state["cost_penalty"]))
 
     def _done(self) -> bool:
         return self.iter >= self.max_iter or self.stationary

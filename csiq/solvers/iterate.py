@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -32,6 +32,8 @@ class Iterate:
         Since the solver started, the caller's own work between iterates left out.
     last : bool
         Whether the solver is done.
+    state : callable
+        Arrays and numbers to :func:`solve` on from; the solver's own buffers.
     """
 
     iteration: int
@@ -39,9 +41,12 @@ class Iterate:
     cost: Cost
     seconds: float
     last: bool
+    state: Callable[[], dict[str, Any]]
 
 
-def solve(problem: Problem, solver: str = "bb", max_iter: int = 20) -> Iterator[Iterate]:
+def solve(
+    problem: Problem, solver: str = "bb", max_iter: int = 20, state: Mapping[str, Any] | None = None
+) -> Iterator[Iterate]:
     """Yield iteration 0 (the gridded image), then an iterate after each update of the solver.
 
     Parameters
@@ -51,6 +56,8 @@ def solve(problem: Problem, solver: str = "bb", max_iter: int = 20) -> Iterator[
         A key of :data:`SOLVERS`.
     max_iter : int
         Updates at most; iteration 0 is not counted.
+    state : mapping, optional
+        ``Iterate.state()`` of an earlier run: yields the iterates after that one.
 
     Raises
     ------
@@ -62,10 +69,13 @@ def solve(problem: Problem, solver: str = "bb", max_iter: int = 20) -> Iterator[
     clock = time.perf_counter
     started = clock()
     alg = SOLVERS[solver](problem, max_iter)
+    if state is not None:
+        alg.restore(state)
     seconds = clock() - started
-    yield Iterate(0, alg.volumes, alg.cost, seconds, last=alg.done())
+    if state is None:
+        yield Iterate(0, alg.volumes, alg.cost, seconds, alg.done(), alg.state)
     while not alg.done():
         started = clock()
         alg.update()
         seconds += clock() - started
-        yield Iterate(alg.iter, alg.volumes, alg.cost, seconds, last=alg.done())
+        yield Iterate(alg.iter, alg.volumes, alg.cost, seconds, alg.done(), alg.state)

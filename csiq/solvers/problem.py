@@ -47,8 +47,11 @@ class Problem:
     ----------
     normal : callable
         N = A^H W A, volumes to volumes.
+    rhs : complex64 array, (n_phases, z, y, x)
+        b = A^H W y.
     gridded : complex64 array, (n_phases, z, y, x)
-        b = A^H W y, the gridded, coil-combined image.
+        The gridded, coil-combined image, where solvers start: b itself unless density compensation is left
+        out of the cost.
     energy : float
         ``||sqrt(w) y||^2``
     lamda_abs : float
@@ -56,46 +59,58 @@ class Problem:
     """
 
     normal: Callable[[Array], Array]
+    rhs: Array
     gridded: Array
     energy: float
     lamda_abs: float
 
     def cost(self, volumes: Array, normal_volumes: Array) -> Cost:
         """Return the cost of ``volumes``, given N applied to them."""
-        data = vdot(volumes, normal_volumes).real - 2 * vdot(volumes, self.gridded).real + self.energy
+        data = vdot(volumes, normal_volumes).real - 2 * vdot(volumes, self.rhs).real + self.energy
         return Cost(data=data, penalty=self.lamda_abs * phase_total_variation(volumes))
 
     def gradient(self, normal_volumes: Array) -> Array:
         """Return the gradient of the data term, 2 (N x - b), given N x."""
-        gradient = normal_volumes - self.gridded
+        gradient = normal_volumes - self.rhs
         gradient *= 2
         return gradient
 
 
-def build_problem(model: ForwardModel, kspace: Array, dcf: Array | None, lamda: float) -> Problem:
+def build_problem(
+    model: ForwardModel, kspace: Array, dcf: Array, lamda: float, *, dcf_in_cost: bool = True
+) -> Problem:
     """Return the problem of a scan.
 
     Parameters
     ----------
     model : ForwardModel
     kspace : complex64 array, (n_coils, n_spokes, n_samples)
-        In the order of the model's spokes.
-    dcf : float32 array, (n_spokes, n_samples), optional
-        w; None leaves density compensation out of the cost.
+        y, in the order of the model's spokes.
+    dcf : float32 array, (n_spokes, n_samples)
+        w; the gridded image always uses it.
     lamda : float
         Relative to max |A^H W y| over all phases, so that the minimiser does not change with the scale
         of the data.
+    dcf_in_cost : bool
+        Whether w weights the data term; else W is the identity there.
 
     Raises
     ------
     RawDataError
         If the gridded image is zero or not finite.
     """
-    weighted = kspace if dcf is None else dcf * kspace
-    gridded = model.H(weighted.astype(np.complex64))
-    xp = xp_of(gridded)
-    peak = float(xp.abs(gridded).max())
+    weighted = (dcf * kspace).astype(np.complex64)
+    gridded = model.H(weighted)
+    peak = _peak(gridded)
+    if dcf_in_cost:
+        normal = model.normal_operator(dcf)
+        return Problem(normal, gridded, gridded, vdot(kspace, weighted).real, lamda * peak)
+    rhs = model.H(kspace)
+    return Problem(model.normal_operator(), rhs, gridded, norm2(kspace), lamda * _peak(rhs))
+
+
+def _peak(volumes: Array) -> float:
+    peak = float(xp_of(volumes).abs(volumes).max())
     if not (np.isfinite(peak) and peak > 0):
         raise RawDataError(f"the gridded image has maximum {peak}", field="kspace, smaps, dcf")
-    energy = vdot(kspace, weighted.astype(np.complex64)).real if dcf is not None else norm2(kspace)
-    return Problem(normal=model.normal_operator(dcf), gridded=gridded, energy=energy, lamda_abs=lamda * peak)
+    return peak

@@ -101,8 +101,21 @@ def test_a_large_lamda_makes_the_phases_equal(small):
     assert relative_error(volumes, np.broadcast_to(volumes.mean(axis=0), volumes.shape)) < 1e-3
 
 
-def test_without_density_compensation_the_weights_are_one(small):
-    problem = build_problem(small.model, small.kspace, None, 0.02)
+def test_a_restored_solver_goes_on_to_the_bit(small):
+    whole = list(solve(small.problem, "bb", 8))
+    states = [i.state() for i in solve(small.problem, "bb", 3)]
+    state = {k: v.copy() if isinstance(v, np.ndarray) else v for k, v in states[-1].items()}
+    rest = list(solve(small.problem, "bb", 8, state))
+    assert [i.iteration for i in rest] == [4, 5, 6, 7, 8]
+    assert np.array_equal(rest[-1].volumes, whole[-1].volumes)
+    assert rest[-1].cost == whole[-1].cost
+
+
+def test_density_compensation_can_stay_out_of_the_cost(small):
+    problem = build_problem(small.model, small.kspace, small.dcf, 0.02, dcf_in_cost=False)
+    assert relative_error(problem.gridded, small.problem.gridded) < 1e-6
+    start = next(solve(problem)).cost.total
+    assert run(problem, 20).cost.total < start
     assert problem.energy == pytest.approx(np.sum(np.abs(small.kspace.astype(np.complex128)) ** 2), rel=1e-6)
 
 
