@@ -99,6 +99,8 @@ def find_dataset(file: h5py.File, name: str) -> h5py.Dataset | None:
             kind = "virtual dataset" if node.is_virtual else "external storage"
             raise RawDataError(f"its data lies in other files ({kind}): refused", file=path, field=name)
         _check_filters(node, path, name)
+        # Asked for here once: a garbled type or shape shows now, not in the middle of something else
+        _ = node.dtype, node.shape
     return node
 
 
@@ -130,8 +132,9 @@ def check_size(node: h5py.Dataset, limit: int | None, itemsize: int | None = Non
     path = Path(node.file.filename)
     need = int(np.prod(node.shape, dtype=object)) * (itemsize or node.dtype.itemsize)
     check_memory(need, limit, path, node.name)
-    raw = node.id.get_create_plist().get_nfilters() == 0
-    stored = node.id.get_storage_size()
+    with reading(path, node.name):
+        raw = node.id.get_create_plist().get_nfilters() == 0
+        stored = node.id.get_storage_size()
     if raw and need and stored < int(np.prod(node.shape, dtype=object)) * node.dtype.itemsize:
         raise RawDataError(
             f"declares {in_bytes(need)}, holds {in_bytes(stored)}",
@@ -156,8 +159,9 @@ def check_memory(need: int, limit: int | None, path: Path, where: str) -> None:
 def groups_of(file: h5py.File) -> list[str]:
     """Return the names of the groups at the top of the file (links left out)."""
     names = []
-    for name in file:
-        link = file.get(name, getlink=True)
-        if isinstance(link, h5py.HardLink) and file.get(name, getclass=True) is h5py.Group:
-            names.append(str(name))
+    with reading(Path(file.filename), "/"):
+        for name in file:
+            link = file.get(name, getlink=True)
+            if isinstance(link, h5py.HardLink) and file.get(name, getclass=True) is h5py.Group:
+                names.append(str(name))
     return names

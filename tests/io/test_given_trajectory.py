@@ -1,0 +1,119 @@
+"""Trajectories by name and from files."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+
+from csiq.acquisition import Acquisition
+from csiq.errors import ConfigError, RawDataError
+from csiq.io import ReadOptions, read_acquisition
+from csiq.io.given_trajectory import echo_peak, given_trajectory, interleaves, split_dataset
+from csiq.trajectory import named_trajectory
+from tests.io.files import random_kspace
+
+SHAPE = (16, 16, 16)
+
+
+@pytest.mark.parametrize(
+    ("text", "file", "dataset"),
+    [
+        ("a.npy", "a.npy", None),
+        ("a.h5", "a.h5", None),
+        ("a.h5:/coord", "a.h5", "/coord"),
+        ("/x/a:/b.h5:/group/coord", "/x/a:/b.h5", "/group/coord"),
+    ],
+)
+def test_it_splits_at_the_last(text: str, file: str, dataset: str | None) -> None:
+    assert split_dataset(text) == (Path(file), dataset)
+
+
+def save_npy(path: Path, coord: np.ndarray) -> str:
+    np.save(path / "k.npy", coord)
+    return str(path / "k.npy")
+
+
+def save_h5(path: Path, coord: np.ndarray) -> str:
+    with h5py.File(path / "k.h5", "w") as file:
+        file["coord"] = coord
+    return str(path / "k.h5")
+
+
+def save_group(path: Path, coord: np.ndarray) -> str:
+    with h5py.File(path / "k.h5", "w") as file:
+        file["scan/k"] = coord.astype(np.float64)
+    return f"{path / 'k.h5'}:/scan/k"
+
+
+@pytest.mark.parametrize("save", [save_npy, save_h5, save_group])
+def test_a_file_wins_over_the_stored_trajectory(
+    raw: Path, scan: Acquisition, tmp_path: Path, save: Callable[[Path, np.ndarray], str]
+) -> None:
+    turned = np.ascontiguousarray(scan.coord[..., [1, 2, 0]])
+    back = read_acquisition(raw, ReadOptions(trajectory=save(tmp_path, turned)))
+    np.testing.assert_array_equal(back.coord, turned)
+    assert back.navigators is not None
+    assert back.navigators.coord is None
+    assert any("the trajectory in the file is not used" in w for w in back.warnings)
+
+
+def test_two_columns_are_y_x(rng: np.random.Generator, tmp_path: Path) -> None:
+    coord = named_trajectory("golden2d", 20, 32, (1, 16, 16))
+    got = given_trajectory(save_npy(tmp_path, coord[..., 1:]), random_kspace(rng, (2, 20, 32)), (1, 16, 16))
+    np.testing.assert_array_equal(got, coord)
+
+
+def test_what_does_not_fit_is_refused(rng: np.random.Generator, tmp_path: Path) -> None:
+    kspace = random_kspace(rng, (2, 20, 32))
+    coord = named_trajectory("golden3d", 21, 32, SHAPE)
+    with pytest.raises(RawDataError, match="trajectory has 21 spokes x 32 samples, data 20 x 32"):
+        given_trajectory(save_npy(tmp_path, coord), kspace, SHAPE)
+    with pytest.raises(RawDataError, match=r"expected .n_spokes, n_samples, 3., got shape"):
+        given_trajectory(save_npy(tmp_path, coord[0]), kspace, SHAPE)
+    with pytest.raises(RawDataError, match="/none: no such dataset"):
+        given_trajectory(save_h5(tmp_path, coord) + ":/none", kspace, SHAPE)
+    with pytest.raises(RawDataError, match="one array of real numbers"):
+        given_trajectory(save_npy(tmp_path, coord.astype(complex)), kspace, SHAPE)
+    (tmp_path / "k.txt").write_text("1 2 3\n")
+    with pytest.raises(RawDataError, match=r"is a text file; expected .npy or HDF5"):
+        given_trajectory(str(tmp_path / "k.txt"), kspace, SHAPE)
+    with pytest.raises(ConfigError, match="'fylotaxis' is no file; did you mean 'phyllotaxis'"):
+        given_trajectory("fylotaxis", kspace, SHAPE)
+    with pytest.raises(ConfigError, match="no such file"):
+        given_trajectory("none.h5:/coord", kspace, SHAPE)
+
+
+def test_a_pickle_is_not_run(rng: np.random.Generator, tmp_path: Path) -> None:
+    np.save(tmp_path / "k.npy", np.array([{"a": 1}], dtype=object), allow_pickle=True)
+    with pytest.raises(RawDataError, match=r"expected .npy"):
+        given_trajectory(str(tmp_path / "k.npy"), random_kspace(rng, (2, 20, 32)), SHAPE)
+
+
+def test_heartbeats_are_the_interleaves_of_a_phyllotaxis(rng: np.random.Generator) -> None:
+    kspace = random_kspace(rng, (2, 78, 32))
+    got = given_trajectory("phyllotaxis", kspace, SHAPE, heartbeat=np.repeat(np.arange(13), 6))
+    np.testing.assert_array_equal(got, named_trajectory("phyllotaxis", 78, 32, SHAPE, n_interleaves=13))
+    assert interleaves(None) is None
+    assert interleaves(np.zeros(78, int)) is None
+    with pytest.raises(RawDataError, match="3 heartbeats hold 5 to 50 spokes"):
+        given_trajectory("phyllotaxis", kspace, SHAPE, heartbeat=np.repeat([0, 1, 2], [5, 50, 23]))
+
+
+def test_a_partial_echo_is_the_end_of_a_diameter(rng: np.random.Generator) -> None:
+    whole = random_kspace(rng, (2, 20, 32))
+    coord = named_trajectory("golden3d", 20, 32, SHAPE)
+    got = given_trajectory("golden3d", whole[..., 10:], SHAPE, centre=6)
+    np.testing.assert_array_equal(got, coord[:, 10:])
+    got = given_trajectory("golden3d", whole[..., :22], SHAPE, centre=16)
+    np.testing.assert_array_equal(got, coord[:, :22])
+
+
+def test_an_echo_elsewhere_is_refused(rng: np.random.Generator) -> None:
+    kspace = random_kspace(rng, (2, 20, 64))
+    assert echo_peak(kspace) == 32
+    with pytest.raises(RawDataError, match="peaks at sample 0, a 'golden3d' spoke has its centre at 16"):
+        given_trajectory("golden3d", kspace[..., 32:], SHAPE)
