@@ -76,13 +76,13 @@ def _sync(path: Path) -> None:
 
 
 def _resource_error(error: OSError, path: Path, temporary: Path) -> ResourceError:
-    # h5py reports a full disk as an OSError whose number is in its text
-    full = error.errno in _FULL or f"errno = {errno.ENOSPC}" in str(error)
-    if full:
-        written = temporary.stat().st_size if temporary.exists() else 0
-        free = shutil.disk_usage(path.parent).free
+    if error.errno in _FULL:
+        needed, held = 0, 0
+        with suppress(OSError):
+            needed, held = temporary.stat().st_size, temporary.stat().st_blocks * 512
+        free = shutil.disk_usage(path.parent).free + held
         return ResourceError(
-            f"disk full after {in_bytes(written)}, {in_bytes(free)} free",
+            f"disk full: needs {in_bytes(needed)} or more, {in_bytes(free)} free",
             file=path,
             hint="make room; what was there before is kept",
         )

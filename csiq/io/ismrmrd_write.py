@@ -13,6 +13,7 @@ from csiq.acquisition import Acquisition
 from csiq.errors import ShapeError
 from csiq.io.atomic import atomic_write
 from csiq.io.geometry import lps_from_geometry
+from csiq.io.hdf5_write import create_h5
 from csiq.io.header_xml import header_xml
 from csiq.io.records import BLOCK, LAST_IN_MEASUREMENT, NAVIGATION, NOISE, bit
 from csiq.io.timing import TICK_S
@@ -65,7 +66,7 @@ def write_ismrmrd(
     order = _acquired_order(heads)
     heads["scan_counter"][order] = np.arange(1, len(order) + 1)
     heads["flags"][order[-1]] |= bit(LAST_IN_MEASUREMENT)
-    with atomic_write(path) as temporary, h5py.File(temporary, "w") as file:
+    with atomic_write(path) as temporary, create_h5(temporary) as file:
         group = file.create_group("dataset")
         xml = group.create_dataset("xml", (1,), dtype=h5py.special_dtype(vlen=bytes))
         xml[0] = header_xml(scan, user or {})

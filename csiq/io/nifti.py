@@ -1,0 +1,172 @@
+"""Magnitude volumes as NIfTI, and volumes of any origin back in.
+
+In csiq a volume is (z, y, x); NIfTI stores (x, y, z) with an RAS affine. Unknown orientations carry code 0,
+so that a viewer does not invent one.
+"""
+
+from __future__ import annotations
+
+import gzip
+import io
+import zlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from csiq.acquisition import Geometry
+from csiq.errors import RawDataError, ShapeError
+from csiq.io.atomic import write_bytes
+from csiq.io.sniff import check_readable, identify
+from csiq.io.tables import write_json
+from csiq.io.volumes import read_complex_volumes
+
+#: NIfTI codes: aligned to the scanner, and unknown.
+_SCANNER, _UNKNOWN = 1, 0
+
+
+def write_nifti(
+    path: str | Path, volume: np.ndarray, geometry: Geometry, *, sidecar: Mapping[str, Any] | None = None
+) -> None:
+    """Write a volume, and a JSON sidecar of the same name beside it; each atomically.
+
+    Equal volumes give equal files to the byte: the compressed stream carries no time and no name.
+
+    Parameters
+    ----------
+    path : path
+        Ends in ``.nii.gz`` or ``.nii``.
+    volume : real array, (z, y, x)
+        Written as float32.
+    geometry : Geometry
+        Its affine becomes qform and sform; both have code 0 if it is not known.
+    sidecar : mapping, optional
+        What the JSON beside it says; no sidecar if None.
+
+    Raises
+    ------
+    ShapeError
+        If the volume is complex or not of the geometry's shape.
+    ResourceError
+        If it cannot be written.
+    """
+    path = Path(path)
+    if not path.name.endswith((".nii.gz", ".nii")):
+        raise ShapeError("expected a name in .nii.gz or .nii", file=path)
+    content = _encode(volume, geometry, path)
+    if path.name.endswith(".gz"):
+        stream = io.BytesIO()
+        # float noise hardly shrinks (by a tenth), whatever the level
+        with gzip.GzipFile(filename="", mode="wb", fileobj=stream, mtime=0, compresslevel=1) as packed:
+            packed.write(content)
+        content = stream.getvalue()
+    write_bytes(path, content)
+    if sidecar is not None:
+        write_json(sidecar_of(path), sidecar)
+
+
+def sidecar_of(path: Path) -> Path:
+    """Return the path of the JSON beside a NIfTI file."""
+    return path.with_name(path.name.removesuffix(".gz").removesuffix(".nii") + ".json")
+
+
+def _encode(volume: np.ndarray, geometry: Geometry, path: Path) -> bytes:
+    import nibabel
+
+    if np.iscomplexobj(volume) or volume.shape != tuple(geometry.shape):
+        raise ShapeError(
+            f"expected a real volume {tuple(geometry.shape)}, got {volume.dtype} {volume.shape}", file=path
+        )
+    image = nibabel.Nifti1Image(np.asarray(volume, dtype=np.float32).transpose(2, 1, 0), geometry.affine)
+    code = _SCANNER if geometry.known else _UNKNOWN
+    image.set_qform(geometry.affine, code)
+    image.set_sform(geometry.affine, code)
+    # set_qform(code 0) leaves pixdim alone; voxel sizes hold whatever the orientation
+    image.header.set_zooms(geometry.voxel_size[::-1])
+    image.header.set_xyzt_units("mm", "sec")
+    return bytes(image.to_bytes())
+
+
+def read_volume(path: str | Path) -> tuple[np.ndarray, tuple[float, float, float], np.ndarray]:
+    """Read one volume from NIfTI, or from an HDF5 file that holds a single one.
+
+    Returns
+    -------
+    volume : float32 array, (z, y, x)
+        The magnitude.
+    voxel_size : (float, float, float)
+        mm, z y x.
+    affine : float64 array, (4, 4)
+        Voxel (x, y, z) to RAS mm.
+
+    Raises
+    ------
+    RawDataError
+        If it is damaged, no volume, or several.
+    ConfigError
+        If there is no such file.
+    """
+    path = Path(path)
+    check_readable(path)
+    if identify(path) == "hdf5":
+        volumes, attributes = read_complex_volumes(path)
+        if len(volumes) != 1:
+            raise RawDataError(f"holds {len(volumes)} volumes, expected one", file=path, field="/volumes")
+        voxel, affine = _geometry_of(attributes, path)
+        return np.abs(volumes[0]), voxel, affine
+    return _read_nifti(path)
+
+
+def read_volumes(path: str | Path) -> list[tuple[str, np.ndarray, tuple[float, float, float]]]:
+    """Read every volume of a file: NIfTI has one, csiq's ``volumes.h5`` one a phase.
+
+    Returns
+    -------
+    list of (label, volume, voxel_size)
+        The label is the file's name, with ``:phase-2`` where there are several; float32 (z, y, x); mm, z y x.
+
+    Raises
+    ------
+    RawDataError
+        If it is damaged or no volume.
+    ConfigError
+        If there is no such file.
+    """
+    path = Path(path)
+    check_readable(path)
+    if identify(path) != "hdf5":
+        volume, voxel, _ = _read_nifti(path)
+        return [(path.name, volume, voxel)]
+    volumes, attributes = read_complex_volumes(path)
+    voxel, _ = _geometry_of(attributes, path)
+    several = len(volumes) > 1
+    return [
+        (f"{path.name}:phase-{i}" if several else path.name, np.abs(volume), voxel)
+        for i, volume in enumerate(volumes, start=1)
+    ]
+
+
+def _geometry_of(attributes: Mapping[str, Any], path: Path) -> tuple[tuple[float, float, float], np.ndarray]:
+    voxel = np.asarray(attributes.get("voxel_size_mm", ()), dtype=np.float64)
+    if voxel.shape != (3,) or not (np.isfinite(voxel).all() and (voxel > 0).all()):
+        raise RawDataError("no usable attribute voxel_size_mm", file=path, field="/volumes")
+    affine = np.asarray(attributes.get("affine", np.diag([*voxel[::-1], 1.0])), dtype=np.float64)
+    return (float(voxel[0]), float(voxel[1]), float(voxel[2])), affine
+
+
+def _read_nifti(path: Path) -> tuple[np.ndarray, tuple[float, float, float], np.ndarray]:
+    import nibabel
+
+    try:
+        image: Any = nibabel.load(path)
+        if np.prod(image.shape) != np.prod(image.shape[:3]) or len(image.shape) < 3:
+            raise RawDataError(f"expected one volume, got shape {image.shape}", file=path)
+        values = np.asarray(image.dataobj).reshape(image.shape[:3])
+    except (OSError, ValueError, EOFError, zlib.error, nibabel.filebasedimages.ImageFileError) as error:
+        words = " ".join(str(error).split())[:120]
+        raise RawDataError(f"no readable NIfTI image ({words})", file=path) from None
+    values = np.abs(values) if np.iscomplexobj(values) else values
+    dx, dy, dz = (float(size) for size in image.header.get_zooms()[:3])
+    volume = np.ascontiguousarray(values.transpose(2, 1, 0), dtype=np.float32)
+    return volume, (dz, dy, dx), np.asarray(image.affine, dtype=np.float64)
