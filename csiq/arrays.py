@@ -7,6 +7,8 @@ and before writing, never inside an operator or a solver.
 from __future__ import annotations
 
 import os
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -150,3 +152,14 @@ def norm2(a: Array) -> float:
 def default_threads() -> int:
     """Return the number of CPU cores this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else (os.cpu_count() or 1)
+
+
+def run_tasks(tasks: Sequence[Callable[[], None]], threads: int, xp: Any = np) -> None:
+    """Run independent tasks: on a CPU in ``threads`` threads, on a GPU one after the other."""
+    if xp is not np or threads == 1 or len(tasks) == 1:
+        for task in tasks:
+            task()
+        return
+    with ThreadPoolExecutor(min(threads, len(tasks))) as pool:
+        for done in [pool.submit(task) for task in tasks]:
+            done.result()

@@ -11,26 +11,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any
 
 import numpy as np
 import sigpy
 
-from csiq.arrays import Array, default_threads, xp_of
+from csiq.arrays import Array, default_threads, run_tasks, xp_of
 from csiq.errors import ShapeError
 from csiq.nufft import Nufft, toeplitz_kernel
-
-
-def run_tasks(tasks: Sequence[Callable[[], None]], threads: int, xp: Any = np) -> None:
-    """Run independent tasks: on a CPU in ``threads`` threads, on a GPU one after the other."""
-    if xp is not np or threads == 1 or len(tasks) == 1:
-        for task in tasks:
-            task()
-        return
-    with ThreadPoolExecutor(min(threads, len(tasks))) as pool:
-        for done in [pool.submit(task) for task in tasks]:
-            done.result()
 
 
 class ForwardModel(sigpy.linop.Linop):
@@ -80,7 +69,7 @@ class ForwardModel(sigpy.linop.Linop):
             for coil, smap in enumerate(self.smaps):
                 kspace[coil, self.spokes[phase]] = self._nufft(phase).forward(smap * volumes[phase])
 
-        run_tasks([_bind(phase_task, p) for p in range(self.ishape[0])], self.threads, xp)
+        run_tasks([partial(phase_task, p) for p in range(self.ishape[0])], self.threads, xp)
         return kspace
 
     def _adjoint_linop(self) -> sigpy.linop.Linop:
@@ -103,7 +92,7 @@ class ForwardModel(sigpy.linop.Linop):
             w = weights[self.spokes[phase]] if weights is not None else xp.ones(coord.shape[:2], np.float32)
             kernels[phase] = toeplitz_kernel(coord, w, tuple(shape))
 
-        run_tasks([_bind(phase_task, p) for p in range(n_phases)], self.threads, xp)
+        run_tasks([partial(phase_task, p) for p in range(n_phases)], self.threads, xp)
         return ToeplitzNormal(kernels, self.smaps, threads=self.threads)
 
 
@@ -123,15 +112,11 @@ class Gridding(sigpy.linop.Linop):
                 samples = xp.ascontiguousarray(kspace[coil, model.spokes[phase]])
                 volumes[phase] += xp.conj(smap) * model._nufft(phase).adjoint(samples)
 
-        run_tasks([_bind(phase_task, p) for p in range(self.oshape[0])], model.threads, xp)
+        run_tasks([partial(phase_task, p) for p in range(self.oshape[0])], model.threads, xp)
         return volumes
 
     def _adjoint_linop(self) -> sigpy.linop.Linop:
         return self.model
-
-
-def _bind(function: Callable[[int], None], value: int) -> Callable[[], None]:
-    return lambda: function(value)
 
 
 class ToeplitzNormal(sigpy.linop.Linop):
@@ -168,18 +153,18 @@ class ToeplitzNormal(sigpy.linop.Linop):
         # coils and the sums are added in a fixed order, so the result is the same to the bit.
         n_groups = 1 if xp is not np else min(n_coils, math.ceil(self.threads / n_phases))
         groups = np.array_split(np.arange(n_coils), n_groups)
-        partial = xp.zeros((n_groups, *self.ishape), dtype=np.complex64)
+        sums = xp.zeros((n_groups, *self.ishape), dtype=np.complex64)
 
         def task(number: int) -> None:
             group, phase = divmod(number, n_phases)
-            out = partial[group, phase]
+            out = sums[group, phase]
             for coil in groups[group]:
                 smap = self.smaps[coil]
                 out += xp.conj(smap) * convolve(smap * volumes[phase], self.kernels[phase])
 
-        run_tasks([_bind(task, i) for i in range(n_groups * n_phases)], self.threads, xp)
-        total = partial[0]
-        for more in partial[1:]:
+        run_tasks([partial(task, i) for i in range(n_groups * n_phases)], self.threads, xp)
+        total = sums[0]
+        for more in sums[1:]:
             total += more
         return total
 

@@ -217,11 +217,9 @@ def reconstruct(
 
 
 def use_threads(threads: int) -> None:
-    """Let numba and torch use this many threads; our own pools are told one by one."""
-    import numba
+    """Let torch use this many threads; our own pools are told one by one."""
     import torch
 
-    numba.set_num_threads(min(threads, numba.config.NUMBA_NUM_THREADS))
     torch.set_num_threads(threads)
 
 
@@ -283,7 +281,11 @@ def load_grader(config: Config, device: Device) -> Grader | None:
     try:
         return Grader.load(config.quality.model, device)
     except ModelError:
-        if config.stop.stop_on_plateau or config.stop.min_grade is not None or config.quality.model != "default":
+        if (
+            config.stop.stop_on_plateau
+            or config.stop.min_grade is not None
+            or config.quality.model != "default"
+        ):
             raise
         return None
 
@@ -308,7 +310,12 @@ class _Loop:
     """What is remembered between iterates: curves, the volumes to return, and whether to stop."""
 
     def __init__(
-        self, config: Config, geometry: Geometry, grader: Grader | None, rules: Sequence[Rule], on_event: OnEvent
+        self,
+        config: Config,
+        geometry: Geometry,
+        grader: Grader | None,
+        rules: Sequence[Rule],
+        on_event: OnEvent,
     ) -> None:
         self._how = config.stop.return_
         self._voxel_size = geometry.voxel_size

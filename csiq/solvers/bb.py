@@ -11,7 +11,6 @@ import sigpy
 
 from csiq.arrays import Array, norm2, vdot
 from csiq.solvers.problem import Cost, Problem
-from csiq.solvers.total_variation import phase_total_variation, prox_phase_tv
 
 
 class BarzilaiBorwein(sigpy.alg.Alg):
@@ -26,8 +25,6 @@ class BarzilaiBorwein(sigpy.alg.Alg):
     ----------
     problem : Problem
     max_iter : int
-    prox : callable, optional
-        ``prox(v, mu, dual)``; total variation along the phases by default.
 
     Attributes
     ----------
@@ -41,14 +38,8 @@ class BarzilaiBorwein(sigpy.alg.Alg):
     Signal Process 2009;57:2479-2493. Barzilai J, Borwein JM. IMA J Numer Anal 1988;8:141-148.
     """
 
-    def __init__(
-        self,
-        problem: Problem,
-        max_iter: int = 20,
-        prox: Callable[[Array, float, Array | None], Array] = prox_phase_tv,
-    ) -> None:
+    def __init__(self, problem: Problem, max_iter: int = 20) -> None:
         self.problem = problem
-        self._prox = prox
         normal_gridded = problem.normal(problem.gridded)
         curvature = vdot(problem.gridded, normal_gridded).real
         # the multiple of the gridded image that fits the data best: its scale is then the solution's
@@ -73,7 +64,7 @@ class BarzilaiBorwein(sigpy.alg.Alg):
             # the dual solution grows with mu: rescaled, the last one is a good start
             self._dual *= np.float32(mu / self._dual_mu)
         self._dual_mu = mu
-        move = self._prox(target, mu, self._dual) - self.volumes
+        move = problem.prox(target, mu, self._dual) - self.volumes
         normal_move = problem.normal(move)
         length2, curvature = norm2(move), vdot(move, normal_move).real
         fraction = self._fraction(move, gradient, curvature)
@@ -92,7 +83,7 @@ class BarzilaiBorwein(sigpy.alg.Alg):
         def cost_at(fraction: float) -> float:
             data = self.cost.data + fraction * slope + fraction**2 * curvature
             point = self.volumes + np.float32(fraction) * move
-            return data + problem.lamda_abs * phase_total_variation(point)
+            return data + problem.lamda_abs * problem.penalty(point)
 
         return 1.0 if cost_at(1.0) <= start else _minimise_convex(cost_at, start)
 

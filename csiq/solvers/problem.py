@@ -15,7 +15,7 @@ import numpy as np
 from csiq.arrays import Array, norm2, vdot, xp_of
 from csiq.errors import RawDataError
 from csiq.operators import ForwardModel
-from csiq.solvers.total_variation import phase_total_variation
+from csiq.solvers.total_variation import phase_total_variation, prox_phase_tv
 
 
 @dataclass(frozen=True)
@@ -56,6 +56,8 @@ class Problem:
         ``||sqrt(w) y||^2``
     lamda_abs : float
         Weight of the total variation in units of the data.
+    threads : int, optional
+        For the penalty on a CPU; all cores by default.
     """
 
     normal: Callable[[Array], Array]
@@ -63,11 +65,20 @@ class Problem:
     gridded: Array
     energy: float
     lamda_abs: float
+    threads: int | None = None
 
     def cost(self, volumes: Array, normal_volumes: Array) -> Cost:
         """Return the cost of ``volumes``, given N applied to them."""
         data = vdot(volumes, normal_volumes).real - 2 * vdot(volumes, self.rhs).real + self.energy
-        return Cost(data=data, penalty=self.lamda_abs * phase_total_variation(volumes))
+        return Cost(data=data, penalty=self.lamda_abs * self.penalty(volumes))
+
+    def penalty(self, volumes: Array) -> float:
+        """Return the total variation along the phases, without its weight."""
+        return phase_total_variation(volumes, threads=self.threads)
+
+    def prox(self, volumes: Array, mu: float, dual: Array | None = None) -> Array:
+        """Return the proximal point of the penalty; see :func:`prox_phase_tv`."""
+        return prox_phase_tv(volumes, mu, dual, threads=self.threads)
 
     def gradient(self, normal_volumes: Array) -> Array:
         """Return the gradient of the data term, 2 (N x - b), given N x."""
@@ -104,9 +115,9 @@ def build_problem(
     peak = _peak(gridded)
     if dcf_in_cost:
         normal = model.normal_operator(dcf)
-        return Problem(normal, gridded, gridded, vdot(kspace, weighted).real, lamda * peak)
+        return Problem(normal, gridded, gridded, vdot(kspace, weighted).real, lamda * peak, model.threads)
     rhs = model.H(kspace)
-    return Problem(model.normal_operator(), rhs, gridded, norm2(kspace), lamda * _peak(rhs))
+    return Problem(model.normal_operator(), rhs, gridded, norm2(kspace), lamda * _peak(rhs), model.threads)
 
 
 def _peak(volumes: Array) -> float:

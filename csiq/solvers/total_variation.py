@@ -9,11 +9,12 @@ duality gap is below :data:`GAP`.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import numpy as np
 
-from csiq.arrays import Array, xp_of
+from csiq.arrays import Array, default_threads, run_tasks, xp_of
 from csiq.errors import ShapeError
 
 #: Duality gap of a voxel's proximal problem, relative to 1/2 |v|^2 of that voxel. The error of x is at
@@ -22,23 +23,35 @@ GAP = 1e-8
 GAP_SINGLE_PRECISION = 1e-6
 #: Sweeps after which a voxel is left as it is; random 16-phase voxels need fewer than 200.
 MAX_SWEEPS = 500
+_CHUNK = 1 << 17
 
 
-def phase_total_variation(volumes: Array) -> float:
+def phase_total_variation(volumes: Array, *, threads: int | None = None) -> float:
     """Return sum |x_(p+1) - x_p|, accumulated in double precision.
 
     Parameters
     ----------
     volumes : complex64 array, (n_phases, z, y, x)
+    threads : int, optional
+        On a CPU; all cores by default. The result does not depend on it.
     """
     xp = xp_of(volumes)
     if xp is not np:
         return float(xp.sum(xp.abs(volumes[1:] - volumes[:-1]), dtype=np.float64))
     flat = np.ascontiguousarray(volumes).reshape(volumes.shape[0], -1)
-    return float(_numba().total_variation(flat))
+    loops, chunks = _numba(), _chunks(flat.shape[1])
+    sums = np.zeros(len(chunks))
+
+    def task(number: int) -> None:
+        sums[number] = loops.total_variation(flat, *chunks[number])
+
+    run_tasks([partial(task, i) for i in range(len(chunks))], threads or default_threads())
+    return float(sums.sum())
 
 
-def prox_phase_tv(volumes: Array, mu: float, dual: Array | None = None) -> Array:
+def prox_phase_tv(
+    volumes: Array, mu: float, dual: Array | None = None, *, threads: int | None = None
+) -> Array:
     """Return the minimiser of 1/2 ||x - v||^2 + mu sum |x_(p+1) - x_p|.
 
     Parameters
@@ -49,6 +62,8 @@ def prox_phase_tv(volumes: Array, mu: float, dual: Array | None = None) -> Array
         Weight, not negative.
     dual : complex64 array, (n_phases - 1, z, y, x), optional
         Dual variable; where the search starts and, changed in place, where it ended (a warm start).
+    threads : int, optional
+        On a CPU; all cores by default. The result does not depend on it.
 
     Returns
     -------
@@ -74,9 +89,18 @@ def prox_phase_tv(volumes: Array, mu: float, dual: Array | None = None) -> Array
     if xp_of(volumes) is not np:
         return _prox_arrays(volumes, mu, dual)
     flat = np.ascontiguousarray(volumes).reshape(volumes.shape[0], -1)
-    out = np.empty_like(flat)
-    _numba().prox(flat, float(mu), dual.reshape(dual.shape[0], -1), out, GAP, MAX_SWEEPS)
+    flat_dual, out, loops = dual.reshape(dual.shape[0], -1), np.empty_like(flat), _numba()
+
+    def task(start: int, stop: int) -> None:
+        loops.prox(flat, float(mu), flat_dual, out, GAP, MAX_SWEEPS, start, stop)
+
+    run_tasks([partial(task, *chunk) for chunk in _chunks(flat.shape[1])], threads or default_threads())
     return out.reshape(volumes.shape)
+
+
+def _chunks(n_voxels: int) -> list[tuple[int, int]]:
+    """Return ranges of voxels of a fixed size: sums do not depend on who adds them up."""
+    return [(start, min(start + _CHUNK, n_voxels)) for start in range(0, n_voxels, _CHUNK)]
 
 
 def _numba() -> Any:
