@@ -18,6 +18,13 @@ _HOMES = {
     "Grid": "shapes",
     "MotionState": "motion",
     "Coupling": "motion",
+    "Breathing": "breathing",
+    "ScanConfig": "protocol",
+    "Truth": "scan",
+    "simulate_scan": "scan",
+    "simulate_navigators": "scan",
+    "true_smaps": "scan",
+    "write_simulated": "scan",
 }
 
 __all__ = list(_HOMES)

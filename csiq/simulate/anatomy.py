@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -47,12 +48,12 @@ class Patient:
         rng = np.random.default_rng([seed, 1])
         return cls(_body(rng), _heart(rng), varied(rng), _sequence(rng), Coupling.drawn(rng))
 
-    @property
+    @cached_property
     def shapes(self) -> tuple[Shape, ...]:
         """Everything in the order of painting, at end-expiration."""
         return (*thorax_shapes(self.body), *heart_shapes(self.heart))
 
-    @property
+    @cached_property
     def signals(self) -> dict[str, float]:
         """Signal of each tissue, arterial blood 1."""
         raw = signals(self.tissues, self.sequence)

@@ -203,8 +203,8 @@ def _disk_share(t, r, rho):  # type: ignore[no-untyped-def]
         return 0.0
     if t <= abs(r - rho):
         return min(1.0, (r / rho) ** 2)
-    a = np.arccos((t * t + r * r - rho * rho) / (2 * t * r))
-    b = np.arccos((t * t + rho * rho - r * r) / (2 * t * rho))
+    a = np.arccos(min(max((t * t + r * r - rho * rho) / (2 * t * r), -1.0), 1.0))
+    b = np.arccos(min(max((t * t + rho * rho - r * r) / (2 * t * rho), -1.0), 1.0))
     area = r * r * (a - np.sin(2 * a) / 2) + rho * rho * (b - np.sin(2 * b) / 2)
     return area / (np.pi * rho * rho)
 

@@ -1,0 +1,195 @@
+"""What the scanner is told to do: which spoke is read when."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from csiq.acquisition import Geometry
+from csiq.errors import ConfigError, nearest
+from csiq.simulate.breathing import Breathing, heartbeat_times
+from csiq.trajectory import (
+    TRAJECTORIES,
+    default_interleaves,
+    golden_angle_2d,
+    golden_means_3d,
+    interleave_sizes,
+    named_trajectory,
+    phyllotaxis_directions,
+    phyllotaxis_order,
+    radial_coord,
+)
+
+#: Of Nyquist's (pi/2) N^2 diameters, as in the paper: 15 000 at 208^3.
+SAMPLING_RATIO = 0.2
+SLICE_THICKNESS = 8.0  # mm, of a 2D scan
+_CONTINUOUS_GROUP = 34  # spokes of an untriggered scan that are numbered as one interleave
+
+
+@dataclass(frozen=True)
+class ScanConfig:
+    """A scan to simulate.
+
+    Attributes
+    ----------
+    seed : int
+        Patient, breathing, coils and noise all follow from it.
+    matrix : int
+        Voxels along each axis.
+    n_spokes : int, optional
+        Imaging spokes; the paper's sampling ratio if not given.
+    n_coils : int
+    snr : float
+        Blood in the heart over the noise (complex SD) of a k-space sample, both as a unitary transform of
+        the image has them; infinite for none.
+    trajectory : str
+        ``phyllotaxis`` (ECG-triggered), ``golden3d``, ``golden2d`` (one axial slice) or ``stack-of-stars``.
+    breathing : path, optional
+        A trace as :func:`csiq.simulate.breathing.read_breathing` takes it; a synthetic one if not given.
+    dwell : str
+        Of a synthetic trace: ``end-expiration`` or ``end-inspiration``.
+    n_interleaves : int, optional
+        Heartbeats of a triggered scan; a Fibonacci number if not given.
+    fov : float
+        mm, of all axes.
+    """
+
+    seed: int = 0
+    matrix: int = 96
+    n_spokes: int | None = None
+    n_coils: int = 8
+    snr: float = 30.0
+    trajectory: str = "phyllotaxis"
+    breathing: str | Path | None = None
+    dwell: str = "end-expiration"
+    n_interleaves: int | None = None
+    fov: float = 208.0
+
+    def __post_init__(self) -> None:
+        if self.trajectory not in TRAJECTORIES:
+            hint = nearest(self.trajectory, TRAJECTORIES)
+            raise ConfigError(f"unknown trajectory '{self.trajectory}'", field="--trajectory", hint=hint)
+        for name, value, least in (
+            ("--seed", self.seed, 0),
+            ("--matrix", self.matrix, 8),
+            ("--spokes", self.spokes, 8),
+            ("--coils", self.n_coils, 1),
+        ):
+            if value < least:
+                raise ConfigError(f"{value} is below {least}", field=name)
+        if not self.snr > 0:
+            raise ConfigError(f"{self.snr} is not positive", field="--snr")
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Matrix z y x."""
+        return (1 if self.is_2d else self.matrix, self.matrix, self.matrix)
+
+    @property
+    def is_2d(self) -> bool:
+        """Whether it is a single slice."""
+        return self.trajectory == "golden2d"
+
+    @property
+    def triggered(self) -> bool:
+        """Whether heartbeats trigger the bursts."""
+        return self.trajectory == "phyllotaxis"
+
+    @property
+    def spokes(self) -> int:
+        """Imaging spokes: those asked for, or the paper's ratio (whole stacks for a stack-of-stars)."""
+        if self.n_spokes is not None:
+            return self.n_spokes
+        if self.is_2d:
+            return 40 * round(SAMPLING_RATIO * np.pi / 2 * self.matrix)  # a run of frames
+        if self.trajectory == "stack-of-stars":
+            return self.matrix * max(round(SAMPLING_RATIO * np.pi / 2 * self.matrix), 1)
+        return round(SAMPLING_RATIO * np.pi / 2 * self.matrix**2)
+
+    @property
+    def n_samples(self) -> int:
+        """Samples on a spoke: twofold readout oversampling."""
+        return 2 * self.matrix
+
+    @property
+    def geometry(self) -> Geometry:
+        """Where the voxels lie: RAS, the middle of the heart at the centre of k-space."""
+        extent = (SLICE_THICKNESS if self.is_2d else self.fov, self.fov, self.fov)
+        size = np.array([extent[a] / self.shape[a] for a in (2, 1, 0)])
+        affine = np.diag([*size, 1.0])
+        affine[:3, 3] = -size * (np.array(self.shape[::-1]) // 2)
+        return Geometry(self.shape, extent, affine)
+
+
+@dataclass(frozen=True)
+class Timeline:
+    """All readouts with signal, in the order they are played.
+
+    Attributes
+    ----------
+    coord : float32 array, (n_readouts, n_samples, 3)
+    times : float64 array, (n_readouts,)
+        Seconds; the first is 0.
+    heartbeat : int64 array, (n_readouts,)
+    is_navigator : bool array, (n_readouts,)
+    """
+
+    coord: np.ndarray
+    times: np.ndarray
+    heartbeat: np.ndarray
+    is_navigator: np.ndarray
+
+
+def interleaves_of(config: ScanConfig) -> np.ndarray:
+    """Return how many imaging spokes each interleave (heartbeat) has."""
+    if config.triggered:
+        count = config.n_interleaves or default_interleaves(config.spokes)
+    else:
+        group = config.matrix if config.trajectory == "stack-of-stars" else _CONTINUOUS_GROUP
+        count = max(config.spokes // group, 1)
+    return interleave_sizes(config.spokes, count)
+
+
+def scan_length(config: ScanConfig, rr: float, tr: float) -> float:
+    """Return about how long the scan takes, s."""
+    if config.triggered:
+        return rr * len(interleaves_of(config))
+    return tr * config.spokes * 1.1
+
+
+def timeline(
+    config: ScanConfig, tr: float, rr: float, breathing: Breathing, rng: np.random.Generator
+) -> Timeline:
+    """Return what is played when; an SI spoke heads each interleave of a 3D scan."""
+    sizes = interleaves_of(config)
+    n_heads = 0 if config.is_2d or config.trajectory == "stack-of-stars" else 1
+    heartbeat = np.repeat(np.arange(len(sizes)), sizes + n_heads)
+    within = np.concatenate([np.arange(size + n_heads) for size in sizes])
+    is_navigator = within < n_heads
+    if config.triggered:
+        times = heartbeat_times(len(sizes), rr, breathing, rng)[heartbeat] + tr * within
+    else:
+        times = tr * np.arange(len(within), dtype=np.float64)
+    coord = np.empty((len(within), config.n_samples, 3), dtype=np.float32)
+    coord[is_navigator] = si_coord(config)
+    coord[~is_navigator] = _imaging_coord(config, len(sizes))
+    return Timeline(coord, times, heartbeat, is_navigator)
+
+
+def si_coord(config: ScanConfig) -> np.ndarray:
+    """Return the samples of an SI spoke, float32 (n_samples, 3)."""
+    return radial_coord(np.array([[1.0, 0.0, 0.0]]), config.matrix, config.n_samples)[0]
+
+
+def _imaging_coord(config: ScanConfig, n_interleaves: int) -> np.ndarray:
+    if config.trajectory == "stack-of-stars":
+        return named_trajectory("stack-of-stars", config.spokes, config.n_samples, config.shape)
+    if config.trajectory == "phyllotaxis":
+        directions = phyllotaxis_directions(phyllotaxis_order(config.spokes, n_interleaves))
+    elif config.trajectory == "golden3d":
+        directions = golden_means_3d(config.spokes)
+    else:
+        directions = golden_angle_2d(config.spokes)
+    return radial_coord(directions, config.matrix, config.n_samples)
