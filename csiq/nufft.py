@@ -53,7 +53,7 @@ class Nufft:
         self._gpu = xp_of(coord) is not np
         cufinufft = _cufinufft() if self._gpu else None
         self._sigpy_coord = flat[:, self._axes] if self._gpu and cufinufft is None else None
-        self._library = cufinufft if self._gpu else _finufft()
+        self._library: Any = cufinufft if self._gpu else _finufft()
         xp = xp_of(coord)
         self._angles = [
             xp.ascontiguousarray(

@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -20,6 +20,7 @@ from csiq.coils import compress, drop_dead_coils, estimate_smaps, whiten
 from csiq.config import Config, seconds_of
 from csiq.errors import ConfigError, ModelError
 from csiq.gating import Bins, Signal, bin_spokes, respiratory_signal
+from csiq.gating.selfnav import si_shift_mm
 from csiq.history import History
 from csiq.operators import ForwardModel
 from csiq.quality.grade import Grade, Grader
@@ -72,6 +73,8 @@ class Result:
         The breathing; None for a single phase.
     bins : Bins
     geometry : Geometry
+    n_coils : int
+        Virtual coils that were used.
     lamda_abs : float
     model : dict
         ``name`` and ``sha256`` of the grader; empty without one.
@@ -92,6 +95,7 @@ class Result:
     signal: Signal | None
     bins: Bins
     geometry: Geometry
+    n_coils: int
     lamda_abs: float
     model: dict[str, str]
     seconds: dict[str, float]
@@ -180,7 +184,7 @@ def reconstruct(
     with stages("gating"):
         signal, bins = gate(scan, config)
     warnings = [*scan.warnings, *_breathing_warnings(signal)]
-    on_event(_start_event(scan, config, device, threads))
+    on_event(_start_event(scan, bins, config, device, threads))
     with stages("setup"):
         problem = set_up(scan, bins, smaps, config, device, threads)
         grader = load_grader(config, device)
@@ -207,6 +211,7 @@ def reconstruct(
         signal=signal,
         bins=bins,
         geometry=scan.geometry,
+        n_coils=scan.n_coils,
         lamda_abs=problem.lamda_abs,
         model={"name": grader.name, "sha256": grader.sha256} if grader is not None else {},
         seconds=stages.seconds,
@@ -224,15 +229,45 @@ def use_threads(threads: int) -> None:
 
 
 def prepare_coils(scan: Acquisition, config: Config) -> Acquisition:
-    """Return the scan without dead coils, whitened and compressed to virtual coils."""
+    """Return the scan without dead coils, whitened and compressed to virtual coils.
+
+    In the mode ``selfnav`` the heart's head-foot shift is taken out as well, heartbeat by heartbeat.
+    """
+    if config.gating.mode == "selfnav":
+        scan = correct_shift(scan)
     return compress(whiten(drop_dead_coils(scan)), config.coils.coils)
 
 
+def correct_shift(scan: Acquisition) -> Acquisition:
+    """Return the scan with the heart's displacement along z taken out of each heartbeat.
+
+    The one-dimensional correction of the self-navigated sequence: a shift d of the heart turned every sample
+    by exp(-2 pi i k_z d / FOV).
+
+    Raises
+    ------
+    ConfigError
+        If there are no SI spokes to navigate by.
+
+    References
+    ----------
+    Piccini D, et al. Respiratory self-navigation for whole-heart bright-blood coronary MRI. Magn Reson Med
+    2012;68:571-579.
+    """
+    navigators = scan.navigators
+    if navigators is None:
+        raise ConfigError(
+            "there are no SI spokes", file=scan.name, field="--mode selfnav", hint="--mode phases"
+        )
+    shift = si_shift_mm(navigators, scan.geometry)
+    nearest = np.argmin(np.abs(navigators.heartbeat[None] - scan.heartbeat[:, None]), axis=1)
+    turns = scan.coord[..., 0] * (shift[nearest] / scan.geometry.fov[0])[:, None]
+    return replace(scan, kspace=(scan.kspace * np.exp(2j * np.pi * turns)).astype(np.complex64))
+
+
 def gate(scan: Acquisition, config: Config) -> tuple[Signal | None, Bins]:
-    """Return the breathing signal and the spokes of each phase; all spokes for a single phase."""
-    if config.gating.mode == "selfnav":
-        raise ConfigError("'selfnav' is not in this version", field="--mode", hint="phases")
-    if config.gating.phases == 1:
+    """Return the breathing signal and the spokes of each phase; all spokes for a single image."""
+    if config.gating.phases == 1 or config.gating.mode == "selfnav":
         everything = np.arange(scan.n_spokes)
         return None, Bins((everything,), np.empty(0), np.ones(scan.n_spokes, int))
     signal = respiratory_signal(scan, config.gating)
@@ -405,11 +440,11 @@ def rank_returned(loop: _Loop, config: Config) -> Ranking | None:
     return rank(grades)
 
 
-def _start_event(scan: Acquisition, config: Config, device: Device, threads: int) -> Event:
+def _start_event(scan: Acquisition, bins: Bins, config: Config, device: Device, threads: int) -> Event:
     return {
         "event": "start",
         "name": scan.name,
-        "n_phases": config.gating.phases,
+        "n_phases": bins.n_phases,
         "n_coils": scan.n_coils,
         "n_spokes": scan.n_spokes,
         "n_samples": scan.n_samples,

@@ -1,0 +1,393 @@
+"""One run: a raw file in, a run folder out.
+
+The arrays' flow is in :mod:`csiq.pipeline`; here are files, the lock, checkpoints and what survives a kill.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from csiq._version import __version__
+from csiq.acquisition import Acquisition
+from csiq.arrays import Array, choose_device, default_threads, to_host
+from csiq.config import Config, bytes_of
+from csiq.errors import ConfigError, OutputError, RawDataError
+from csiq.history import COLUMNS, History
+from csiq.io import ReadOptions, read_acquisition
+from csiq.io.nifti import write_nifti
+from csiq.io.run_folder import RunFolder, read_json
+from csiq.pipeline import Event, OnEvent, Result, Resumed, reconstruct
+from csiq.plan import check_memory, estimate
+from csiq.solvers import Iterate
+
+#: Of ``run.json`` and ``ranking.json``; rises when a key changes its meaning or goes.
+SCHEMA_VERSION = 1
+#: Magnitudes are written so that this percentile of the gridded image becomes 1000.
+_BRIGHT_PERCENTILE = 99.9
+
+_log = logging.getLogger("csiq")
+
+
+def run(
+    config: Config,
+    raw: str | Path,
+    output: str | Path | None = None,
+    *,
+    on_event: OnEvent | None = None,
+    resume: bool = False,
+    overwrite: bool = False,
+) -> Result | None:
+    """Reconstruct a raw file into a run folder: ``csiq recon``.
+
+    Parameters
+    ----------
+    config : Config
+    raw : path
+        ISMRMRD h5 or Siemens TWIX.
+    output : path, optional
+        Run folder; ``./<stem>.csiq`` by default.
+    on_event : callable, optional
+        Called with dictionaries: start, stage, iteration, warning, done.
+    resume : bool
+        Go on with an interrupted run; None is returned if it is complete already.
+    overwrite : bool
+        Replace what csiq wrote in the folder.
+
+    Raises
+    ------
+    CsiqError
+        See :mod:`csiq.errors`.
+    """
+    raw = Path(raw)
+    output = Path(output) if output is not None else Path(f"{raw.stem}.csiq")
+    # a wrong device or a missing file must not leave an empty run folder behind
+    choose_device(config.run.device)
+    if not raw.exists():
+        raise ConfigError("does not exist", file=raw, hint="give an ISMRMRD or TWIX file")
+    with RunFolder.open(output, overwrite=overwrite, resume=resume) as folder, _log_into(folder.path):
+        if resume and folder.status == "complete":
+            return None
+        return _Run(config, raw, folder, on_event or (lambda event: None)).go(resume)
+
+
+def read_options(config: Config) -> ReadOptions:
+    """Return what a configuration says about reading."""
+    data = config.data
+    return ReadOptions(
+        trajectory=data.trajectory,
+        traj_units=data.traj_units,
+        echo=data.echo,
+        group=data.group,
+        matrix=data.matrix,
+        drop_bad=data.drop_bad,
+        exclude_coil=data.exclude_coil,
+        strict=data.strict,
+        force=data.force,
+        max_memory_bytes=bytes_of(config.run.max_memory) if config.run.max_memory else None,
+    )
+
+
+def read_scan(config: Config, raw: Path) -> Acquisition:
+    """Read a raw file as a configuration says, the decay of its signal corrected if it asks for that."""
+    scan = read_acquisition(raw, read_options(config))
+    if config.data.decay_correction:
+        from csiq.decay import correct_decay
+
+        scan = correct_decay(scan)
+    return scan
+
+
+@contextmanager
+def _log_into(folder: Path) -> Iterator[None]:
+    """Write the log of this run to ``csiq.log``."""
+    handler = logging.FileHandler(folder / "csiq.log", encoding="utf-8")
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+    level = _log.level
+    _log.addHandler(handler)
+    _log.setLevel(logging.DEBUG)
+    try:
+        yield
+    except Exception:
+        _log.exception("stopped by an error")
+        raise
+    finally:
+        _log.removeHandler(handler)
+        _log.setLevel(level)
+        handler.close()
+
+
+@dataclass
+class _Run:
+    """The state of one run between reading and writing."""
+
+    config: Config
+    raw: Path
+    folder: RunFolder
+    tell: OnEvent
+    scan: Acquisition | None = None
+    bright: float = math.nan
+    history: History | None = None
+    seconds_output: float = 0.0
+
+    def go(self, resume: bool) -> Result:
+        """Read, reconstruct, write; leave an honest ``run.json`` however it ends."""
+        started = time.perf_counter()
+        try:
+            self._write_status("running")
+            self.scan = read_scan(self.config, self.raw)
+            seconds_load = time.perf_counter() - started
+            self.tell({"event": "stage", "stage": "load", "seconds": seconds_load})
+            resumed = self._resumed() if resume else None
+            check_memory(estimate(self.scan, self.config, choose_device(self.config.run.device)), self.config)
+            for warning in self.scan.warnings:
+                self._on_event({"event": "warning", "message": warning})
+            result = reconstruct(
+                self.scan, self.config, on_event=self._on_event, on_iterate=self._save, resumed=resumed
+            )
+            self._write(result, seconds_load)
+        except BaseException as error:
+            interrupted = not isinstance(error, Exception) or getattr(error, "status", "") == "interrupted"
+            self._write_status("interrupted" if interrupted else "failed")
+            raise
+        if result.stop.reason == "nan":
+            raise RawDataError(
+                f"the cost is not finite at iteration {result.stop.iteration}; "
+                f"iteration {result.iterations[0]} was kept",
+                file=self.raw,
+                field="cost",
+            )
+        return result
+
+    def _on_event(self, event: Event) -> None:
+        level = {"warning": logging.WARNING, "iteration": logging.DEBUG}.get(event["event"], logging.INFO)
+        _log.log(level, "%s", {key: value for key, value in event.items() if key != "event"})
+        self.tell(event)
+
+    # ------------------------------------------------------------ while it runs
+
+    def _save(self, iterate: Iterate, history: History, kept: Array) -> None:
+        """Write the curves and a checkpoint, and the iterate itself if asked to."""
+        started = time.perf_counter()
+        self.history = history
+        if math.isnan(self.bright):
+            self.bright = bright_level(to_host(iterate.volumes))
+        self.folder.write_table("curves.tsv", history.rows(), COLUMNS)
+        if self.config.run.save_iterates:
+            self.folder.write_iterate(
+                to_host(iterate.volumes), self._known_scan().geometry, iterate.iteration
+            )
+        self._write_checkpoint(iterate, history, kept)
+        self.seconds_output += time.perf_counter() - started
+
+    def _write_checkpoint(self, iterate: Iterate, history: History, kept: Array) -> None:
+        state = iterate.state()
+        arrays = {name: to_host(value) for name, value in state.items() if hasattr(value, "shape")}
+        numbers = {name: value for name, value in state.items() if not hasattr(value, "shape")}
+        same = history.last.iteration == iterate.iteration and bool((kept == iterate.volumes).all())
+        if not same:
+            arrays["kept"] = to_host(kept)
+        self.folder.write_checkpoint(
+            arrays,
+            {
+                "config_sha256": self.config.sha256(),
+                "input_sha256": self._known_scan().sha256,
+                "state": numbers,
+                "curves": history.rows(),
+                "bright": self.bright,
+            },
+        )
+
+    def _resumed(self) -> Resumed | None:
+        """Return where the interrupted run ended, or None if it had not come to its first iterate.
+
+        Raises
+        ------
+        OutputError
+            If the checkpoint is of another configuration or another scan.
+        """
+        found = self.folder.read_checkpoint()
+        if found is None:
+            return None
+        arrays, attributes = found
+        for key, own, what in (
+            ("config_sha256", self.config.sha256(), "configuration"),
+            ("input_sha256", self._known_scan().sha256, "raw file"),
+        ):
+            if attributes[key] != own:
+                raise OutputError(
+                    f"the checkpoint is of another {what}",
+                    file=self.folder.path,
+                    hint="--overwrite starts anew",
+                )
+        kept = arrays.pop("kept", arrays["volumes"])
+        self.bright = float(attributes["bright"])
+        history = History.from_rows(attributes["curves"])
+        return Resumed(history, {**arrays, **attributes["state"]}, kept)
+
+    def _known_scan(self) -> Acquisition:
+        if self.scan is None:
+            raise RuntimeError("the scan was not read yet")
+        return self.scan
+
+    # ------------------------------------------------------------ run.json and results
+
+    def _write_status(self, status: str) -> None:
+        """Write a ``run.json`` without results; one that says more is not replaced by one that says less."""
+        content = self._header(status)
+        path = self.folder.path / "run.json"
+        if status != "running" and path.exists():
+            content = {**read_json(path), **content}
+        if self.history is not None:
+            content["iterations"] = self.history.last.iteration
+        self.folder.write_json("run.json", content)
+
+    def _header(self, status: str) -> dict[str, Any]:
+        return {
+            "schema_version": SCHEMA_VERSION,
+            "status": status,
+            "csiq": __version__,
+            "config": self.config.as_dict(),
+            "config_sha256": self.config.sha256(),
+            "input": {"name": self.raw.name, "sha256": self.scan.sha256 if self.scan is not None else None},
+            "model": None,
+            "device": str(choose_device(self.config.run.device)),
+            "threads": self.config.run.threads or default_threads(),
+            "seed": self.config.run.seed,
+            "lamda_abs": None,
+            "iterations": None,
+            "stop": None,
+            "returned_iteration": None,
+            "counterfactual": {},
+            "seconds": {},
+            "warnings": list(self.scan.warnings) if self.scan is not None else [],
+        }
+
+    def _write(self, result: Result, seconds_load: float) -> None:
+        """Write everything that a complete run folder has; ``run.json`` says complete only at the end."""
+        started = time.perf_counter()
+        scan, folder = self._known_scan(), self.folder
+        folder.write_volumes(result.volumes, result.geometry, self._iterations(result))
+        self._write_images(result)
+        self._write_respiration(result)
+        if result.ranking is not None:
+            folder.write_json("ranking.json", result.ranking.as_json())
+            folder.write_table("ranking.tsv", result.ranking.rows())
+        content = self._header("running") | result_json(result, scan)
+        content["returned_iteration"] = self._iterations(result)
+        seconds = {"load": seconds_load, **result.seconds}
+        folder.write_json("run.json", content | {"seconds": seconds})
+        self._write_pages()
+        seconds["output"] = self.seconds_output + time.perf_counter() - started
+        status = "failed" if result.stop.reason == "nan" else "complete"
+        content |= {"seconds": seconds, "status": status}
+        folder.write_json("run.json", content)
+        self._write_pages()
+        folder.remove_checkpoints()
+        self.tell({"event": "stage", "stage": "output", "seconds": seconds["output"]})
+        self.tell({"event": "done", **content})
+
+    @staticmethod
+    def _iterations(result: Result) -> int | list[int]:
+        each = set(result.iterations)
+        return result.iterations[0] if len(each) == 1 else list(result.iterations)
+
+    def _write_pages(self) -> None:
+        from csiq.report import write_curves, write_report
+
+        write_curves(self.folder.path)
+        write_report(self.folder.path)
+
+    def _write_images(self, result: Result) -> None:
+        scale = 1000 / self.bright if self.bright > 0 else 1.0
+        for phase, volume in enumerate(result.volumes, start=1):
+            grade = result.grades[phase - 1]
+            sidecar = {
+                "csiq": __version__,
+                "phase": phase,
+                "n_phases": len(result.volumes),
+                "iteration": result.iterations[phase - 1],
+                "grade": grade.grade if grade is not None else None,
+                "grade_sd": grade.grade_sd if grade is not None else None,
+                "in_domain": grade.in_domain if grade is not None else None,
+                "scale": scale,
+                "voxel_size_mm": list(result.geometry.voxel_size),
+                "orientation_known": result.geometry.known,
+                "config_sha256": self.config.sha256(),
+                "input": {"name": self.raw.name, "sha256": self._known_scan().sha256},
+                "model": result.model or None,
+                "note": "research use; graded by a network trained on simulated scans",
+            }
+            magnitude = (np.abs(volume) * np.float32(scale)).astype(np.float32)
+            path = self.folder.path / f"phase-{phase}.nii.gz"
+            write_nifti(path, magnitude, result.geometry, sidecar=sidecar)
+
+    def _write_respiration(self, result: Result) -> None:
+        scan = self._known_scan()
+        signal = result.signal.values if result.signal is not None else np.full(scan.n_spokes, np.nan)
+        rows = [
+            {"spoke": spoke, "time_s": float(seconds), "signal": float(value), "phase": int(phase)}
+            for spoke, (seconds, value, phase) in enumerate(
+                zip(scan.times, signal, result.bins.phase_of_spoke, strict=True)
+            )
+        ]
+        self.folder.write_table("respiration.tsv", rows, ("spoke", "time_s", "signal", "phase"))
+
+
+def bright_level(volumes: np.ndarray) -> float:
+    """Return the magnitude that the written images put at 1000: one scale for all phases and iterates."""
+    return float(np.percentile(np.abs(volumes[:, ::2, ::2, ::2]), _BRIGHT_PERCENTILE))
+
+
+def result_json(result: Result, scan: Acquisition) -> dict[str, Any]:
+    """Return what ``run.json`` says of a result; the contract's keys, then those the report shows."""
+    signal, grades = result.signal, result.grades
+    content: dict[str, Any] = {
+        "model": result.model or None,
+        "device": result.device,
+        "threads": result.threads,
+        "lamda_abs": result.lamda_abs,
+        "iterations": result.history.last.iteration,
+        "stop": result.stop.as_json(),
+        "counterfactual": result.counterfactual,
+        "warnings": list(result.warnings),
+        "scan": scan_json(scan) | {"n_coils_used": result.n_coils},
+        "grading": {"in_domain": [g.in_domain if g is not None else None for g in grades]},
+    }
+    if signal is not None:
+        content["gating"] = {
+            "source": signal.source,
+            "orientation": signal.orientation,
+            "confidence": signal.confidence,
+            "snr": signal.snr,
+            "frequency_hz": signal.frequency,
+            "edges": result.bins.edges,
+            "counts": list(result.bins.counts),
+        }
+    return content
+
+
+def scan_json(scan: Acquisition) -> dict[str, Any]:
+    """Return what a run tells of its scan; nothing that could identify a patient."""
+    return {
+        "n_coils": scan.n_coils,
+        "n_spokes": scan.n_spokes,
+        "n_samples": scan.n_samples,
+        "n_navigators": 0 if scan.navigators is None else len(scan.navigators.times),
+        "n_heartbeats": int(np.unique(scan.heartbeat).size) if scan.triggered else None,
+        "matrix": list(scan.geometry.shape),
+        "fov_mm": list(scan.geometry.fov),
+        "voxel_size_mm": list(scan.geometry.voxel_size),
+        "nyquist_fraction": scan.nyquist_fraction,
+        "duration_s": float(np.ptp(scan.times)),
+        "triggered": scan.triggered,
+        "system": scan.system,
+    }
