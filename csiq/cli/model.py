@@ -1,0 +1,117 @@
+"""``csiq model``: which networks there are, what their cards say, and whether they are whole."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from csiq.cli.options import DEBUG, JSON, options
+from csiq.cli.output import echo_pairs, echo_table, json_line
+
+
+@click.group(name="model")
+def model() -> None:
+    """List, show and verify grading models."""
+
+
+@model.command(name="list")
+@options(JSON, DEBUG)
+def list_models(as_json: bool) -> None:
+    """List the models that ship with csiq."""
+    from csiq.quality.model_file import DEFAULT_MODEL, open_model, shipped_models
+
+    rows: list[dict[str, Any]] = []
+    for name in shipped_models():
+        card = open_model(name).card or {}
+        rows.append(
+            {
+                "name": name,
+                "default": name == DEFAULT_MODEL,
+                "title": card.get("title"),
+                "voxels": _voxels(card),
+            }
+        )
+    if as_json:
+        click.echo(json_line(rows))
+        return
+    shown = [(r["name"] + (" (default)" if r["default"] else ""), r["voxels"], r["title"]) for r in rows]
+    echo_table(("model", "voxels", "what it is"), shown)
+
+
+@model.command(name="show")
+@click.argument("name", default="default", metavar="[NAME|FILE]")
+@options(JSON, DEBUG)
+def show(name: str, as_json: bool) -> None:
+    """Show the card of a model: training data, range, voxel sizes, accuracy."""
+    from csiq.quality.model_file import open_model
+
+    found = open_model(name)
+    if as_json:
+        click.echo(json_line(found.card))
+        return
+    for warning in found.warnings:
+        click.echo(f"csiq: warning: {warning}", err=True)
+    card = found.card or {}
+    evaluation = card.get("evaluation", {})
+    echo_pairs(
+        {
+            "name": found.name,
+            "title": card.get("title"),
+            "use": card.get("use"),
+            "grades": _range(card.get("grades"), ""),
+            "voxels": _voxels(card),
+            "trained on": _sets(card),
+            "tested on": _accuracy(evaluation.get("all"), evaluation.get("patients")),
+            **{f"  {k} images": _accuracy(v) for k, v in evaluation.get("by_kind", {}).items()},
+            "formula": card.get("formula", {}).get("sha256"),
+            "sha256": found.sha256,
+        }
+    )
+
+
+@model.command(name="verify")
+@click.argument("name", default="default", metavar="[NAME|FILE]")
+@options(JSON, DEBUG)
+def verify(name: str, as_json: bool) -> None:
+    """Check a model: whole, equal to its card's SHA-256, finite, and an IQ-DCNN."""
+    from csiq.quality.grade import build_network
+    from csiq.quality.model_file import open_model
+
+    found = open_model(name)
+    network = build_network(found)
+    n_weights = sum(p.numel() for p in network.parameters())
+    if as_json:
+        ok = {"name": found.name, "sha256": found.sha256, "weights": n_weights, "certified": bool(found.card)}
+        click.echo(json_line({**ok, "warnings": found.warnings}))
+        return
+    for warning in found.warnings:
+        click.echo(f"csiq: warning: {warning}", err=True)
+    verdict = "as its card says" if found.card else "no card to hold it against"
+    click.echo(f"{found.name}: {n_weights} weights, finite; SHA-256 {found.sha256[:16]}... {verdict}")
+
+
+def _range(entry: dict[str, Any] | None, unit: str) -> str | None:
+    return f"{entry['min']:g} to {entry['max']:g}{unit}" if entry else None
+
+
+def _voxels(card: dict[str, Any]) -> str | None:
+    return _range(card.get("voxel_size_mm"), " mm")
+
+
+def _sets(card: dict[str, Any]) -> str | None:
+    train = card.get("training", {}).get("sets", {}).get("train")
+    if not train:
+        return None
+    images = ", ".join(f"{count} {kind}" for kind, count in train["images"].items())
+    return f"{train['patients']} simulated patients: {images} images"
+
+
+def _accuracy(entry: dict[str, Any] | None, patients: int | None = None) -> str | None:
+    if not entry or entry.get("r2") is None:
+        return None
+    who = f"{patients} patients never trained on: " if patients else ""
+    return (
+        f"{who}n {entry['n']}, R2 {entry['r2']:.2f}, Spearman {entry['spearman']:.2f}, "
+        f"slope {entry['slope']:.2f}, error {entry['bias']:+.2f} +- {entry['sd']:.2f}"
+    )
