@@ -216,4 +216,4 @@ def words_of(grade: float | None) -> str:
         return "not graded"
     halves = min(max(round(2 * grade), 0), 8)
     lower, in_doubt = divmod(halves, 2)
-    return f"between {SCALE[lower]} and {SCALE[lower + 1]}" if in_doubt else SCALE[lower]
+    return f"between '{SCALE[lower]}' and '{SCALE[lower + 1]}'" if in_doubt else SCALE[lower]

@@ -105,9 +105,9 @@ def test_by_rank_puts_the_best_first_and_ungraded_last():
         (0.0, SCALE[0]),
         (-0.4, SCALE[0]),
         (0.25, SCALE[0]),  # a quarter rounds to the even half: 0
-        (0.26, f"between {SCALE[0]} and {SCALE[1]}"),
+        (0.26, f"between '{SCALE[0]}' and '{SCALE[1]}'"),
         (0.75, SCALE[1]),  # and here to 1.0
-        (1.7, f"between {SCALE[1]} and {SCALE[2]}"),
+        (1.7, f"between '{SCALE[1]}' and '{SCALE[2]}'"),
         (2.1, SCALE[2]),
         (4.6, SCALE[4]),
         (None, "not graded"),

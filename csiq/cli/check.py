@@ -1,0 +1,108 @@
+"""``csiq check``: what is wrong with a raw file, and what its reconstruction would cost."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from csiq.cli.options import CONFIGURATION, DEBUG, JSON, MODELLING, READING, RUNNING, config_of, options
+
+if TYPE_CHECKING:
+    from csiq.acquisition import Acquisition
+    from csiq.config import Config
+    from csiq.gating import Bins, Signal
+    from csiq.plan import Estimate
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  csiq check scan.h5
+  csiq check scan.h5 --preset whole-heart --max-memory 8GB
+"""
+)
+@click.argument("raw", type=click.Path(path_type=Path))
+@options(CONFIGURATION, READING, MODELLING, RUNNING, JSON, DEBUG)
+@click.pass_context
+def check(context: click.Context, raw: Path, as_json: bool, **keys: Any) -> None:
+    """Say what is wrong with a raw file, and what a recon would cost.
+
+    Reads the file, prepares the coils, finds the breathing, and estimates memory and time. What would stop
+    csiq recon stops csiq check with the same message and exit code.
+    """
+    examine(raw, config_of(context), as_json=as_json)
+
+
+def examine(raw: Path, config: Config, *, as_json: bool = False) -> None:
+    """Do everything a reconstruction does before its first iteration that is quick, and print what was found.
+
+    Raises
+    ------
+    CsiqError
+        As ``recon`` would.
+    """
+    from csiq.arrays import choose_device
+    from csiq.pipeline import gate, load_grader, prepare_coils
+    from csiq.plan import check_memory, estimate
+    from csiq.run import read_scan
+
+    device = choose_device(config.run.device)
+    load_grader(config, device)
+    scan = read_scan(config, raw)
+    need = estimate(scan, config, device)
+    check_memory(need, config)
+    scan = prepare_coils(scan, config)
+    signal, bins = gate(scan, config)
+    if as_json:
+        from csiq.cli.output import json_line
+
+        click.echo(json_line(_as_json(raw, scan, need, signal, bins)))
+    else:
+        _print(raw, scan, config, need, signal, bins)
+
+
+def _as_json(
+    raw: Path, scan: Acquisition, need: Estimate, signal: Signal | None, bins: Bins
+) -> dict[str, object]:
+    from csiq.cli.info import contents
+
+    gating = None
+    if signal is not None:
+        gating = {
+            "source": signal.source,
+            "orientation": signal.orientation,
+            "confidence": signal.confidence,
+            "snr": signal.snr,
+            "spokes_per_phase": [len(indices) for indices in bins.indices],
+        }
+    return {"status": "ok", **contents(raw, scan), "gating": gating, "estimate": need.as_json()}
+
+
+def _print(
+    raw: Path, scan: Acquisition, config: Config, need: Estimate, signal: Signal | None, bins: Bins
+) -> None:
+    from csiq.cli.info import words
+    from csiq.cli.output import echo_pairs
+    from csiq.report.verdict import duration
+
+    found = words(raw, scan)
+    if signal is not None:
+        found["breathing"] = (
+            f"{'SI spokes' if signal.source == 'si' else 'k-space centre'}, SNR {signal.snr:.1f}, "
+            f"{signal.orientation.replace('-', ' ')} (confidence {signal.confidence:.2f})"
+        )
+    found["spokes per phase"] = " ".join(str(len(indices)) for indices in bins.indices)
+    found["memory"] = f"{need.memory_bytes / 1e9:.1f} GB, {need.available_bytes / 1e9:.1f} GB free"
+    at_most = need.seconds_setup + config.solver.max_iter * need.seconds_per_iteration
+    found["time"] = (
+        f"about {duration(need.seconds_per_iteration)} an iteration, at most {duration(at_most)} "
+        f"for {config.solver.max_iter}, grading apart"
+    )
+    echo_pairs(found)
+    for warning in scan.warnings:
+        click.echo(f"warning: {warning}")
+    click.echo(
+        "nothing stops a reconstruction" + (f"; {len(scan.warnings)} warnings" if scan.warnings else "")
+    )

@@ -1,0 +1,156 @@
+"""Options that are keys of the configuration: one table, used by ``recon`` and whoever reads a raw file."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+from click.core import ParameterSource
+
+Decorator = Callable[[Any], Any]
+
+_FILE = click.Path(path_type=Path)
+
+#: What is read of the raw file.
+READING = (
+    click.option(
+        "--trajectory",
+        metavar="NAME|FILE[:DATASET]",
+        help="phyllotaxis, golden2d, golden3d, "
+        "stack-of-stars, or a file (x y z per sample) where the raw file has none.",
+    ),
+    click.option(
+        "--traj-units",
+        metavar="UNIT",
+        help="Unit of the trajectory where it cannot be told: cycles/fov, cycles/pixel, 1/mm, rad/pixel ...",
+    ),
+    click.option("--echo", type=int, metavar="N", help="Echo to read, from 0."),
+    click.option("--group", metavar="NAME", help="HDF5 group of the scan where the file has several."),
+    click.option(
+        "--matrix", type=int, metavar="N", help="Crop k-space to N voxels; the field of view stays."
+    ),
+    click.option(
+        "--exclude-coil", type=int, multiple=True, metavar="N", help="Leave a coil out, from 0; repeatable."
+    ),
+    click.option("--drop-bad", is_flag=True, help="Leave readouts with bad samples out and count them."),
+    click.option(
+        "--decay-correction", is_flag=True, help="Correct a signal that decays (hyperpolarised gas)."
+    ),
+    click.option("--strict", is_flag=True, help="An unknown element of the header is an error."),
+    click.option("--force", is_flag=True, help="Go on although more than a fifth of the readouts is lost."),
+)
+
+#: How breathing is found, and what is minimised.
+MODELLING = (
+    click.option("--phases", type=int, metavar="P", help="Breathing phases [4]; phase 1 is end-expiration."),
+    click.option("--mode", metavar="NAME", help="How breathing is dealt with [phases]."),
+    click.option(
+        "--source", type=click.Choice(["auto", "si", "k0"]), help="Where the breathing signal comes from."
+    ),
+    click.option("--band", type=(float, float), metavar="LOW HIGH", help="Band of the signal in Hz."),
+    click.option(
+        "--orient/--no-orient", default=None, help="Whether there is an end-expiration to find [yes]."
+    ),
+    click.option("--coils", type=int, metavar="N", help="Virtual coils kept by compression."),
+    click.option("--lamda", type=float, help="Weight of the penalty, relative to max|A^H W y| [0.02]."),
+    click.option("--dcf", metavar="NAME", help="Density compensation: analytic or pipe-menon [analytic]."),
+    click.option("--dcf-in-cost/--no-dcf-in-cost", default=None, help="Whether it weights the cost [yes]."),
+    click.option("--solver", metavar="NAME", help="Algorithm [bb]."),
+    click.option(
+        "--max-iter", type=int, metavar="N", help="Iterations at most [20]; iteration 0 is the gridded image."
+    ),
+    click.option(
+        "--time-limit", metavar="TIME", help="Stop at an iteration boundary after e.g. 90s, 30m, 1.5h."
+    ),
+)
+
+#: When to stop and what to return.
+STOPPING = (
+    click.option(
+        "--stop-on-plateau/--no-stop-on-plateau", default=None, help="Stop when the grade no longer changes."
+    ),
+    click.option(
+        "--plateau-tol", type=float, metavar="X", help="Relative change that counts as none [0.02]."
+    ),
+    click.option(
+        "--plateau-floor",
+        type=float,
+        metavar="G",
+        help="Below this grade the change is taken relative to it [1.0].",
+    ),
+    click.option("--patience", type=int, metavar="N", help="Consecutive small steps [2]."),
+    click.option("--min-iter", type=int, metavar="N", help="First iteration at which it may stop [3]."),
+    click.option(
+        "--scope", type=click.Choice(["mean", "best", "all"]), help="Whose grade must stand still [mean]."
+    ),
+    click.option(
+        "--return",
+        "return_",
+        type=click.Choice(["best", "last", "best-per-phase"]),
+        help="Iteration handed out [best].",
+    ),
+    click.option(
+        "--shadow", is_flag=True, help="Run all iterations, and report where it would have stopped."
+    ),
+    click.option("--min-grade", type=float, metavar="G", help="Below this best grade a rescan is advised."),
+    click.option("--model", metavar="NAME|FILE", help="Grading network; see csiq model list."),
+)
+
+#: Where it computes; nothing here changes the result.
+RUNNING = (
+    click.option("--device", metavar="auto|cpu|cuda:0", help="Where to compute [auto]."),
+    click.option("--threads", type=int, metavar="N", help="CPU threads [all]."),
+    click.option("--coil-batch", type=int, metavar="N", help="Coils at a time: less memory, more time."),
+    click.option("--max-memory", metavar="SIZE", help="Memory it may use, e.g. 8GB."),
+    click.option("--save-iterates", is_flag=True, help="Keep the volumes of every iteration."),
+    click.option("--live", is_flag=True, help="Write the report anew after every iteration."),
+    click.option("--seed", type=int, help="Of everything random [0]."),
+    click.option("--keep-identifiers", is_flag=True, help="Let names of the raw file into the outputs."),
+)
+
+#: Where the configuration comes from.
+CONFIGURATION = (
+    click.option(
+        "--preset", metavar="NAME", help="A configuration that ships with csiq; see csiq config list."
+    ),
+    click.option(
+        "--config", "config_file", type=_FILE, metavar="FILE", help="A TOML file; options win over it."
+    ),
+)
+
+DEBUG = click.option("--debug", is_flag=True, expose_value=False, help="Show the traceback of an error.")
+JSON = click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
+
+
+def options(*groups: Decorator | tuple[Decorator, ...]) -> Decorator:
+    """Return a decorator that adds options, in the order of the help page."""
+
+    def add(function: Any) -> Any:
+        flat = [o for group in groups for o in (group if isinstance(group, tuple) else (group,))]
+        for option in reversed(flat):
+            function = option(function)
+        return function
+
+    return add
+
+
+def given_keys(context: click.Context) -> dict[str, Any]:
+    """Return the configuration keys that stand on the command line, by the name they have in TOML."""
+    from csiq.config import SECTION_OF
+
+    given = {
+        name.rstrip("_"): value
+        for name, value in context.params.items()
+        if context.get_parameter_source(name) == ParameterSource.COMMANDLINE
+    }
+    return {key: value for key, value in given.items() if key in SECTION_OF}
+
+
+def config_of(context: click.Context) -> Any:
+    """Return the merged configuration of a command with ``CONFIGURATION`` and key options."""
+    from csiq.config import load_config
+
+    params = context.params
+    return load_config(params.get("preset"), params.get("config_file"), given_keys(context))

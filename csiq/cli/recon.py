@@ -1,0 +1,127 @@
+"""``csiq recon``: the main job."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from csiq.cli.options import (
+    CONFIGURATION,
+    DEBUG,
+    JSON,
+    MODELLING,
+    READING,
+    RUNNING,
+    STOPPING,
+    config_of,
+    options,
+)
+
+if TYPE_CHECKING:
+    from csiq.cli.live import Display
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  csiq recon scan.h5 --stop-on-plateau
+  csiq recon scan.h5 --preset whole-heart-fast -o out --overwrite
+  csiq recon meas.dat --trajectory phyllotaxis --phases 4 --json
+  csiq recon scan.h5 --max-iter 40 --resume        go on with an earlier run
+"""
+)
+@click.argument("raw", type=click.Path(path_type=Path))
+@click.option(
+    "-o", "--output", type=click.Path(path_type=Path), metavar="DIR", help="Run folder [./<stem>.csiq]."
+)
+@options(CONFIGURATION, STOPPING, MODELLING, READING, RUNNING)
+@click.option("--resume", is_flag=True, help="Go on with an interrupted run, or extend a finished one.")
+@click.option("--overwrite", is_flag=True, help="Replace what csiq wrote there before.")
+@click.option("--dry-run", is_flag=True, help="Check everything, reconstruct nothing.")
+@JSON
+@click.option("-q", "--quiet", is_flag=True, help="Print warnings and errors only.")
+@click.option("-v", "--verbose", is_flag=True, help="Show the log as well.")
+@DEBUG
+@click.pass_context
+def recon(
+    context: click.Context,
+    raw: Path,
+    output: Path | None,
+    resume: bool,
+    overwrite: bool,
+    dry_run: bool,
+    as_json: bool,
+    quiet: bool,
+    verbose: bool,
+    **keys: Any,
+) -> None:
+    """Reconstruct a radial scan; stop when its grade no longer changes.
+
+    RAW is ISMRMRD (.h5) or Siemens TWIX (.dat). Every option below is also a key of the TOML configuration
+    and wins over it.
+    """
+    from csiq.errors import ConfigError
+
+    if resume and overwrite:
+        raise ConfigError("--resume and --overwrite exclude each other", field="--resume")
+    if verbose:
+        logging.basicConfig(level=logging.INFO, format="%(name)s: %(message)s")
+    config = config_of(context)
+    if dry_run:
+        from csiq.cli.check import examine
+
+        examine(raw, config, as_json=as_json)
+        return
+    folder = output if output is not None else default_folder(raw)
+    reconstruct_into(folder, raw, config, as_json=as_json, quiet=quiet, resume=resume, overwrite=overwrite)
+
+
+def default_folder(raw: Path) -> Path:
+    """Return the run folder of a raw file: ``./<stem>.csiq``."""
+    return Path(f"{raw.stem}.csiq")
+
+
+def reconstruct_into(
+    folder: Path,
+    raw: Path,
+    config: Any,
+    *,
+    as_json: bool = False,
+    quiet: bool = False,
+    resume: bool = False,
+    overwrite: bool = False,
+) -> None:
+    """Run a reconstruction with a display that suits the output, then say what it found."""
+    from csiq.cli.live import display_for
+    from csiq.run import run
+
+    with display_for(as_json=as_json, quiet=quiet) as display:
+        result = run(config, raw, folder, on_event=display, resume=resume, overwrite=overwrite)
+        if result is None:
+            tell_of_complete_run(folder, display)
+    if not (as_json or quiet):
+        echo_verdict(folder)
+
+
+def tell_of_complete_run(folder: Path, display: Display) -> None:
+    """Tell that ``--resume`` found nothing left to do."""
+    from csiq.report.record import read_record
+
+    display({"event": "warning", "message": f"{folder.name} is complete: nothing was left to do"})
+    display({"event": "done", **read_record(folder).run})
+
+
+def echo_verdict(folder: Path) -> None:
+    """Print what a finished run found, and where its report is."""
+    from csiq.report.record import read_record
+    from csiq.report.verdict import RESEARCH_USE, verdict_of
+
+    record = read_record(folder)
+    verdict = verdict_of(record.run, record.history, record.ranking)
+    click.echo()
+    for line in (verdict.headline, *verdict.alarms, *verdict.sentences, RESEARCH_USE):
+        click.echo(line)
+    click.echo(f"report: {folder / 'report.html'}")

@@ -1,0 +1,274 @@
+"""The plots of a run, as matplotlib figures without global state.
+
+Colours are those of Okabe and Ito, told apart with every common colour blindness; every curve also has its
+own marker.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from csiq.history import THRESHOLD, History
+from csiq.ranking import Ranking
+
+#: One colour and marker a phase, in turn.
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
+MARKERS = ("o", "s", "^", "D", "v", "P")
+_INK, _MUTED, _GRID = "#1b1f24", "#5b6570", "#e3e6ea"
+
+
+@dataclass(frozen=True)
+class Marks:
+    """What is marked on the curves.
+
+    Attributes
+    ----------
+    plateau : int, optional
+        Iteration at which the plateau rule fired.
+    returned : tuple of int
+        Iteration handed out, one a phase; empty while it is not known.
+    stopped : bool
+        Whether the run stopped at the plateau; False in shadow mode, where it would have.
+    """
+
+    plateau: int | None = None
+    returned: tuple[int, ...] = ()
+    stopped: bool = True
+
+
+def style(phase: int) -> tuple[str, str]:
+    """Return colour and marker of a phase, counted from 1."""
+    return COLOURS[(phase - 1) % len(COLOURS)], MARKERS[(phase - 1) % len(MARKERS)]
+
+
+def _figure(size: tuple[float, float]) -> Figure:
+    return Figure(figsize=size, layout="constrained", facecolor="white")
+
+
+def _plain(axes: Axes) -> None:
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.spines[["left", "bottom"]].set_color(_MUTED)
+    axes.tick_params(colors=_MUTED, labelcolor=_INK)
+    axes.grid(axis="y", color=_GRID, linewidth=0.8)
+    axes.set_axisbelow(True)
+
+
+def curves_figure(history: History, marks: Marks, size: tuple[float, float] = (8.4, 4.4)) -> Figure:
+    """Plot grade and cost against iteration, as Figure 6 of Piccini et al. 2020.
+
+    Grades in colour, one curve a phase, on the 0-4 scale; the cost in black, scaled to fit, with its own
+    axis; the plateau as a vertical line, the returned iteration as rings.
+
+    Parameters
+    ----------
+    history : History
+    marks : Marks
+    size : (float, float)
+        Inches.
+    """
+    figure = _figure(size)
+    axes = figure.add_subplot()
+    _plain(axes)
+    _cost_curve(axes, history)
+    iterations = [step.iteration for step in history.steps]
+    for phase in range(1, history.n_phases + 1):
+        colour, marker = style(phase)
+        grades = [step.grades[phase - 1] for step in history.steps]
+        label = f"phase {phase}" if history.is_graded else None
+        axes.plot(iterations, grades, color=colour, marker=marker, ms=4, lw=1.8, label=label, zorder=3)
+        if marks.returned:
+            at = marks.returned[phase - 1]
+            axes.plot([at], [grades[at]], "o", ms=11, mfc="none", mec=colour, mew=1.6, zorder=4)
+    _grade_axis(axes, history)
+    _mark_plateau(axes, marks)
+    axes.set_xlabel("iteration (0: gridded image)")
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.set_xlim(-0.4, max(len(history) - 1, 1) + 0.4)
+    columns = 7 if size[0] > 6 else 3
+    figure.legend(loc="outside upper left", ncols=columns, frameon=False, fontsize=8.5, columnspacing=1.4)
+    return figure
+
+
+def _grade_axis(axes: Axes, history: History) -> None:
+    grades = [g for step in history.steps for g in step.grades if math.isfinite(g)]
+    axes.set_ylim(min(0.0, *grades, 0.0) - 0.08, max(4.0, *grades, 4.0) + 0.08)
+    axes.yaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.set_ylabel("grade (0 nondiagnostic, 4 excellent)" if grades else "not graded")
+    if not grades:
+        axes.set_yticks([])
+
+
+def _cost_curve(axes: Axes, history: History) -> None:
+    right = axes.twinx()
+    right.spines[["top", "left"]].set_visible(False)
+    right.spines["right"].set_color(_MUTED)
+    right.tick_params(colors=_MUTED, labelcolor=_INK)
+    costs = [step.cost for step in history.steps]
+    line = right.plot([s.iteration for s in history.steps], costs, color="black", lw=1.6, zorder=2)[0]
+    right.set_ylabel("cost")
+    right.ticklabel_format(axis="y", scilimits=(-2, 3), useMathText=True)
+    line.set_label("cost, scaled to fit")
+    # the coloured curves lie above the black one
+    axes.set_zorder(right.get_zorder() + 1)
+    axes.patch.set_visible(False)
+
+
+def _mark_plateau(axes: Axes, marks: Marks) -> None:
+    if marks.plateau is not None:
+        what = "plateau" if marks.stopped else "plateau (run went on)"
+        axes.axvline(
+            marks.plateau, color=_MUTED, ls=(0, (5, 3)), lw=1.4, zorder=1, label=f"{what}: {marks.plateau}"
+        )
+    if marks.returned:
+        at = sorted(set(marks.returned))
+        label = f"returned: {', '.join(map(str, at))}"
+        axes.plot([], [], "o", ms=9, mfc="none", mec=_INK, mew=1.4, label=label)
+
+
+def ranking_figure(
+    ranking: Ranking, noise: Sequence[float], size: tuple[float, float] = (8.4, 2.6)
+) -> Figure:
+    """Plot the grades of the phases on the 0-4 scale, with the span that readers cannot tell from the best.
+
+    Parameters
+    ----------
+    ranking : Ranking
+    noise : sequence of float
+        Noise floor of each phase's grade, drawn as a bar to both sides.
+    size : (float, float)
+        Inches.
+    """
+    figure = _figure(size)
+    axes = figure.add_subplot()
+    _plain(axes)
+    graded = {p.phase: p.grade for p in ranking.phases if p.grade is not None}
+    best = max(graded.values(), default=0.0)
+    axes.axvspan(best - THRESHOLD, best, color="#f2e3b3", lw=0, zorder=0)
+    for phase, grade in graded.items():
+        colour, marker = style(phase)
+        bar = noise[phase - 1]
+        axes.errorbar(
+            [grade],
+            [phase],
+            xerr=[[bar], [bar]],
+            fmt=marker,
+            ms=8,
+            color=colour,
+            capsize=3,
+            lw=1.6,
+        )
+    numbers = [phase.phase for phase in ranking.phases]
+    axes.set_yticks(numbers, [f"phase {n}" for n in numbers])
+    axes.set_ylim(max(numbers) + 0.6, min(numbers) - 0.6)
+    axes.set_xlim(min(-0.05, *graded.values(), 0.0), max(4.05, *graded.values(), 4.0))
+    axes.set_xticks(
+        range(5),
+        [
+            "0\nnon-\ndiagnostic",
+            "1\nmarked\nblurring",
+            "2\nmoderate\nblurring",
+            "3\nmild\nblurring",
+            "4\nexcellent",
+        ],
+    )
+    axes.grid(axis="x", color=_GRID, linewidth=0.8)
+    return figure
+
+
+@dataclass(frozen=True)
+class Breathing:
+    """The gating signal of a run: the columns of ``respiration.tsv``, as arrays of one length.
+
+    Attributes
+    ----------
+    times : float array
+        Seconds.
+    signal : float array
+        Displacement, arbitrary unit.
+    phase : int array
+        Phase from 1; 0: not used.
+    """
+
+    times: np.ndarray
+    signal: np.ndarray
+    phase: np.ndarray
+
+    @property
+    def n_phases(self) -> int:
+        """Number of phases."""
+        return int(self.phase.max(initial=0))
+
+    @property
+    def counts(self) -> list[int]:
+        """Spokes in each phase."""
+        return [int((self.phase == p).sum()) for p in range(1, self.n_phases + 1)]
+
+    @property
+    def edges(self) -> list[float]:
+        """Boundaries between neighbouring phases: halfway between their nearest values."""
+        low_high = [
+            (float(self.signal[self.phase == p].min()), float(self.signal[self.phase == p].max()))
+            for p in range(1, self.n_phases + 1)
+            if (self.phase == p).any()
+        ]
+        low_high.sort()
+        return [(low[1] + high[0]) / 2 for low, high in pairwise(low_high)]
+
+    def thinned(self, most: int = 1500) -> Breathing:
+        """Return the signal with repeated values (one heartbeat) shown once, at most ``most`` points."""
+        new = np.ones(self.signal.size, dtype=bool)
+        new[1:] = (np.diff(self.signal) != 0) | (np.diff(self.phase) != 0)
+        keep = np.flatnonzero(new)
+        keep = keep[:: max(1, math.ceil(keep.size / most))]
+        return Breathing(self.times[keep], self.signal[keep], self.phase[keep])
+
+
+def breathing_figure(breathing: Breathing, label: str, size: tuple[float, float] = (8.4, 3.0)) -> Figure:
+    """Plot the gating signal over time and its histogram, spokes coloured by phase, with the bin edges.
+
+    Parameters
+    ----------
+    breathing : Breathing
+    label : str
+        Of the vertical axis.
+    size : (float, float)
+        Inches.
+    """
+    figure = _figure(size)
+    over_time, counts = figure.subplots(1, 2, sharey=True, width_ratios=(4, 1))
+    shown = breathing.thinned()
+    over_time.plot(shown.times, shown.signal, color="#c3c9d0", lw=0.6, zorder=1)
+    bins = np.histogram_bin_edges(breathing.signal, 40)
+    for phase in range(breathing.n_phases + 1):
+        here = shown.phase == phase
+        colour = style(phase)[0] if phase else "#9aa3ad"
+        over_time.plot(shown.times[here], shown.signal[here], ".", ms=3, color=colour, zorder=2)
+        counts.hist(breathing.signal[breathing.phase == phase], bins, orientation="horizontal", color=colour)
+    for axes in (over_time, counts):
+        _plain(axes)
+        for edge in breathing.edges:
+            axes.axhline(edge, color=_INK, lw=0.9, ls=(0, (4, 3)), zorder=3)
+    over_time.set_xlabel("time (s)")
+    over_time.set_ylabel(label)
+    over_time.set_yticks([])
+    counts.set_xlabel("spokes")
+    counts.xaxis.set_major_locator(MaxNLocator(2, integer=True))
+    return figure
+
+
+def save(figure: Figure, target: Any, kind: str) -> None:
+    """Write a figure as ``png`` or ``svg`` to a path or open file, undated: equal runs give equal bytes."""
+    import matplotlib
+
+    with matplotlib.rc_context({"svg.hashsalt": "csiq", "svg.fonttype": "path"}):
+        metadata: dict[str, Any] = {"Software": None} if kind == "png" else {"Date": None, "Creator": None}
+        figure.savefig(target, format=kind, dpi=150, metadata=metadata)

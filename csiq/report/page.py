@@ -1,0 +1,311 @@
+"""``report.html``: one self-contained page, derived from the files of a run folder alone.
+
+It works offline and under a content security policy that allows nothing but its own style (by hash) and
+images that lie in the page itself. There is no script in it.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import math
+from collections.abc import Iterable, Mapping
+from functools import partial
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import jinja2
+from markupsafe import Markup
+
+from csiq.history import THRESHOLD, noise_floor
+from csiq.ranking import Ranking, words_of
+from csiq.report.command import command_of, toml_of
+from csiq.report.figures import Breathing, breathing_figure, curves_figure, ranking_figure
+from csiq.report.images import images_of
+from csiq.report.plots import marks_of, picture
+from csiq.report.record import Record, read_breathing, read_record
+from csiq.report.verdict import (
+    RESEARCH_USE,
+    duration,
+    join,
+    phase_name,
+    rule_sentence,
+    seconds_per_iteration,
+    verdict_of,
+)
+
+#: The page never gets larger than this.
+MAX_BYTES = 5_000_000
+
+
+def write_report(folder: str | Path) -> Path:
+    """Write ``report.html`` of a run folder and return its path.
+
+    Reads ``run.json``, ``curves.tsv``, ``respiration.tsv`` and ``phase-N.nii.gz`` as far as they are there,
+    so a run that is still going or was interrupted has a page too.
+
+    Parameters
+    ----------
+    folder : path
+
+    Raises
+    ------
+    CsiqError
+        If the folder is none of csiq, one of its files is damaged, or the page cannot be written.
+    """
+    from csiq.io.atomic import atomic_write
+
+    record = read_record(folder)
+    target = record.folder / "report.html"
+    page = render(record)
+    with atomic_write(target) as temporary:
+        temporary.write_text(page, encoding="utf-8")
+    return target
+
+
+def render(record: Record) -> str:
+    """Return the page of a run."""
+    environment = jinja2.Environment(
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        loader=jinja2.PackageLoader("csiq.report", "templates"),
+    )
+    style = resources.files("csiq.report").joinpath("templates", "report.css").read_text(encoding="utf-8")
+    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
+    # the style is ours and its hash stands in the policy; everything else on the page is escaped
+    return environment.get_template("report.html").render(
+        style=Markup(style), style_hash=digest, **context_of(record)
+    )
+
+
+def context_of(record: Record) -> dict[str, Any]:
+    """Return what the template shows."""
+    run, ranking = record.run, record.ranking
+    breathing = read_breathing(record.folder / "respiration.tsv")
+    scan_name = record.section("input").get("name") or "scan"
+    return {
+        "title": f"csiq: {scan_name}",
+        "scan_name": scan_name,
+        "running": run.get("status") == "running",
+        "verdict": verdict_of(run, record.history, ranking),
+        "research_use": RESEARCH_USE,
+        "key_figures": list(_key_figures(record)),
+        "curves": _curves(record) if len(record.history) else None,
+        "images": images_of(record, ranking),
+        "ranking": _ranking(record, ranking) if ranking else None,
+        "breathing": _breathing(record, breathing) if breathing else None,
+        "warnings": list(run.get("warnings") or []),
+        "data": list(_data(record)),
+        "command": run.get("command") or command_of(run),
+        "provenance": list(_provenance(record)),
+        "seconds": [(name, duration(s)) for name, s in record.section("seconds").items() if s is not None],
+        "config": toml_of(record.section("config")),
+    }
+
+
+def _key_figures(record: Record) -> Iterable[dict[str, str]]:
+    stop, ranking = record.section("stop"), record.ranking
+    if ranking and ranking.best_phase:
+        best = ranking.phases[ranking.best_phase - 1]
+        noise = noise_floor([math.nan if best.grade_sd is None else best.grade_sd])
+        yield {"number": f"{best.grade:.2f} ± {noise:.2f}", "what": "grade of the best phase, 0 to 4"}
+    if stop.get("iteration") is not None:
+        at_most = record.config("solver").get("max_iter")
+        what = f"iterations of at most {at_most}" if at_most else "iterations"
+        yield {"number": f"{len(record.history) - 1}", "what": what}
+    if record.returned:
+        yield {"number": join(sorted(set(record.returned))), "what": "iteration returned"}
+    fraction = record.section("scan").get("nyquist_fraction")
+    if fraction is not None:
+        yield {"number": f"{100 * fraction:.0f} %", "what": "of the spokes Nyquist asks for"}
+    seconds = [s for s in record.section("seconds").values() if s is not None]
+    if seconds:
+        device = record.run.get("device")
+        yield {"number": duration(sum(seconds)), "what": f"in all{f', on {device}' if device else ''}"}
+
+
+def _curves(record: Record) -> dict[str, Any]:
+    history, marks = record.history, marks_of(record)
+    chosen = record.returned[0] if record.returned else len(history) - 1
+    return {
+        "picture": picture(lambda width: curves_figure(history, marks, (width, 4.4 if width > 6 else 4.2))),
+        "noise": history.steps[chosen].grade_noise if history.is_graded else 0.0,
+        "rules": list(_rules(record)) if history.is_graded else [],
+        "phases": range(1, history.n_phases + 1),
+        "rows": [
+            {
+                "returned": step.iteration in record.returned,
+                "cells": [
+                    step.iteration,
+                    *(f"{value:.5g}" for value in (step.cost, step.cost_data, step.cost_penalty)),
+                    *(_number(grade) for grade in step.grades),
+                ],
+            }
+            for step in history.steps
+        ],
+    }
+
+
+def _rules(record: Record) -> Iterable[dict[str, Any]]:
+    own = record.section("stop").get("rule")
+    for name, iteration in record.section("counterfactual").items():
+        computed = iteration is not None and iteration < len(record.history)
+        sentence = rule_sentence(record.run, name)
+        yield {
+            "own": name == own,
+            "sentence": sentence[:1].upper() + sentence[1:],
+            "iteration": "not reached" if iteration is None else iteration,
+            "grade": _number(record.history.steps[iteration].mean_grade) if computed else "–",
+        }
+
+
+def _number(value: float | None, form: str = ".2f") -> str:
+    return "–" if value is None or not math.isfinite(value) else f"{value:{form}}".replace("-", "−")
+
+
+def _ranking(record: Record, ranking: Ranking) -> dict[str, Any]:
+    noise = [noise_floor([math.nan if p.grade_sd is None else p.grade_sd]) for p in ranking.phases]
+    height = 1.25 + 0.34 * len(ranking.phases)
+    n_phases = len(ranking.phases)
+    return {
+        "picture": picture(lambda width: ranking_figure(ranking, noise, (width, height))),
+        "threshold": THRESHOLD,
+        "rows": [
+            {
+                "phase": p.phase,
+                "name": phase_name(record.run, p.phase, n_phases),
+                "rank": "–" if p.rank is None else p.rank,
+                "grade": _number(p.grade),
+                "sd": _number(p.grade_sd),
+                "delta": _number(p.delta_to_best),
+                "words": words_of(p.grade),
+                "top": p.indistinguishable_from_best,
+            }
+            for p in ranking.by_rank
+        ],
+        "numbers": [p.phase for p in ranking.phases],
+        "pairs": _pair_table(ranking) if n_phases > 1 else [],
+    }
+
+
+def _pair_table(ranking: Ranking) -> list[dict[str, Any]]:
+    signed = {(p.a, p.b): (p.difference, p.verdict) for p in ranking.pairs}
+    numbers = [p.phase for p in ranking.phases]
+    return [{"phase": a, "cells": [_pair_cell(a, b, signed) for b in numbers]} for a in numbers]
+
+
+def _pair_cell(
+    a: int, b: int, signed: Mapping[tuple[int, int], tuple[float | None, str | None]]
+) -> dict[str, str]:
+    if a == b:
+        return {"kind": "self", "text": "·", "word": ""}
+    difference, verdict = signed[min(a, b), max(a, b)]
+    if difference is None:
+        return {"kind": "", "text": "–", "word": ""}
+    own = "a" if a < b else "b"
+    word = "equal" if verdict == "equal" else "better" if verdict == own else "worse"
+    return {
+        "kind": "equal" if verdict == "equal" else "",
+        "text": _number(difference if own == "a" else -difference, "+.2f"),
+        "word": word,
+    }
+
+
+def _breathing(record: Record, breathing: Breathing) -> dict[str, Any]:
+    gating = record.section("gating")
+    oriented = gating.get("orientation") in (None, "end-expiration-up")
+    label = "displacement (a.u.)\nup: expiration" if oriented else "signal (a.u.)"
+    caption = (
+        "Every dot is a heartbeat or spoke, coloured by its phase; dashed: the edges of the bins."
+        if breathing.n_phases > 1
+        else "Every dot is a heartbeat or spoke; there is one phase, so nothing was binned."
+    )
+    draw = partial(breathing_figure, breathing, label)
+    return {
+        "title": "Breathing" if oriented else "Gating",
+        "picture": picture(lambda width: draw((width, 3.0 if width > 6 else 2.8))),
+        "caption": caption,
+        "facts": list(_gating_facts(gating, breathing)),
+    }
+
+
+def _gating_facts(gating: Mapping[str, Any], breathing: Breathing) -> Iterable[tuple[str, str]]:
+    sources = {"si": "superior-inferior spokes", "k0": "centre of k-space"}
+    if gating.get("source"):
+        yield "signal from", sources.get(gating["source"], str(gating["source"]))
+    if gating.get("orientation"):
+        yield "orientation", str(gating["orientation"]).replace("-", " ")
+    if gating.get("confidence") is not None:
+        yield "confidence of the orientation", f"{100 * gating['confidence']:.0f} %"
+    if gating.get("snr") is not None:
+        yield "signal to noise", f"{gating['snr']:.1f}"
+    yield "spokes in each phase", ", ".join(map(str, breathing.counts))
+    if breathing.edges:
+        yield "bin edges", ", ".join(f"{edge:.3g}" for edge in breathing.edges)
+    unused = int((breathing.phase == 0).sum())
+    if unused:
+        yield "spokes not used", str(unused)
+
+
+def _data(record: Record) -> Iterable[tuple[str, str]]:
+    scan = record.section("scan")
+    if scan.get("n_spokes") is not None:
+        fraction = scan.get("nyquist_fraction")
+        yield (
+            "imaging spokes",
+            f"{scan['n_spokes']}" + (f" ({100 * fraction:.0f} % of Nyquist)" if fraction is not None else ""),
+        )
+    for key, name in (
+        ("n_samples", "samples on a spoke"),
+        ("n_navigators", "SI spokes"),
+        ("n_heartbeats", "heartbeats"),
+    ):
+        if scan.get(key):
+            yield name, str(scan[key])
+    if scan.get("n_coils"):
+        used = scan.get("n_coils_used")
+        yield (
+            "coils",
+            f"{scan['n_coils']}" + (f", compressed to {used}" if used and used != scan["n_coils"] else ""),
+        )
+    for key, name, unit in (
+        ("matrix", "matrix (z y x)", ""),
+        ("fov_mm", "field of view (z y x)", " mm"),
+        ("voxel_size_mm", "voxel (z y x)", " mm"),
+    ):
+        if scan.get(key):
+            yield name, " × ".join(f"{v:.4g}" for v in scan[key]) + unit
+    if scan.get("duration_s"):
+        yield "duration of the scan", duration(scan["duration_s"])
+    if scan.get("triggered") is not None:
+        yield "ECG-triggered", "yes" if scan["triggered"] else "no"
+    for key, value in (scan.get("system") or {}).items():
+        yield key.replace("_", " "), f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def _provenance(record: Record) -> Iterable[tuple[str, str]]:
+    run = record.run
+    if run.get("csiq"):
+        yield "csiq", str(run["csiq"])
+    for section, name in (("input", "raw file"), ("model", "model")):
+        entry = record.section(section)
+        if entry.get("name"):
+            yield name, str(entry["name"])
+        if entry.get("sha256"):
+            yield f"SHA-256 of the {name}", str(entry["sha256"])
+    for key, name in (
+        ("config_sha256", "SHA-256 of the configuration"),
+        ("device", "device"),
+        ("threads", "threads"),
+        ("seed", "seed"),
+    ):
+        if run.get(key) is not None:
+            yield name, str(run[key])
+    if run.get("lamda_abs") is not None:
+        yield "lamda, absolute", f"{run['lamda_abs']:.5g}"
+    each = seconds_per_iteration(record.history)
+    if math.isfinite(each):
+        yield "one iteration and its grading", duration(each)
+    if run.get("status"):
+        yield "status", str(run["status"])

@@ -1,0 +1,71 @@
+"""Figures of a run folder: ``curves.png``, and the plots of the page."""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from csiq.report.figures import Marks, curves_figure, save
+from csiq.report.record import Record, read_record
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+#: A picture for a desk and one for a telephone, in inches.
+WIDE, NARROW = 8.4, 4.4
+
+
+def write_curves(folder: str | Path) -> Path:
+    """Write ``curves.png`` of a run folder from its tables, and return its path.
+
+    Raises
+    ------
+    CsiqError
+        If the folder is none of csiq, a table is damaged, or the file cannot be written.
+    """
+    from csiq.errors import RawDataError
+    from csiq.io.atomic import atomic_write
+
+    record = read_record(folder)
+    if not len(record.history):
+        raise RawDataError("has no curves yet", file=record.folder, field="curves.tsv")
+    target = record.folder / "curves.png"
+    with atomic_write(target) as temporary:
+        save(curves_figure(record.history, marks_of(record)), temporary, "png")
+    return target
+
+
+def marks_of(record: Record) -> Marks:
+    """Return what is marked on the curves: where the run stopped, or would have, and what it returned."""
+    stop = record.section("stop")
+    stopped = stop.get("reason") == "plateau"
+    plateau = stop.get("iteration") if stopped else None
+    if plateau is None:
+        name = f"grade_plateau_{record.config('stop').get('scope', 'mean')}"
+        plateau = record.section("counterfactual").get(name)
+    return Marks(plateau=plateau, returned=record.returned, stopped=stopped)
+
+
+def picture(draw: Callable[[float], Figure]) -> dict[str, str]:
+    """Return a figure drawn for two widths, as data URIs ``wide`` and ``narrow``.
+
+    Parameters
+    ----------
+    draw : callable
+        Makes the figure for a width in inches.
+    """
+    return {"wide": _svg_uri(draw(WIDE)), "narrow": _svg_uri(draw(NARROW))}
+
+
+def _svg_uri(figure: Figure) -> str:
+    buffer = io.BytesIO()
+    save(figure, buffer, "svg")
+    return data_uri(buffer.getvalue(), "image/svg+xml")
+
+
+def data_uri(content: bytes, kind: str) -> str:
+    """Return bytes as a data URI."""
+    return f"data:{kind};base64,{base64.b64encode(content).decode()}"

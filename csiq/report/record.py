@@ -1,0 +1,129 @@
+"""A run folder, read back: what the report and the commands on finished runs start from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from csiq.errors import ConfigError, RawDataError
+from csiq.history import History
+from csiq.ranking import Ranking, rank_numbers
+
+if TYPE_CHECKING:
+    from csiq.report.figures import Breathing
+
+
+@dataclass(frozen=True)
+class Record:
+    """The numbers of a run folder.
+
+    Attributes
+    ----------
+    folder : Path
+    run : dict
+        ``run.json``.
+    history : History
+        ``curves.tsv``; empty while there is none.
+    """
+
+    folder: Path
+    run: dict[str, Any]
+    history: History
+
+    @property
+    def returned(self) -> tuple[int, ...]:
+        """The iteration handed out for each phase; empty while it is not known or not in the table."""
+        entry = self.run.get("returned_iteration")
+        if entry is None:
+            return ()
+        each = tuple(entry) if isinstance(entry, list) else (entry,) * self.history.n_phases
+        fits = len(each) == self.history.n_phases and all(0 <= k < len(self.history) for k in each)
+        return each if fits else ()
+
+    @property
+    def ranking(self) -> Ranking | None:
+        """The ranking, from the curves: None without grades or with a different iteration for each phase."""
+        if len(set(self.returned)) != 1 or isinstance(self.run.get("returned_iteration"), list):
+            return None
+        step = self.history.steps[self.returned[0]]
+        ranking = rank_numbers(step.grades, step.grade_sds)
+        return ranking if ranking.best_phase is not None else None
+
+    def section(self, name: str) -> Mapping[str, Any]:
+        """Return a section of ``run.json``, empty if it is absent."""
+        content = self.run.get(name)
+        return content if isinstance(content, dict) else {}
+
+    def config(self, section: str) -> Mapping[str, Any]:
+        """Return a section of the merged configuration, empty if it is absent."""
+        content = self.section("config").get(section)
+        return content if isinstance(content, dict) else {}
+
+
+def read_record(folder: str | Path) -> Record:
+    """Read ``run.json`` and ``curves.tsv`` of a run folder.
+
+    Raises
+    ------
+    ConfigError
+        If there is no such folder.
+    RawDataError
+        If csiq did not write it, or a file is damaged.
+    """
+    from csiq.io.tables import read_json
+
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise ConfigError("no such folder", file=folder, hint="expected the folder of a run")
+    if not (folder / "run.json").is_file():
+        raise RawDataError(
+            "is no run folder of csiq: it has no run.json", file=folder, hint="give the folder of a run"
+        )
+    run = read_json(folder / "run.json")
+    if not isinstance(run, dict):
+        raise RawDataError("expected a JSON object", file=folder / "run.json")
+    table = folder / "curves.tsv"
+    return Record(folder, run, read_history(table) if table.is_file() else History())
+
+
+def read_history(path: Path) -> History:
+    """Read ``curves.tsv``.
+
+    Raises
+    ------
+    RawDataError
+        If it is damaged.
+    """
+    from csiq.io.tables import read_table
+
+    try:
+        return History.from_rows(read_table(path))
+    except RawDataError as error:
+        raise RawDataError(error.what, file=path, field=error.field, hint=error.hint) from None
+
+
+def read_breathing(path: Path) -> Breathing | None:
+    """Read ``respiration.tsv``; None if it is not there or empty.
+
+    Raises
+    ------
+    RawDataError
+        If it is damaged.
+    """
+    import numpy as np
+
+    from csiq.io.tables import read_table
+    from csiq.report.figures import Breathing
+
+    if not path.is_file():
+        return None
+    rows = read_table(path)
+    if not rows:
+        return None
+    try:
+        times, signal, phase = (np.array([row[k] for row in rows]) for k in ("time_s", "signal", "phase"))
+    except KeyError as error:
+        raise RawDataError(f"lacks the column {error}", file=path) from None
+    return Breathing(times.astype(float), signal.astype(float), phase.astype(int))

@@ -1,0 +1,76 @@
+"""config, doctor and demo; info and check on a small simulated scan."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from csiq.cli import doctor as doctor_module
+from csiq.cli import main
+from csiq.cli.demo import check_folder
+from csiq.cli.doctor import Check
+from csiq.errors import OutputError
+
+
+def test_config_list_names_every_preset(capsys):
+    assert main(["config", "list"]) == 0
+    assert "whole-heart  " in capsys.readouterr().out
+    assert main(["config", "list", "--json"]) == 0
+    assert {json.loads(line)["preset"] for line in capsys.readouterr().out.splitlines()} >= {"whole-heart"}
+
+
+def test_config_show_is_checked_as_good(capsys, tmp_path):
+    assert main(["config", "show", "whole-heart-fast"]) == 0
+    file = tmp_path / "mine.toml"
+    file.write_text(capsys.readouterr().out)
+    assert main(["config", "check", str(file)]) == 0
+    assert "good" in capsys.readouterr().out
+    assert main(["config", "show", "hole-heart"]) == 2
+    assert "did you mean 'whole-heart'?" in capsys.readouterr().err
+
+
+def test_config_check_names_key_and_section(capsys, tmp_path):
+    file = tmp_path / "mine.toml"
+    file.write_text("[solver]\nmax_itr = 3\n")
+    assert main(["config", "check", str(file)]) == 2
+    assert "mine.toml: solver.max_itr: unknown key; did you mean 'max_iter'?" in capsys.readouterr().err
+
+
+def test_doctor_finds_this_installation_sound(capsys):
+    assert main(["doctor", "--json"]) == 0
+    checks = {c["name"]: c for c in map(json.loads, capsys.readouterr().out.splitlines())}
+    assert {"csiq", "packages", "threads", "memory", "fft", "device", "transform", "solver", "model"} <= set(
+        checks
+    )
+    assert all(c["state"] in ("ok", "note") for c in checks.values())
+    assert "direct Fourier sum" in checks["transform"]["found"]
+
+
+def test_doctor_ends_with_5_if_something_is_broken(capsys, monkeypatch):
+    def broken() -> Check:
+        raise RuntimeError("no such thing")
+
+    monkeypatch.setattr(doctor_module, "_transform", broken)
+    assert main(["doctor"]) == 5
+    out, err = capsys.readouterr()
+    assert "bad   transform     RuntimeError: no such thing" in out
+    assert err == "csiq: error: doctor: does not work: transform\n"
+
+
+def test_doctor_does_not_believe_an_installed_cupy(monkeypatch):
+    monkeypatch.setattr(doctor_module, "_version_of", lambda name: "14.0" if name == "cupy" else None)
+    monkeypatch.setattr("csiq.arrays.gpu_count", lambda: 0)
+    assert "installed but finds no GPU" in doctor_module._device().found
+
+
+def test_demo_leaves_a_folder_alone_that_csiq_did_not_make(tmp_path, capsys):
+    check_folder(tmp_path / "missing")
+    check_folder(tmp_path)
+    (tmp_path / "thesis.tex").write_text("years of work")
+    with pytest.raises(OutputError):
+        check_folder(tmp_path)
+    assert main(["demo", "-o", str(tmp_path)]) == 7
+    assert (tmp_path / "thesis.tex").read_text() == "years of work"
+    (tmp_path / "run.json").write_text("{}")
+    check_folder(tmp_path)
