@@ -6,6 +6,7 @@ Acquisition --respiratory_signal--> Signal --bin_spokes--> Bins
 from csiq.gating.bins import Bins, respiratory_bins
 from csiq.gating.orientation import Orientation
 from csiq.gating.projections import Projections, si_projections
+from csiq.gating.selfnav import si_shift_mm
 from csiq.gating.signal import Signal, bin_spokes, respiration_table, respiratory_signal
 
 __all__ = [
@@ -18,4 +19,5 @@ __all__ = [
     "respiratory_bins",
     "respiratory_signal",
     "si_projections",
+    "si_shift_mm",
 ]

@@ -15,6 +15,8 @@ from csiq.errors import RawDataError
 from csiq.gating.components import agreeing_coils, correlation, principal_components, reproducible_snr
 from csiq.gating.filters import Band, band_pass
 
+#: Cycles per field of view: spokes that pass farther from the centre (outer partitions) say nothing of it.
+_AT_CENTRE = 0.75
 #: Spokes over which a decay is steepest, and the degree of the polynomial it is described with.
 _DECAY_SPOKES, _DECAY_DEGREE = 20.0, 5
 
@@ -55,51 +57,55 @@ def centre_trace(scan: Acquisition, band: Band | None) -> CentreTrace:
     RawDataError
         If the centre has no signal, or heartbeats are not in order.
     """
-    strength = _strength(scan)
-    changes = _changes(strength, scan.times, band)
-    halves = _halves(scan)
-    spokes = halves[0] if scan.triggered else np.arange(scan.n_spokes)
-    times = scan.times[spokes]
-    kept = _filtered(changes[:, spokes], times, band)
+    central, strength = _strength(scan)
+    times, heartbeat = scan.times[central], scan.heartbeat[central]
+    changes = _changes(strength, times, band)
+    halves = _heartbeat_halves(heartbeat, scan.name) if scan.triggered else _even_and_odd(len(times))
+    spokes = halves[0] if scan.triggered else np.arange(len(times))
+    kept = _filtered(changes[:, spokes], times[spokes], band)
     coils = agreeing_coils(kept)
     values = _first(kept[coils])
-    alone = [
-        np.interp(
-            times, scan.times[half], _first(_filtered(changes[np.ix_(coils, half)], scan.times[half], band))
-        )
-        for half in halves
-    ]
-    snr = reproducible_snr(*(half * np.sign(correlation(half, values)) for half in alone))
+    alone = [_first(_filtered(changes[np.ix_(coils, half)], times[half], band)) for half in halves]
+    alone = [np.interp(times[spokes], times[half], part) for half, part in zip(halves, alone, strict=True)]
+    snr = reproducible_snr(*(part * np.sign(correlation(part, values)) for part in alone))
     weight = strength[coils].mean(axis=1)
     total = weight @ changes[np.ix_(coils, spokes)] / weight.sum()
-    return CentreTrace(values, total, times, scan.heartbeat[spokes], snr)
+    return CentreTrace(values, total, times[spokes], heartbeat[spokes], snr)
 
 
-def _strength(scan: Acquisition) -> np.ndarray:
-    """Return the magnitude nearest to the centre, (n_coils, n_spokes), of the coils that have any."""
+def _strength(scan: Acquisition) -> tuple[np.ndarray, np.ndarray]:
+    """Return the spokes that pass the centre, and their magnitude there, (n_coils, n_central).
+
+    Coils without any signal are left out.
+    """
     xp = xp_of(scan.kspace)
-    nearest = np.linalg.norm(to_host(scan.coord), axis=-1).argmin(axis=1)
-    centre = scan.kspace[:, xp.arange(scan.n_spokes), xp.asarray(nearest)]
+    radius = np.linalg.norm(to_host(scan.coord), axis=-1)
+    nearest = radius.argmin(axis=1)
+    central = np.flatnonzero(radius.min(axis=1) <= _AT_CENTRE)
+    if central.size < _DECAY_DEGREE + 2:
+        what = f"{central.size} of {scan.n_spokes} spokes pass the centre of k-space"
+        raise RawDataError(what, file=scan.name, field="coord", hint="--phases 1 reconstructs without")
+    centre = scan.kspace[:, xp.asarray(central), xp.asarray(nearest[central])]
     strength = to_host(xp.abs(centre)).astype(np.float64)
     live = strength.mean(axis=1) > 0
     if not live.any():
         raise RawDataError("no signal at the centre of k-space", file=scan.name, field="kspace")
-    kept: np.ndarray = strength[live]
-    return kept
+    return central, strength[live]
 
 
-def _halves(scan: Acquisition) -> tuple[np.ndarray, np.ndarray]:
-    """Return two sets of spokes that measure the same signal with independent noise.
+def _even_and_odd(n: int) -> tuple[np.ndarray, np.ndarray]:
+    every = np.arange(n)
+    return every[::2], every[1::2]
 
-    Triggered: one fixed readout each of every heartbeat (magnetisation and direction change within one), from
-    its middle. Else: even and odd spokes.
+
+def _heartbeat_halves(heartbeat: np.ndarray, name: str) -> tuple[np.ndarray, np.ndarray]:
+    """Return one fixed readout of every heartbeat, from its middle, and the one behind it.
+
+    Magnetisation and direction change within a heartbeat, hardly from one readout to the next.
     """
-    if not scan.triggered:
-        every = np.arange(scan.n_spokes)
-        return every[::2], every[1::2]
-    if np.any(np.diff(scan.heartbeat) < 0):
-        raise RawDataError("heartbeats are not in order", file=scan.name, field="heartbeat")
-    _, first, count = np.unique(scan.heartbeat, return_index=True, return_counts=True)
+    if np.any(np.diff(heartbeat) < 0):
+        raise RawDataError("heartbeats are not in order", file=name, field="heartbeat")
+    _, first, count = np.unique(heartbeat, return_index=True, return_counts=True)
     middle = int(np.median(count)) // 2
     return first + np.minimum(middle, count - 1), first + np.minimum(middle + 1, count - 1)
 
@@ -111,7 +117,7 @@ def _changes(strength: np.ndarray, times: np.ndarray, band: Band | None) -> np.n
     steady state): steep at first and slower later, so that its logarithm is smooth in the logarithm of time.
     """
     mean = strength.mean(axis=1, keepdims=True)
-    if band is None or band[0] == 0 or len(times) <= _DECAY_DEGREE + 1:
+    if band is None or band[0] == 0:
         changes: np.ndarray = strength / mean - 1
         return changes
     logarithm = np.log(np.maximum(strength, 1e-3 * mean))

@@ -10,6 +10,8 @@ import numpy as np
 N_COMPONENTS = 5
 #: Coils join the cluster if their signals correlate with its core at least this well.
 CLUSTER_CORRELATION = 0.7
+#: Below this SNR a signal is noise: it would correlate with the true motion by less than 0.83.
+MIN_SNR = 1.5
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,8 @@ import numpy as np
 
 #: Low and high edge in Hz.
 Band = tuple[float, float]
+#: Seconds: what is slower than several breaths is drift.
+_DRIFT_S = 30.0
 
 
 def band_pass(values: np.ndarray, times: np.ndarray, band: Band) -> np.ndarray:
@@ -63,7 +65,18 @@ def dominant_frequency(values: np.ndarray, times: np.ndarray) -> float:
 
 
 def running_median(values: np.ndarray, times: np.ndarray, width: float) -> np.ndarray:
-    """Return the median of each sample's surroundings, ``width`` seconds wide."""
-    start = np.searchsorted(times, times - width / 2)
-    stop = np.searchsorted(times, times + width / 2, side="right")
-    return np.array([np.median(values[a:b]) for a, b in zip(start, stop, strict=True)])
+    """Return the median of each sample's surroundings, ``width`` seconds wide.
+
+    It is computed twenty times a width and interpolated: it does not change faster.
+    """
+    n = min(len(times), 2 + int(20 * (times[-1] - times[0]) / width))
+    at = times[np.linspace(0, len(times) - 1, n).round().astype(int)]
+    start = np.searchsorted(times, at - width / 2)
+    stop = np.searchsorted(times, at + width / 2, side="right")
+    medians = np.array([np.median(values[a:b]) for a, b in zip(start, stop, strict=True)])
+    return np.interp(times, at, medians)
+
+
+def without_drift(values: np.ndarray, times: np.ndarray) -> np.ndarray:
+    """Return a signal without its drift, for questions about single breaths; never for binning."""
+    return values - running_median(values, times, _DRIFT_S)

@@ -16,14 +16,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from csiq.gating.components import correlation
-from csiq.gating.filters import running_median
+from csiq.gating.filters import without_drift
 
 #: Largest logarithm of odds of each cue, and the value of the cue at which half of it is reached.
 _SHIFT, _SHIFT_HALF = 4.0, 0.25
 _DWELL, _DWELL_HALF = 1.5, 0.5
 _STRENGTH, _STRENGTH_HALF = 1.0, 0.4
-#: Seconds over which drift is taken out before the dwell time is judged.
-_DRIFT_S = 30.0
 
 
 @dataclass(frozen=True)
@@ -60,11 +58,10 @@ def orient(
     headward_shift : float
         How much a rising signal looks like a shift to the head, -1 .. 1; 0 if not known.
     """
-    steady = values - running_median(values, times, _DRIFT_S)
     votes = np.array(
         [
             _vote(headward_shift, _SHIFT, _SHIFT_HALF),
-            _vote(-_skewness(steady), _DWELL, _DWELL_HALF),
+            _vote(-_skewness(without_drift(values, times)), _DWELL, _DWELL_HALF),
             _vote(correlation(values, total), _STRENGTH, _STRENGTH_HALF),
         ]
     )

@@ -14,7 +14,7 @@ from csiq.acquisition import Geometry, Navigators
 from csiq.errors import RawDataError, ShapeError
 
 #: Breathing moves edges by millimetres to centimetres; finer detail of a projection is mostly noise.
-RESOLUTION_MM = 3.0
+RESOLUTION_MM = 6.0
 
 
 @dataclass(frozen=True)
@@ -26,6 +26,8 @@ class Projections:
     values : complex64 array, (n_coils, n_navigators, n_positions)
     position : float64 array, (n_positions,)
         mm from the centre of the field of view, rising.
+    direction : float64 array, (3,)
+        Unit vector of rising position along the array axes, z y x.
     headward : float
         Cosine between rising position and the direction to the head: 1, -1, or less for an oblique spoke.
     head_known : bool
@@ -34,6 +36,7 @@ class Projections:
 
     values: np.ndarray
     position: np.ndarray
+    direction: np.ndarray
     headward: float
     head_known: bool
 
@@ -77,7 +80,7 @@ def si_projections(
     values = np.fft.fftshift(np.fft.ifft(np.roll(part, -window.centre, axis=-1), axis=-1), axes=-1)
     n = values.shape[-1]
     position = (np.arange(n) - n // 2) * fov / (n * spacing)
-    return Projections(values.astype(np.complex64), position, *_head(unit, navigators, geometry))
+    return Projections(values.astype(np.complex64), position, unit, *_head(unit, navigators, geometry))
 
 
 def _line(navigators: Navigators, geometry: Geometry) -> tuple[np.ndarray, np.ndarray]:

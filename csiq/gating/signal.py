@@ -13,13 +13,14 @@ from csiq.errors import ConfigError, RawDataError
 from csiq.gating.bins import Bins, respiratory_bins
 from csiq.gating.breathing import features_of, shift_trace
 from csiq.gating.centre import centre_trace
-from csiq.gating.components import correlation
-from csiq.gating.filters import Band, dominant_frequency
+from csiq.gating.components import MIN_SNR, correlation
+from csiq.gating.filters import Band, dominant_frequency, without_drift
 from csiq.gating.orientation import Orientation, orient
 from csiq.gating.projections import RESOLUTION_MM, si_projections
+from csiq.gating.stack import stack_navigators
 
-#: Below this SNR a signal is noise: it would correlate with the true motion by less than 0.83.
-MIN_SNR = 1.5
+#: Fewer periods than this in a scan cannot be sorted (and may be a drift).
+MIN_PERIODS = 1.5
 #: Hz, for continuous scans without a band in the config. SI projections show displacement, drift included;
 #: in the k-space centre a drift is as likely one of the scanner.
 DEFAULT_BAND: dict[str, Band] = {"si": (0.0, 1.0), "k0": (0.08, 1.0)}
@@ -101,24 +102,16 @@ def respiratory_signal(scan: Acquisition, config: Gating) -> Signal:
     Raises
     ------
     RawDataError
-        If there is no signal above the noise, or no SI spokes although asked for.
+        If there is no signal above the noise, the scan is too short to have one, or there are no SI spokes
+        although asked for.
     ConfigError
         If the band does not suit a triggered scan.
     """
-    source: Literal["si", "k0"] = "si" if _use_si(scan, config.source) else "k0"
+    navigators = _navigators(scan, config.source)
+    source: Literal["si", "k0"] = "si" if navigators else "k0"
     band = _band(scan, config.band, source)
-    if scan.navigators is not None and source == "si":
-        trace = _si_trace(scan.navigators, scan.geometry, band)
-    else:
-        trace = _k0_trace(scan, band)
-    if not trace.snr >= MIN_SNR:
-        raise RawDataError(
-            f"no {'breathing' if config.orient else 'periodic'} signal: SNR {trace.snr:.2f}, "
-            f"expected {MIN_SNR} or more",
-            file=scan.name,
-            field="SI projections" if source == "si" else "k-space centre",
-            hint="--phases 1 reconstructs without",
-        )
+    trace = _si_trace(navigators, scan.geometry, band) if navigators else _k0_trace(scan, band)
+    frequency = _check(trace, "breathing" if config.orient else "periodic", scan.name, source)
     cues, sign = _sign(trace, config.orient)
     values = sign * (trace.values - trace.values.mean()) / trace.values.std()
     return Signal(
@@ -130,12 +123,27 @@ def respiratory_signal(scan: Acquisition, config: Gating) -> Signal:
         confidence=cues.confidence if cues else 1.0,
         cues=cues,
         snr=trace.snr,
-        frequency=dominant_frequency(values, trace.times),
+        frequency=frequency,
         navigator_times=trace.times,
         navigator_values=values,
         projections=trace.projections,
         position=trace.position,
     )
+
+
+def _check(trace: _Trace, kind: str, name: str, source: str) -> float:
+    """Return the dominant frequency in Hz, drift left out; refuse noise, and less than two periods."""
+    where = "SI projections" if source == "si" else "k-space centre"
+    hint = "--phases 1 reconstructs without"
+    if not trace.snr >= MIN_SNR:
+        what = f"no {kind} signal: SNR {trace.snr:.2f}, expected {MIN_SNR} or more"
+        raise RawDataError(what, file=name, field=where, hint=hint)
+    frequency = dominant_frequency(without_drift(trace.values, trace.times), trace.times)
+    duration = float(trace.times[-1] - trace.times[0])
+    if frequency * duration < MIN_PERIODS:
+        what = f"no {kind} signal: {frequency * duration:.1f} periods in {duration:.1f} s"
+        raise RawDataError(what, file=name, field=where, hint=hint)
+    return frequency
 
 
 def bin_spokes(signal: Signal, n_phases: int) -> Bins:
@@ -153,10 +161,14 @@ def respiration_table(signal: Signal, bins: Bins) -> list[tuple[int, float, floa
     return [(spoke, *row) for spoke, row in enumerate(rows)]
 
 
-def _use_si(scan: Acquisition, source: str) -> bool:
-    if source == "si" and scan.navigators is None:
+def _navigators(scan: Acquisition, source: str) -> Navigators | None:
+    """Return what gives SI projections, or None for the k-space centre."""
+    if source == "k0":
+        return None
+    navigators = scan.navigators or (None if scan.triggered else stack_navigators(scan))
+    if source == "si" and navigators is None:
         raise RawDataError("no SI spokes", file=scan.name, field="navigators", hint='gate with source = "k0"')
-    return source == "si" or (source == "auto" and scan.navigators is not None)
+    return navigators
 
 
 def _band(scan: Acquisition, band: Band | None, source: Literal["si", "k0"]) -> Band | None:

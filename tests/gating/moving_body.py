@@ -18,6 +18,7 @@ class Body:
     n_heartbeats: int = 240
     n_coils: int = 6
     amplitude: float = 14.0
+    period: float = 4.1
     noise: float = 0.002
     head: float = 1.0
     seed: int = 5
@@ -29,7 +30,7 @@ def breathing(body: Body) -> tuple[np.ndarray, np.ndarray]:
     """Return times of the heartbeats and displacement in mm, up to the head."""
     rng = np.random.default_rng(body.seed)
     times = np.cumsum(rng.normal(0.9, 0.04, body.n_heartbeats))
-    breath = np.sin(np.pi * (times / 4.1 + 0.3 * np.sin(times / 31))) ** 4
+    breath = np.sin(np.pi * (times / body.period + 0.3 * np.sin(times / 31))) ** 4
     drift = 0.2 * np.sin(times / 70)
     return times, -body.amplitude * ((breath if body.dwell_at_expiration else 1 - breath) + drift)
 

@@ -160,3 +160,14 @@ def test_the_respiration_table_has_a_row_a_spoke(breathing_scan):
     assert [row[0] for row in rows] == list(range(scan.n_spokes))
     assert rows[7] == (7, scan.times[7], signal.values[7], bins.phase_of_spoke[7])
     assert {row[3] for row in rows} == {1, 2, 3, 4}
+
+
+def test_a_scan_of_one_breath_is_too_short():
+    scan, _ = scan_of(Body(n_heartbeats=6, noise=0.0))
+    with pytest.raises(RawDataError, match=r"periods in 4\.\d s; --phases 1"):
+        respiratory_signal(scan, Gating())
+
+
+def test_a_slow_drift_is_kept_but_is_not_the_breathing_rate(breathing_scan):
+    scan, _ = breathing_scan
+    assert respiratory_signal(scan, Gating()).frequency == pytest.approx(1 / 4.1, abs=0.03)
