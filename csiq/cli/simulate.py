@@ -48,11 +48,10 @@ def simulate(
     overwrite: bool,
 ) -> None:
     """Simulate a breathing whole-heart scan, with its truth."""
-    from csiq.simulate.protocol import ScanConfig
+    from csiq.simulate.protocol import DEFAULT_SNR, ScanConfig
     from csiq.simulate.scan import simulate_scan, truth_path, write_simulated
 
     refuse_existing(output, truth_path(output), overwrite=overwrite)
-    options = {} if snr is None else {"snr": snr}
     config = ScanConfig(
         seed=seed,
         matrix=matrix,
@@ -60,7 +59,7 @@ def simulate(
         n_coils=coils,
         trajectory=trajectory,
         breathing=breathing,
-        **options,
+        snr=DEFAULT_SNR if snr is None else snr,
     )
     scan, truth = simulate_scan(config)
     beside = write_simulated(output, scan, truth)

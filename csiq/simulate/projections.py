@@ -29,10 +29,11 @@ def projection_kspace(
         (_LENGTH / _ALONG, _LENGTH / _ACROSS, _LENGTH / _ACROSS),
         (0.0, *patient.body.middle),
     )
-    weight = excitation(grid).astype(np.float32)
+    weight = excitation(grid, config).astype(np.float32)
     smaps = coils.sensitivities(grid).reshape(coils.n_coils, _ALONG, -1)
     cell = float(np.prod(grid.voxel_size)) / (config.fov / config.matrix) ** 3 / config.matrix**1.5
     cycles = si_coord(config)[:, 0].astype(np.float64) / config.fov
+    cell = cell / np.sinc(cycles * grid.voxel_size[0])  # painting averages over a voxel
     wave = (cell * np.exp(-2j * np.pi * np.outer(grid.axis(0), cycles))).astype(np.complex64)
     kspace = np.zeros((coils.n_coils, len(displacement), config.n_samples), dtype=np.complex64)
     for level, rows, share in state_shares(displacement):

@@ -24,6 +24,7 @@ from csiq.trajectory import (
 
 #: Of Nyquist's (pi/2) N^2 diameters, as in the paper: 15 000 at 208^3.
 SAMPLING_RATIO = 0.2
+DEFAULT_SNR = 30.0
 SLICE_THICKNESS = 8.0  # mm, of a 2D scan
 _CONTINUOUS_GROUP = 34  # spokes of an untriggered scan that are numbered as one interleave
 
@@ -60,7 +61,7 @@ class ScanConfig:
     matrix: int = 96
     n_spokes: int | None = None
     n_coils: int = 8
-    snr: float = 30.0
+    snr: float = DEFAULT_SNR
     trajectory: str = "phyllotaxis"
     breathing: str | Path | None = None
     dwell: str = "end-expiration"

@@ -20,11 +20,10 @@ from csiq.simulate.motion import MotionState
 from csiq.simulate.projections import projection_kspace
 from csiq.simulate.protocol import ScanConfig, Timeline, scan_length, timeline
 from csiq.simulate.shapes import Grid
-from csiq.simulate.signal import Scene, moving_kspace
+from csiq.simulate.signal import N_SLICES, Scene, excitation, moving_kspace
 
 N_TRUE_PHASES = 4
 _N_NOISE_READOUTS = 64
-_TRUTH_SLICES = 4  # painted for one slice of a 2D scan
 
 
 @dataclass(frozen=True)
@@ -103,7 +102,7 @@ def simulate_scan(config: ScanConfig, *, threads: int | None = None) -> tuple[Ac
     setting = Setting.of(config)
     played = setting.played
     geometry = config.geometry
-    scene = Scene.build(setting.patient, setting.coils, geometry.shape, geometry.fov)
+    scene = Scene.build(setting.patient, setting.coils, config)
     moved = setting.breathing.at(played.times)
     kspace = moving_kspace(scene, played.coord, moved, threads=threads)
     noise = _add_noise(kspace, setting)
@@ -209,11 +208,9 @@ def _true_volumes(setting: Setting) -> np.ndarray:
 
 def _painted(setting: Setting, grid: Grid, state: MotionState) -> np.ndarray:
     if not setting.config.is_2d:
-        return rasterise(setting.patient, grid, state)
-    thick = grid.voxel_size[0]
-    thin = Grid(
-        (_TRUTH_SLICES, *grid.shape[1:]), (thick / _TRUTH_SLICES, *grid.voxel_size[1:]), (thick / 8, 0.0, 0.0)
-    )
+        return rasterise(setting.patient, grid, state) * excitation(grid, setting.config)
+    step = grid.voxel_size[0] / N_SLICES
+    thin = Grid((N_SLICES, *grid.shape[1:]), (step, *grid.voxel_size[1:]), (step / 2, 0.0, 0.0))
     return rasterise(setting.patient, thin, state).mean(axis=0, keepdims=True)
 
 

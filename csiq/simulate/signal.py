@@ -7,7 +7,7 @@ so nothing counts twice. Spokes in between two displacements mix both k-spaces l
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -17,11 +17,13 @@ from csiq.arrays import default_threads
 from csiq.simulate.anatomy import Patient, rasterise
 from csiq.simulate.coils import CoilArray
 from csiq.simulate.motion import MotionState
+from csiq.simulate.protocol import SLICE_THICKNESS, ScanConfig
 from csiq.simulate.shapes import Grid
 
 _FINER = 1.25  # voxels of the painted object per reconstructed voxel and axis
 _BODY_FOV = 416.0  # mm
 _BODY_VOXEL = 4.16  # mm, at least
+N_SLICES = 4  # painted across one slice of a 2D scan; even
 _SEAM = 10.0  # mm over which the field of view fades into the body outside
 _STATE_SPACING = 1.2  # mm of diaphragm: less than half a voxel of the heart at any matrix
 _MIN_STATES, _MAX_STATES = 12, 24
@@ -72,29 +74,23 @@ class Scene:
     scale: float
 
     @classmethod
-    def build(
-        cls, patient: Patient, coils: CoilArray, shape: Sequence[int], extent: Sequence[float]
-    ) -> Scene:
-        """Return the scene of a scan.
-
-        Parameters
-        ----------
-        shape : (int, int, int)
-            The reconstruction's matrix z y x; 1 along z for a slice.
-        extent : (float, float, float)
-            Field of view z y x, mm; y and x alike.
-        """
-        fov, flat = float(extent[2]), shape[0] == 1
-        voxel = fov / shape[2]
-        grids = _grids(patient, voxel, fov, float(extent[0]) if flat else 0.0)
-        inner = _window(grids[0], fov, flat)
-        outer = 1 - _window(grids[1], fov, flat)
+    def build(cls, patient: Patient, coils: CoilArray, config: ScanConfig) -> Scene:
+        """Return the scene of a scan."""
+        grids = _grids(patient, config)
+        inner = _window(grids[0], config)
+        outer = 1 - _window(grids[1], config)
         layers = tuple(
-            Layer(grid, (part * excitation(grid)).astype(np.float32), coils.sensitivities(grid), flat)
+            Layer(
+                grid,
+                (part * excitation(grid, config)).astype(np.float32),
+                coils.sensitivities(grid),
+                config.is_2d,
+            )
             for grid, part in zip(grids, (inner, outer), strict=True)
         )
-        volume = voxel**2 * (float(extent[0]) if flat else voxel)
-        return cls(patient, coils, layers, fov, 1 / (volume * float(np.sqrt(np.prod(shape)))))
+        geometry = config.geometry
+        cell = float(np.prod(geometry.voxel_size) * np.sqrt(np.prod(geometry.shape)))
+        return cls(patient, coils, layers, config.fov, 1 / cell)
 
 
 def moving_kspace(
@@ -183,7 +179,8 @@ def _reachable(
 ) -> tuple[list[np.ndarray], np.ndarray, np.ndarray]:
     """Return angles per voxel of the samples a layer reaches, their flat indices, and what to multiply by.
 
-    A coarse grid reaches k = half a cycle per voxel; the last fifth fades out.
+    A coarse grid reaches k = half a cycle per voxel; the last fifth fades out. Painting averages over a
+    voxel; dividing by that average's transform makes the k-space that of the shapes themselves.
     """
     axes = (1, 2) if layer.flat else (0, 1, 2)
     cycles = coord.reshape(-1, 3).astype(np.float64) / scene.fov  # per mm
@@ -195,41 +192,51 @@ def _reachable(
     if layer.flat:  # slices beside each other are averaged, not resolved
         away = np.exp(-2j * np.pi * (cycles[where, 1:] @ np.array(layer.grid.centre[1:])))
     cell = float(np.prod(layer.grid.voxel_size)) * (layer.grid.shape[0] if layer.flat else 1)
-    factor = np.repeat(share, coord.shape[1])[where] * fade[where] * (cell * scene.scale) * away
+    weight = np.repeat(share, coord.shape[1])[where] * fade[where] * (cell * scene.scale)
+    factor = weight * away / np.sinc(per_voxel[where][:, axes]).prod(axis=1)
     angles = (2 * np.pi * per_voxel[where]).astype(np.float32)
     return [np.ascontiguousarray(angles[:, a]) for a in axes], where, factor.astype(np.complex64)
 
 
-def _grids(patient: Patient, voxel: float, fov: float, thickness: float) -> tuple[Grid, Grid]:
+def excitation(grid: Grid, config: ScanConfig) -> np.ndarray:
+    """Return how strongly slices are excited: the body fades out toward neck and belly.
+
+    A stack-of-stars excites its slab alone, since its partitions would fold what is outside.
+
+    Returns
+    -------
+    float64 array, (n_slices, 1, 1)
+    """
+    begin, end = _EXCITED
+    if config.trajectory == "stack-of-stars":
+        begin, end = config.fov / 2 - _SEAM, config.fov / 2
+    fade = np.clip((np.abs(grid.axis(0)) - begin) / (end - begin), 0, 1)
+    return (0.5 + 0.5 * np.cos(np.pi * fade)).reshape(-1, 1, 1)
+
+
+def _grids(patient: Patient, config: ScanConfig) -> tuple[Grid, Grid]:
     """Return the fine grid over the field of view and the coarse one over the body."""
+    fov, voxel = config.fov, config.fov / config.matrix
     middle = (0.0, *patient.body.middle)
-    n_fine = 2 * round(_FINER * fov / voxel / 2)
+    n_fine = 2 * round(_FINER * config.matrix / 2)
     n_coarse = 2 * round(_BODY_FOV / max(_BODY_VOXEL, voxel / _FINER) / 2)
-    if not thickness:
+    if not config.is_2d:
         return Grid.cube(n_fine, fov), Grid.cube(n_coarse, _BODY_FOV, middle)
-    n_slices = 4
-    step = thickness / n_slices
+    step = SLICE_THICKNESS / N_SLICES
     offset = step / 2  # an even number of slices has its middle between two
     fine, coarse = fov / n_fine, _BODY_FOV / n_coarse
     return (
-        Grid((n_slices, n_fine, n_fine), (step, fine, fine), (offset, 0.0, 0.0)),
-        Grid((n_slices, n_coarse, n_coarse), (step, coarse, coarse), (offset, *middle[1:])),
+        Grid((N_SLICES, n_fine, n_fine), (step, fine, fine), (offset, 0.0, 0.0)),
+        Grid((N_SLICES, n_coarse, n_coarse), (step, coarse, coarse), (offset, *middle[1:])),
     )
 
 
-def _window(grid: Grid, fov: float, flat: bool) -> np.ndarray:
+def _window(grid: Grid, config: ScanConfig) -> np.ndarray:
     """Return 1 inside the field of view, 0 outside, a cosine between."""
     window = np.ones((1, 1, 1))
-    for axis in (1, 2) if flat else (0, 1, 2):
-        inside = np.clip((fov / 2 - np.abs(grid.axis(axis))) / _SEAM, 0, 1)
+    for axis in (1, 2) if config.is_2d else (0, 1, 2):
+        inside = np.clip((config.fov / 2 - np.abs(grid.axis(axis))) / _SEAM, 0, 1)
         shape = [1, 1, 1]
         shape[axis] = -1
         window = window * (0.5 - 0.5 * np.cos(np.pi * inside)).reshape(shape)
     return window
-
-
-def excitation(grid: Grid) -> np.ndarray:
-    """Return how strongly slices are excited: the body fades out toward neck and belly."""
-    begin, end = _EXCITED
-    fade = np.clip((np.abs(grid.axis(0)) - begin) / (end - begin), 0, 1)
-    return (0.5 + 0.5 * np.cos(np.pi * fade)).reshape(-1, 1, 1)
