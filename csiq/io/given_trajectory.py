@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
+from csiq.acquisition import Geometry
 from csiq.errors import ConfigError, RawDataError, nearest
 from csiq.io.hdf5 import check_size, find_dataset, open_h5, reading
+from csiq.io.options import ReadOptions
 from csiq.io.sniff import check_readable, identify
+from csiq.io.units import find_unit, unit_scale
 from csiq.trajectory import TRAJECTORIES, interleave_sizes, named_trajectory
 
 
@@ -18,9 +22,9 @@ def is_name(trajectory: str) -> bool:
 
 
 def given_trajectory(
-    trajectory: str,
+    options: ReadOptions,
     kspace: np.ndarray,
-    shape: tuple[int, int, int],
+    geometry: Geometry,
     *,
     centre: int | None = None,
     heartbeat: np.ndarray | None = None,
@@ -29,13 +33,12 @@ def given_trajectory(
 
     Parameters
     ----------
-    trajectory : str
-        One of :data:`csiq.trajectory.TRAJECTORIES`, or ``FILE[:/DATASET]``: a ``.npy`` file, or an HDF5
-        file (dataset ``/coord`` by default) with (n_spokes, n_samples, 3) z y x or (n_spokes, n_samples, 2)
-        y x, in cycles per field of view.
+    options : ReadOptions
+        ``trajectory`` is one of :data:`csiq.trajectory.TRAJECTORIES`, or ``FILE[:/DATASET]``: a ``.npy``
+        file, or an HDF5 file (dataset ``/coord`` by default) with (n_spokes, n_samples, 3) z y x or
+        (n_spokes, n_samples, 2) y x, in cycles per field of view unless ``traj_units`` says otherwise.
     kspace : complex64 array, (n_coils, n_spokes, n_samples)
-    shape : (int, int, int)
-        Matrix, z y x.
+    geometry : Geometry
     centre : int, optional
         Sample at the centre of k-space; None if the file does not say.
     heartbeat : int array, (n_spokes,), optional
@@ -50,29 +53,67 @@ def given_trajectory(
     ConfigError
         If it is neither a name nor a file.
     RawDataError
-        If it does not fit the data.
+        If it does not fit the data, or its unit is another.
     """
+    trajectory = options.trajectory or ""
     if is_name(trajectory):
         whole, kept = _nominal_spoke(trajectory, kspace, centre)
         n = interleaves(heartbeat) if trajectory == "phyllotaxis" else None
-        return named_trajectory(trajectory, kspace.shape[1], whole, shape, n_interleaves=n)[:, kept]
-    coord = _load(trajectory)
+        return named_trajectory(trajectory, kspace.shape[1], whole, geometry.shape, n_interleaves=n)[:, kept]
+    coord, path = _load(trajectory), split_dataset(trajectory)[0]
+    _check_fit(coord, kspace, path)
+    if coord.shape[-1] == 2:
+        coord = np.concatenate([np.zeros_like(coord[..., :1]), coord], axis=-1)
+    unit, _ = find_unit(coord, geometry, path, stated=options.traj_units, declared="cycles/fov")
+    return np.ascontiguousarray(coord * unit_scale(unit, geometry), dtype=np.float32)
+
+
+def orient_given(trajectory: str, geometry: Geometry) -> tuple[Geometry, tuple[str, ...]]:
+    """Return the geometry of a scan whose trajectory was given, its orientation known only if it can be.
+
+    The header tells how readout, phase and slice lie in the patient; a file of coordinates does not say that
+    its x, y, z are those. Named trajectories take z (the SI axis) along the slice direction, which then must
+    be head to foot.
+    """
+    if not geometry.known:
+        return geometry, ()
+    through = geometry.affine[:3, 2] / np.linalg.norm(geometry.affine[:3, 2])
+    if is_name(trajectory) and (geometry.shape[0] == 1 or abs(through[2]) > np.sqrt(0.5)):
+        return geometry, ()
+    why = "is not along the slices" if is_name(trajectory) else "does not say how its axes lie in the patient"
+    words = f"the given trajectory {why}: images are written without orientation"
+    return replace(geometry, known=False), (words,)
+
+
+def _check_fit(coord: np.ndarray, kspace: np.ndarray, path: Path) -> None:
     if coord.ndim != 3 or coord.shape[-1] not in (2, 3):
         raise RawDataError(
-            f"expected (n_spokes, n_samples, 3), got shape {coord.shape}",
-            file=trajectory,
-            field="--trajectory",
+            f"expected (n_spokes, n_samples, 3), got shape {coord.shape}", file=path, field="--trajectory"
         )
     if coord.shape[:2] != kspace.shape[1:]:
         raise RawDataError(
             f"trajectory has {coord.shape[0]} spokes x {coord.shape[1]} samples, "
             f"data {kspace.shape[1]} x {kspace.shape[2]}",
-            file=trajectory,
+            file=path,
             field="--trajectory",
         )
-    if coord.shape[-1] == 2:
-        coord = np.concatenate([np.zeros_like(coord[..., :1]), coord], axis=-1)
-    return np.ascontiguousarray(coord, dtype=np.float32)
+    bad = np.argwhere(~np.isfinite(coord))
+    if bad.size:
+        spoke, sample, _ = (int(i) for i in bad[0])
+        raise RawDataError(f"not finite: spoke {spoke}, sample {sample}", file=path, field="--trajectory")
+
+
+def spokes_in_file(trajectory: str) -> int | None:
+    """Return the number of spokes of a trajectory file; None for a name.
+
+    Raises
+    ------
+    ConfigError
+        If it is neither a name nor a file.
+    RawDataError
+        If it cannot be read.
+    """
+    return None if is_name(trajectory) else len(_load(trajectory))
 
 
 def split_dataset(trajectory: str) -> tuple[Path, str | None]:

@@ -52,7 +52,7 @@ def decode(file: RawFile) -> Draft:
         coord=trajectory.coord,
         times=clock.times[image],
         heartbeat=clock.heartbeat[image],
-        geometry=geometry,
+        geometry=trajectory.geometry,
         navigators=_navigators(file, samples, clock, trajectory.scale, rows),
         noise=_noise(samples),
         triggered=clock.triggered,

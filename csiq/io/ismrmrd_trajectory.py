@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from csiq.acquisition import Geometry
-from csiq.io.given_trajectory import given_trajectory
+from csiq.io.given_trajectory import given_trajectory, orient_given
 from csiq.io.raw_file import RawFile
 from csiq.io.records import Samples
 from csiq.io.units import check_radial, find_unit, unit_scale
@@ -20,6 +20,8 @@ class Trajectory:
     Attributes
     ----------
     coord : float32 array, (n_spokes, n_samples, 3)
+    geometry : Geometry
+        Its orientation is not known if the trajectory does not say how it lies in the patient.
     unit : str
         Of the trajectory in the file, or ``given``.
     scale : float64 array, (3,), optional
@@ -28,6 +30,7 @@ class Trajectory:
     """
 
     coord: np.ndarray
+    geometry: Geometry
     unit: str
     scale: np.ndarray | None
     warnings: tuple[str, ...]
@@ -49,19 +52,9 @@ def trajectory_of(file: RawFile, spokes: Samples, geometry: Geometry, heartbeat:
     RawDataError
         If there is none, it is not finite, not radial, or its unit cannot be told.
     """
-    options, stored = file.options, spokes.traj.shape[-1]
-    if options.trajectory:
-        centre = file.uniform("center_sample") - int(file.heads["discard_pre"][file.kinds.imaging].max())
-        coord = given_trajectory(
-            options.trajectory,
-            spokes.kspace,
-            geometry.shape,
-            centre=centre if centre > 0 else None,
-            heartbeat=heartbeat,
-        )
-        notes = ("the trajectory in the file is not used: another was given",) if stored else ()
-        check_radial(coord, geometry, file.path)
-        return Trajectory(coord, "given", None, notes)
+    stored = spokes.traj.shape[-1]
+    if file.options.trajectory:
+        return _given_trajectory(file, spokes, geometry, heartbeat)
     if not stored:
         kind = "a Cartesian scan" if file.encoding.trajectory == "cartesian" else "no trajectory in the file"
         raise file.error(
@@ -70,6 +63,34 @@ def trajectory_of(file: RawFile, spokes: Samples, geometry: Geometry, heartbeat:
             "--trajectory phyllotaxis, golden2d, golden3d, stack-of-stars or FILE",
         )
     return _stored_trajectory(file, spokes, geometry)
+
+
+def _given_trajectory(
+    file: RawFile, spokes: Samples, geometry: Geometry, heartbeat: np.ndarray
+) -> Trajectory:
+    centre = file.uniform("center_sample") - int(file.heads["discard_pre"][file.kinds.imaging].max())
+    coord = given_trajectory(
+        file.options, spokes.kspace, geometry, centre=centre if centre > 0 else None, heartbeat=heartbeat
+    )
+    check_radial(coord, geometry, file.path)
+    notes: tuple[str, ...] = ()
+    if spokes.traj.shape[-1]:
+        notes = ("the trajectory in the file is not used: another was given",)
+    if not _same_directions(coord, spokes.traj):
+        geometry, more = orient_given(file.options.trajectory or "", geometry)
+        notes += more
+    return Trajectory(coord, geometry, "given", None, notes)
+
+
+def _same_directions(coord: np.ndarray, traj: np.ndarray) -> bool:
+    """Return whether most spokes of a given trajectory point where the stored ones do."""
+    if traj.shape[-1] != 3 or not np.isfinite(traj).all():
+        return False
+    a, b = (k[:, -1] - k[:, 0] for k in (coord, traj[..., ::-1]))
+    cosine = np.sum(a * b, axis=-1) / np.maximum(
+        np.linalg.norm(a, axis=-1) * np.linalg.norm(b, axis=-1), 1e-12
+    )
+    return bool(np.median(cosine) > 0.95)
 
 
 def _stored_trajectory(file: RawFile, spokes: Samples, geometry: Geometry) -> Trajectory:
@@ -91,7 +112,7 @@ def _stored_trajectory(file: RawFile, spokes: Samples, geometry: Geometry) -> Tr
         coord[..., 0] = _partitions(file)[:, None]
     check_radial(coord, geometry, file.path)
     said = (words,) if words else ()
-    return Trajectory(coord, unit, scale, (*notes, *said, *_check_centre(file, coord)))
+    return Trajectory(coord, geometry, unit, scale, (*notes, *said, *_check_centre(file, coord)))
 
 
 def _zyx(file: RawFile, traj: np.ndarray, geometry: Geometry) -> tuple[np.ndarray, list[str]]:

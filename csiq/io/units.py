@@ -67,7 +67,7 @@ def find_unit(
     stated : str, optional
         What the user says (``--traj-units``); believed.
     declared : str, optional
-        What the file's header says; believed if the radius does not contradict it.
+        What the file (its header, or our convention) says; believed if the radius does not contradict it.
 
     Raises
     ------
@@ -118,7 +118,7 @@ def _believe(declared: str, found: dict[str, float], path: Path) -> tuple[str, s
             field="userParameters",
             hint=f"--traj-units, one of {', '.join(TRAJECTORY_UNITS)}",
         )
-    _contradicts("the header says", unit, found[unit], 0.3, path)
+    _contradicts("it should be in", unit, found[unit], 0.3, path)
     return unit, ""
 
 

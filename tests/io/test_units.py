@@ -111,7 +111,7 @@ def test_a_file_in_another_unit_gives_the_same_scan(foreign: Path, scan: Acquisi
 
 def test_a_header_that_lies_about_its_unit_is_refused(raw: Path) -> None:
     edit_xml(raw, lambda xml: xml.replace("cycles per field of view", "cycles/pixel"))
-    with pytest.raises(RawDataError, match="the header says cycles/pixel"):
+    with pytest.raises(RawDataError, match="it should be in cycles/pixel"):
         read_acquisition(raw)
 
 
