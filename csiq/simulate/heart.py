@@ -85,10 +85,10 @@ def chambers(size: HeartSize) -> tuple[Ellipsoid, ...]:
     """Return the outer surfaces of LA, RA, RV and LV, in the order they are painted."""
     left, right, atria = size.left, size.right, size.atria
     return (
-        _egg(size, "myocardium", (-31, -13, 6), np.array([22, 30, 27, 22]) * atria),
-        _egg(size, "myocardium", (-33, 39, 0), np.array([27, 27, 31, 26]) * atria),
-        _egg(size, "myocardium", (5, 31, 2), np.array([64, 36, 40, 30]) * right),
-        _egg(size, "myocardium", (0, 0, 0), np.array([82, 34, 34, 16]) * left),
+        _egg(size, "myocardium", (-37, -13, 8), np.array([22, 31, 28, 22]) * atria),
+        _egg(size, "myocardium", (-41, 40, 2), np.array([29, 28, 32, 26]) * atria),
+        _egg(size, "myocardium", (5, 31, 2), np.array([64, 36, 40, 24]) * right),
+        _egg(size, "myocardium", (0, 0, 0), np.array([84, 35.5, 35.5, 15]) * left),
     )
 
 
@@ -180,7 +180,7 @@ def _egg(size: HeartSize, tissue: str, centre: tuple[float, float, float], semi:
 
 
 def _papillary(size: HeartSize, side: int) -> Ellipsoid:
-    reach = (34 * size.left * size.scale - size.wall) / size.scale - 6
+    reach = (35.5 * size.left * size.scale - size.wall) / size.scale - 6
     place = (34.0, -0.55 * reach, 0.75 * side * reach)
     return _egg(size, "myocardium", place, np.array([13.0, 4.5, 4.5, 11.0]))
 
