@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import matplotlib
 import numpy as np
 import pytest
+
+if TYPE_CHECKING:
+    from csiq.acquisition import Acquisition
+    from csiq.simulate.scan import Truth
 
 matplotlib.use("Agg")
 
@@ -43,3 +48,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         for item in items:
             if "gpu" in item.keywords:
                 item.add_marker(pytest.mark.skip(reason="needs a CUDA device and CuPy"))
+
+
+@pytest.fixture(scope="session")
+def simulated() -> tuple[Acquisition, Truth]:
+    """Return a small breathing scan, 48^3 and 6 coils, and the truth about it."""
+    from csiq.simulate.protocol import ScanConfig
+    from csiq.simulate.scan import simulate_scan
+
+    return simulate_scan(ScanConfig(matrix=48, seed=3, n_coils=6))
