@@ -117,11 +117,11 @@ def tell_of_complete_run(folder: Path, display: Display) -> None:
 def echo_verdict(folder: Path) -> None:
     """Print what a finished run found, and where its report is."""
     from csiq.report.record import read_record
-    from csiq.report.verdict import RESEARCH_USE, verdict_of
+    from csiq.report.verdict import research_use, verdict_of
 
     record = read_record(folder)
     verdict = verdict_of(record.run, record.history, record.ranking)
     click.echo()
-    for line in (verdict.headline, *verdict.alarms, *verdict.sentences, RESEARCH_USE):
+    for line in (verdict.headline, *verdict.alarms, *verdict.sentences, research_use(record.history)):
         click.echo(line)
     click.echo(f"report: {folder / 'report.html'}")

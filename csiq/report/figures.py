@@ -23,6 +23,8 @@ from csiq.ranking import Ranking
 #: One colour and marker a phase, in turn.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 MARKERS = ("o", "s", "^", "D", "v", "P")
+#: More phases than this are not named one by one.
+_MANY = 8
 _INK, _MUTED, _GRID = "#1b1f24", "#5b6570", "#e3e6ea"
 
 
@@ -83,7 +85,7 @@ def curves_figure(history: History, marks: Marks, size: tuple[float, float] = (8
     for phase in range(1, history.n_phases + 1):
         colour, marker = style(phase)
         grades = [step.grades[phase - 1] for step in history.steps]
-        label = f"phase {phase}" if history.is_graded else None
+        label = _label(phase, history) if history.is_graded else None
         axes.plot(iterations, grades, color=colour, marker=marker, ms=4, lw=1.8, label=label, zorder=3)
         if marks.returned:
             at = marks.returned[phase - 1]
@@ -96,6 +98,13 @@ def curves_figure(history: History, marks: Marks, size: tuple[float, float] = (8
     columns = 7 if size[0] > 6 else 3
     figure.legend(loc="outside upper left", ncols=columns, frameon=False, fontsize=8.5, columnspacing=1.4)
     return figure
+
+
+def _label(phase: int, history: History) -> str | None:
+    """Return the entry of a phase in the legend; many phases share one, or no room is left for the curves."""
+    if history.n_phases <= _MANY:
+        return f"phase {phase}"
+    return f"phases 1 to {history.n_phases}" if phase == 1 else None
 
 
 def _grade_axis(axes: Axes, history: History) -> None:
@@ -203,6 +212,11 @@ class Breathing:
     phase: np.ndarray
 
     @property
+    def is_known(self) -> bool:
+        """Whether there is a signal at all; a run with one phase needs none."""
+        return bool(np.isfinite(self.signal).all()) and self.signal.size > 0
+
+    @property
     def n_phases(self) -> int:
         """Number of phases."""
         return int(self.phase.max(initial=0))
@@ -248,10 +262,11 @@ def breathing_figure(breathing: Breathing, label: str, size: tuple[float, float]
     shown = breathing.thinned()
     over_time.plot(shown.times, shown.signal, color="#c3c9d0", lw=0.6, zorder=1)
     bins = np.histogram_bin_edges(breathing.signal, 40)
+    size_of_dots = 3 if shown.signal.size > 300 else 6
     for phase in range(breathing.n_phases + 1):
         here = shown.phase == phase
         colour = style(phase)[0] if phase else "#9aa3ad"
-        over_time.plot(shown.times[here], shown.signal[here], ".", ms=3, color=colour, zorder=2)
+        over_time.plot(shown.times[here], shown.signal[here], ".", ms=size_of_dots, color=colour, zorder=2)
         counts.hist(breathing.signal[breathing.phase == phase], bins, orientation="horizontal", color=colour)
     for axes in (over_time, counts):
         _plain(axes)

@@ -26,10 +26,10 @@ from csiq.report.images import images_of
 from csiq.report.plots import marks_of, picture
 from csiq.report.record import Record, read_breathing, read_record
 from csiq.report.verdict import (
-    RESEARCH_USE,
     duration,
     join,
     phase_name,
+    research_use,
     rule_sentence,
     seconds_per_iteration,
     verdict_of,
@@ -89,16 +89,17 @@ def context_of(record: Record) -> dict[str, Any]:
         "scan_name": scan_name,
         "running": run.get("status") == "running",
         "verdict": verdict_of(run, record.history, ranking),
-        "research_use": RESEARCH_USE,
+        "research_use": research_use(record.history),
         "key_figures": list(_key_figures(record)),
         "curves": _curves(record) if len(record.history) else None,
         "images": images_of(record, ranking),
         "ranking": _ranking(record, ranking) if ranking else None,
-        "breathing": _breathing(record, breathing) if breathing else None,
+        "breathing": _breathing(record, breathing) if breathing and breathing.is_known else None,
         "warnings": list(run.get("warnings") or []),
         "data": list(_data(record)),
         "command": run.get("command") or command_of(run),
         "provenance": list(_provenance(record)),
+        "hashes": list(_hashes(record)),
         "seconds": [(name, duration(s)) for name, s in record.section("seconds").items() if s is not None],
         "config": toml_of(record.section("config")),
     }
@@ -130,6 +131,7 @@ def _curves(record: Record) -> dict[str, Any]:
     chosen = record.returned[0] if record.returned else len(history) - 1
     return {
         "picture": picture(lambda width: curves_figure(history, marks, (width, 4.4 if width > 6 else 4.2))),
+        "graded": history.is_graded,
         "noise": history.steps[chosen].grade_noise if history.is_graded else 0.0,
         "rules": list(_rules(record)) if history.is_graded else [],
         "phases": range(1, history.n_phases + 1),
@@ -166,8 +168,8 @@ def _number(value: float | None, form: str = ".2f") -> str:
 
 def _ranking(record: Record, ranking: Ranking) -> dict[str, Any]:
     noise = [noise_floor([math.nan if p.grade_sd is None else p.grade_sd]) for p in ranking.phases]
-    height = 1.25 + 0.34 * len(ranking.phases)
     n_phases = len(ranking.phases)
+    height = 1.25 + (0.34 if n_phases <= 12 else 0.2) * n_phases
     return {
         "picture": picture(lambda width: ranking_figure(ranking, noise, (width, height))),
         "threshold": THRESHOLD,
@@ -242,7 +244,7 @@ def _gating_facts(gating: Mapping[str, Any], breathing: Breathing) -> Iterable[t
         yield "signal to noise", f"{gating['snr']:.1f}"
     yield "spokes in each phase", ", ".join(map(str, breathing.counts))
     if breathing.edges:
-        yield "bin edges", ", ".join(f"{edge:.3g}" for edge in breathing.edges)
+        yield "bin edges", ", ".join(_number(edge, ".3g") for edge in breathing.edges)
     unused = int((breathing.phase == 0).sum())
     if unused:
         yield "spokes not used", str(unused)
@@ -281,7 +283,25 @@ def _data(record: Record) -> Iterable[tuple[str, str]]:
     if scan.get("triggered") is not None:
         yield "ECG-triggered", "yes" if scan["triggered"] else "no"
     for key, value in (scan.get("system") or {}).items():
-        yield key.replace("_", " "), f"{value:.4g}" if isinstance(value, float) else str(value)
+        yield _of_the_system(key, value)
+
+
+def _of_the_system(key: str, value: object) -> tuple[str, str]:
+    """Return name and value with its unit of what is known of the scanner: ``TR_s`` becomes TR in ms."""
+    name, _, unit = key.rpartition("_")
+    if unit == "s" and isinstance(value, float):
+        return name, f"{1000 * value:.4g} ms"
+    if unit in ("T", "deg") and isinstance(value, int | float):
+        return name, f"{value:.4g}{'°' if unit == 'deg' else ' T'}"
+    return key.replace("_", " "), f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def _hashes(record: Record) -> Iterable[tuple[str, str]]:
+    for section, name in (("input", "raw file"), ("model", "model")):
+        if record.section(section).get("sha256"):
+            yield f"SHA-256 of the {name}", str(record.section(section)["sha256"])
+    if record.run.get("config_sha256"):
+        yield "SHA-256 of the configuration", str(record.run["config_sha256"])
 
 
 def _provenance(record: Record) -> Iterable[tuple[str, str]]:
@@ -292,10 +312,7 @@ def _provenance(record: Record) -> Iterable[tuple[str, str]]:
         entry = record.section(section)
         if entry.get("name"):
             yield name, str(entry["name"])
-        if entry.get("sha256"):
-            yield f"SHA-256 of the {name}", str(entry["sha256"])
     for key, name in (
-        ("config_sha256", "SHA-256 of the configuration"),
         ("device", "device"),
         ("threads", "threads"),
         ("seed", "seed"),

@@ -108,10 +108,18 @@ def read_iterate(path: Path, index: int) -> Volume:
 
 
 def window_of(volumes: list[Volume]) -> float:
-    """Return the upper end of the one window: all but the brightest 0.3 % of all phases' central slices."""
-    shown = [plane[0].ravel() for volume in volumes for plane in _planes(volume)]
+    """Return the upper end of the one window: all but the brightest 0.3 % around the centre of the slices.
+
+    Only the inner half of each edge counts: the chest wall near the coils may be far brighter than a heart.
+    """
+    shown = [_inner(plane[0]).ravel() for volume in volumes for plane in _planes(volume)]
     top = float(np.quantile(np.concatenate(shown), 1 - _SATURATED)) if shown else 0.0
     return top if top > 0 else 1.0
+
+
+def _inner(pixels: np.ndarray) -> np.ndarray:
+    rows, columns = (slice(n // 4, n - n // 4) for n in pixels.shape)
+    return pixels[rows, columns]
 
 
 def slices_of(volume: Volume, top: float, side: int = 300) -> list[Slice]:

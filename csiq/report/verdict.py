@@ -11,9 +11,8 @@ from csiq.history import THRESHOLD, History
 from csiq.ranking import Ranking, words_of
 from csiq.stopping import CostPlateau, GradePlateau, MaxIter
 
-RESEARCH_USE = (
-    "Research use only. The grades come from a network trained on simulated scans, not on human readers."
-)
+RESEARCH_USE = "Research use only."
+GRADED_BY = "The grades come from a network trained on simulated scans, not on human readers."
 
 
 @dataclass(frozen=True)
@@ -56,6 +55,11 @@ def verdict_of(run: Mapping[str, Any], history: History, ranking: Ranking | None
     return Verdict(
         _headline(run, history, ranking), tuple(filter(None, sentences)), tuple(_alarms(run, ranking))
     )
+
+
+def research_use(history: History) -> str:
+    """Return what the result may be used for, and where the grades come from if there are any."""
+    return f"{RESEARCH_USE} {GRADED_BY}" if history.is_graded else RESEARCH_USE
 
 
 def join(numbers: Sequence[object], last: str = "and") -> str:

@@ -1,0 +1,118 @@
+"""The command that repeats a run, durations, and other words."""
+
+from __future__ import annotations
+
+import math
+import shlex
+
+import pytest
+
+from csiq.cli import main
+from csiq.config import Config, load_config
+from csiq.report.command import base_name, command_of, toml_of
+from csiq.report.verdict import duration, phase_name, rule_sentence, seconds_per_iteration, verdict_of
+from csiq.stopping import History
+from tests.report.fake_run import history, run_json
+
+KEYS = {
+    "phases": 6,
+    "lamda": 0.05,
+    "max_iter": 12,
+    "stop_on_plateau": True,
+    "return": "last",
+    "band": (0.1, 0.7),
+    "exclude_coil": (3, 7),
+    "orient": False,
+    "dcf_in_cost": False,
+    "time_limit": "30m",
+    "save_iterates": True,
+    "trajectory": "my traj.h5:/coord",
+}
+
+
+def test_the_command_repeats_the_configuration(monkeypatch):
+    import sys
+    from types import ModuleType
+
+    config = load_config(overrides=KEYS)
+    line = command_of({"input": {"name": "scan.h5"}, "config": config.as_dict()})
+    got = []
+    module = ModuleType("csiq.run")
+    module.run = lambda config, *args, **options: got.append(config) or object()
+    monkeypatch.setitem(sys.modules, "csiq.run", module)
+    program, *args = shlex.split(line)
+    assert program == "csiq"
+    assert main([*args, "-q"]) == 0
+    assert got == [config]
+
+
+def test_a_run_with_the_defaults_has_a_short_command():
+    assert command_of({"input": {"name": "a b.h5"}, "config": Config().as_dict()}) == "csiq recon 'a b.h5'"
+    assert command_of({}) == "csiq recon RAW"
+
+
+@pytest.mark.parametrize(
+    ("path", "base"),
+    [
+        ("/a/b.h5", "b.h5"),
+        ("/a/b.h5:/c/d", "b.h5:/c/d"),
+        ("phyllotaxis", "phyllotaxis"),
+        ("x.h5:/d", "x.h5:/d"),
+    ],
+)
+def test_base_names(path, base):
+    assert base_name(path) == base
+
+
+def test_the_configuration_is_shown_as_toml():
+    config = load_config(overrides=KEYS)
+    text = toml_of(config.as_dict()).replace("my traj", "my traj")
+    from csiq.config import parse_config
+
+    assert parse_config(text, {}) == config
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [(0.34, "0.3 s"), (9.96, "10 s"), (42.2, "42 s"), (99.4, "99 s"), (200, "3 min 20 s"), (180, "3 min"),
+     (7500, "2 h 5 min"), (7200, "2 h"), (math.nan, "an unknown time")],
+)  # fmt: skip
+def test_durations(seconds, words):
+    assert duration(seconds) == words
+
+
+def test_phases_have_the_names_of_their_state_only_where_they_have_one():
+    assert phase_name({}, 1, 4) == "phase 1 (end-expiration)"
+    assert phase_name({}, 4, 4) == "phase 4 (end-inspiration)"
+    assert phase_name({}, 2, 4) == "phase 2"
+    assert phase_name({}, 1, 1) == "phase 1"
+    assert phase_name({"gating": {"orientation": "not applicable"}}, 1, 4) == "phase 1"
+
+
+def test_seconds_per_iteration_counts_reconstruction_and_grading():
+    assert seconds_per_iteration(history(4)) == pytest.approx(5.7)
+    assert math.isnan(seconds_per_iteration(History()))
+
+
+def test_every_reason_to_stop_has_a_sentence():
+    made = history(4)
+    reasons = {
+        ("plateau", "grade_plateau_mean"): "It stopped at iteration 8: the mean grade",
+        ("plateau", "grade_plateau_all"): "It stopped at iteration 8: the grade of every phase",
+        ("plateau", "cost_plateau"): "It stopped at iteration 8: the cost fell by less",
+        ("plateau", "solver_converged"): "the solver could not lower the cost",
+        ("max_iter", "max_iter"): "All 20 iterations were done.",
+        ("time_limit", "time_limit"): "the time limit of",
+        ("interrupted", None): "The run was interrupted after iteration 8.",
+        ("nan", "nan"): "The cost was no longer a number at iteration 8",
+    }
+    for (reason, rule), words in reasons.items():
+        run = run_json(made, stop={"iteration": 8, "reason": reason, "rule": rule})
+        assert any(words in sentence for sentence in verdict_of(run, made, None).sentences)
+    assert "0.02 x max(grade, 1)" in rule_sentence(run_json(made), "grade_plateau_best")
+
+
+def test_a_failed_run_says_so():
+    assert (
+        verdict_of({"status": "failed"}, History(), None).headline == "This run is not finished: it failed."
+    )
