@@ -6,6 +6,7 @@ import hashlib
 import os
 import struct
 from pathlib import Path
+from typing import BinaryIO
 
 from csiq.errors import ConfigError, RawDataError
 
@@ -70,21 +71,21 @@ def identify(path: Path) -> str:
     return "a text file" if printable == len(head) else "an unknown binary file"
 
 
-def _has_hdf5_signature(stream: object, head: bytes) -> bool:
+def _has_hdf5_signature(stream: BinaryIO, head: bytes) -> bool:
     # A user block may come first: the signature then sits at 512, 1024, 2048 ...
     offset = 512
     while head[: len(HDF5_SIGNATURE)] != HDF5_SIGNATURE:
         if offset > 1 << 20:
             return False
-        stream.seek(offset)  # type: ignore[attr-defined]
-        head = stream.read(len(HDF5_SIGNATURE))  # type: ignore[attr-defined]
+        stream.seek(offset)
+        head = stream.read(len(HDF5_SIGNATURE))
         if not head:
             return False
         offset *= 2
     return True
 
 
-def _looks_like_twix(stream: object, head: bytes) -> bool:
+def _looks_like_twix(stream: BinaryIO, head: bytes) -> bool:
     if len(head) < 24:
         return False
     first, second = struct.unpack_from("<II", head)
@@ -92,9 +93,11 @@ def _looks_like_twix(stream: object, head: bytes) -> bool:
     if first < 10000 and 1 <= second <= 64:
         # VD/VE/XA: the measurement's header starts at an offset stated in the table of measurements
         (start,) = struct.unpack_from("<Q", head, 16)
-    stream.seek(start)  # type: ignore[attr-defined]
+    if start > 1 << 62:
+        return False
+    stream.seek(start)
     # The named parameter buffers stand at the start of every TWIX header, VB and VD alike
-    text = stream.read(1 << 16)  # type: ignore[attr-defined]
+    text = stream.read(1 << 16)
     return b"<XProtocol>" in text or b"MeasYaps" in text
 
 

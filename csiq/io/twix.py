@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import io
 import logging
-import struct
+import traceback
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
@@ -84,12 +84,15 @@ def _silenced(path: Path) -> Iterator[None]:
         with redirect_stdout(quiet), redirect_stderr(quiet), warnings.catch_warnings():
             warnings.simplefilter("ignore")
             warnings.simplefilter("error", UserWarning)
-            yield
-    except CsiqError:
-        raise
-    except (Exception, struct.error) as error:
-        words = " ".join(str(error).split())[:120] or type(error).__name__
-        raise RawDataError(f"not a readable TWIX file (VB/VD/VE/XA): {words}", file=path) from error
+            try:
+                yield
+            except CsiqError:
+                raise
+            except Exception as error:
+                # Lets go of the files it left open while their warnings are still silenced
+                traceback.clear_frames(error.__traceback__)
+                words = " ".join(str(error).split())[:120] or type(error).__name__
+                raise RawDataError(f"not a readable TWIX file (VB/VD/VE/XA): {words}", file=path) from error
     finally:
         logging.disable(before)
 
@@ -128,6 +131,8 @@ def _decode(scan: _Scan, path: Path, options: ReadOptions) -> Draft:
     rows = _choose_lines(scan, rows, options, notes)
     samples = _samples(scan.image, path)[:, rows]
     pre, post = (int(v) for v in scan.image.cutOff[rows].max(axis=0))
+    if samples.shape[-1] - pre - post < 2:
+        raise RawDataError(f"discards {pre} + {post} of {samples.shape[-1]} samples", file=path)
     samples = np.ascontiguousarray(samples[..., pre : samples.shape[-1] - post])
     times = timing.ticks_to_seconds(scan.image.timestamp[rows])
     heartbeat = timing.heartbeats(times, np.zeros(len(rows), bool), scan.image.pmutime[rows])

@@ -71,7 +71,8 @@ def walk(path: Path) -> Readouts:
             version, start, end = _last_measurement(content, path)
             (header,) = struct.unpack_from("<I", content, start)
             return _walk(content, start + header, end, version, path)
-        except struct.error:
+        except (struct.error, ValueError, OverflowError):
+            # an offset or size that no file has
             raise _not_twix(path) from None
 
 
