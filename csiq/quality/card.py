@@ -12,7 +12,7 @@ from csiq.quality.evaluation import evaluate
 from csiq.quality.formula import BEST, formula_sha256, statement
 from csiq.quality.network import PATCH, NetworkConfig
 from csiq.quality.patches import HALF_EDGE, N_PATCHES, SPACING
-from csiq.quality.train import TrainConfig
+from csiq.quality.train import CLASS_WIDTH, TrainConfig
 from csiq.quality.training_set import SPLITS, TrainingSet
 
 #: Words of the paper's Table 1 for the whole grades.
@@ -72,13 +72,13 @@ def make_card(
 
 def _counts(data: TrainingSet, split: str) -> dict[str, Any]:
     images = data.of(split)
-    grades = [image.grade for image in images]
-    counted = np.histogram(grades, bins=np.arange(0, BEST + 0.51, 0.5))[0].tolist() if grades else []
+    halves = np.round([image.grade / CLASS_WIDTH for image in images]).astype(int)
+    counted = np.bincount(halves, minlength=int(BEST / CLASS_WIDTH) + 1)
     kinds = sorted({image.kind for image in images})
     patients = sorted({image.patient for image in images})
     return {
         "patients": len(patients),
         "seeds": patients,
         "images": {kind: sum(image.kind == kind for image in images) for kind in kinds},
-        "images_per_half_grade": counted,
+        "images_per_half_grade": counted.tolist(),
     }

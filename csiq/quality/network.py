@@ -41,7 +41,7 @@ class NetworkConfig:
     widths: tuple[int, int, int, int] = (16, 32, 64, 64)
     first_kernel: int = 5
     kernel: int = 3
-    hidden: tuple[int, int] = (128, 64)
+    hidden: tuple[int, int] = (256, 128)
     keep: float = 0.3
 
     def __post_init__(self) -> None:

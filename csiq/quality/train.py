@@ -1,7 +1,7 @@
 """Training the IQ-DCNN, from a folder of graded slices to weights; reads from top to bottom.
 
 The paper states the loss (eq. 1), an initial learning rate of 5e-3 and dropout; optimiser, batch, schedule
-and number of iterations are not public. Ours: Adam, 24 slices a batch of as many images, cosine decay.
+and number of iterations are not public. Ours: Adam, 16 slices a batch of as many images, cosine decay.
 
 Every random choice of an iteration follows from (seed, iteration) alone, so a resumed training goes on along
 the curve of an unbroken one.
@@ -46,18 +46,21 @@ class TrainConfig:
         it does not name; Adam diverges there (our choice).
     seed : int
     crop : int
-        Side of the randomly shifted window cut from a slice: 192 holds 25 patches.
+        Side of the randomly shifted window cut from a slice: 160 holds 9 patches.
     check_every : int
         Steps between checkpoints, each with a look at the validation patients.
+    validation : int
+        Images of such a look, spread evenly over all there are.
     """
 
     iterations: int = 6000
-    batch: int = 24
+    batch: int = 16
     learning_rate: float = 1e-3
     warmup: int = 100
     seed: int = 0
-    crop: int = 192
-    check_every: int = 250
+    crop: int = 160
+    check_every: int = 200
+    validation: int = 36
 
 
 def anti_bias_l1(predicted: Tensor, grade: Tensor) -> Tensor:
@@ -228,6 +231,7 @@ def train(
         raise RawDataError(
             f"{len(images)} images to train on, {len(validation)} to validate", file=data.folder
         )
+    validation = validation[:: max(1, len(validation) // config.validation)]
     mean_grade = float(np.mean([image.grade for image in images]))
     training = Training.start(config, network or NetworkConfig(), mean_grade)
     checkpoint, log = out / "checkpoint.pt", out / "log.jsonl"

@@ -153,7 +153,9 @@ def test_weights_that_are_not_finite(model: Path) -> None:
     state = network.state_dict()
     state["features.3.bias"][1] = float("nan")
     card = json.loads(model.with_suffix(".json").read_text())
-    save_model(model, encode_tensors(state, SMALL.as_dict()), {k: v for k, v in card.items() if k != "sha256"})
+    save_model(
+        model, encode_tensors(state, SMALL.as_dict()), {k: v for k, v in card.items() if k != "sha256"}
+    )
     with pytest.raises(ModelError, match=r"features.3.bias: weights are not finite"):
         Grader.load(model)
 

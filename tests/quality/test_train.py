@@ -82,12 +82,14 @@ def test_loss_falls_and_the_log_says_so(data: TrainingSet, tmp_path: Path) -> No
 
 
 def test_resumed_training_goes_on_along_the_same_curve(data: TrainingSet, tmp_path: Path) -> None:
-    whole = list(train(data, tmp_path / "whole", FEW, network=SMALL))
-    for record in train(data, tmp_path / "broken", FEW, network=SMALL):
-        if record["iteration"] == 26:
-            break  # six steps beyond the checkpoint of step 20: they are made again
-    rest = list(train(data, tmp_path / "broken", FEW, network=SMALL, resume=True))
-    assert rest == whole[20:]
+    short = replace(FEW, iterations=14, check_every=5)
+    whole = list(train(data, tmp_path / "whole", short, network=SMALL))
+    for record in train(data, tmp_path / "broken", short, network=SMALL):
+        if record["iteration"] == 8:
+            break  # three steps beyond the checkpoint of step 5: they are made again
+    rest = list(train(data, tmp_path / "broken", short, network=SMALL, resume=True))
+    assert [r["iteration"] for r in rest] == list(range(6, 15))
+    assert rest == whole[5:]
     assert (tmp_path / "broken" / "log.jsonl").read_text() == (tmp_path / "whole" / "log.jsonl").read_text()
 
 
