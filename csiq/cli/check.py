@@ -7,7 +7,17 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from csiq.cli.options import CONFIGURATION, DEBUG, JSON, MODELLING, READING, RUNNING, config_of, options
+from csiq.cli.options import (
+    CONFIGURATION,
+    DEBUG,
+    JSON,
+    MODELLING,
+    READING,
+    RUNNING,
+    STOPPING,
+    config_of,
+    options,
+)
 
 if TYPE_CHECKING:
     from csiq.acquisition import Acquisition
@@ -24,7 +34,7 @@ Examples:
 """
 )
 @click.argument("raw", type=click.Path(path_type=Path))
-@options(CONFIGURATION, READING, MODELLING, RUNNING, JSON, DEBUG)
+@options(CONFIGURATION, STOPPING, MODELLING, READING, RUNNING, JSON, DEBUG)
 @click.pass_context
 def check(context: click.Context, raw: Path, as_json: bool, **keys: Any) -> None:
     """Say what is wrong with a raw file, and what a recon would cost.

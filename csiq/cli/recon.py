@@ -96,8 +96,10 @@ def reconstruct_into(
 ) -> None:
     """Run a reconstruction with a display that suits the output, then say what it found."""
     from csiq.cli.live import display_for
+    from csiq.io.sniff import check_readable
     from csiq.run import run
 
+    check_readable(raw)
     with display_for(as_json=as_json, quiet=quiet) as display:
         result = run(config, raw, folder, on_event=display, resume=resume, overwrite=overwrite)
         if result is None:

@@ -11,6 +11,75 @@ from csiq.cli import main
 from csiq.cli.demo import check_folder
 from csiq.cli.doctor import Check
 from csiq.errors import OutputError
+from csiq.simulate.protocol import ScanConfig
+from csiq.simulate.scan import simulate_scan, write_simulated
+
+
+@pytest.fixture(scope="module")
+def raw(tmp_path_factory):
+    path = tmp_path_factory.mktemp("raw") / "small.h5"
+    write_simulated(path, *simulate_scan(ScanConfig(matrix=24, n_spokes=420, n_coils=3)))
+    return path
+
+
+# ---------------------------------------------------------------- info, check
+
+
+def test_info_tells_what_is_in_the_file(raw, capsys):
+    assert main(["info", str(raw)]) == 0
+    out = capsys.readouterr().out
+    assert "coils                3" in out
+    assert "field of view z y x  208 x 208 x 208 mm" in out
+    assert main(["info", str(raw), "--json"]) == 0
+    content = json.loads(capsys.readouterr().out)
+    assert (content["n_coils"], content["n_spokes"], content["matrix"]) == (3, 420, [24, 24, 24])
+    assert content["nyquist_fraction"] == pytest.approx(420 / (1.5708 * 24**2), rel=0.05)
+    assert content["n_navigators"] == content["n_heartbeats"] > 10
+
+
+def test_check_estimates_memory_and_time(raw, capsys):
+    assert main(["check", str(raw), "--phases", "2", "--json"]) == 0
+    content = json.loads(capsys.readouterr().out)
+    assert content["status"] == "ok"
+    assert sum(content["gating"]["spokes_per_phase"]) == 420
+    assert content["estimate"]["memory_bytes"] > 1e8
+    assert content["estimate"]["seconds_per_iteration"] > 0
+    assert main(["check", str(raw), "--phases", "1"]) == 0
+    out = capsys.readouterr().out
+    assert "an iteration, at most" in out
+    assert "nothing stops a reconstruction" in out
+
+
+@pytest.mark.parametrize(
+    ("args", "code"),
+    [
+        (["{raw}", "--max-memory", "1MB"], 5),
+        (["{raw}", "--device", "cuda:7"], 5),
+        (["{raw}", "--matrix", "4"], 2),
+        (["{raw}", "--model", "nothing.safetensors"], 4),
+        (["{text}"], 3),
+        (["nothing.h5"], 2),
+    ],
+)
+def test_check_and_dry_run_end_as_recon_would(raw, capsys, tmp_path, monkeypatch, args, code):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "text.h5").write_text("no HDF5")
+    typed = [arg.format(raw=raw, text="text.h5") for arg in args]
+    said = set()
+    for command in (["check"], ["recon", "--dry-run"], ["recon", "-o", "out"]):
+        assert main([*command, *typed]) == code
+        said.add(capsys.readouterr().err.splitlines()[-1].partition(";")[0])
+    assert len(said) == 1
+
+
+def test_dry_run_writes_nothing(raw, capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert main(["recon", str(raw), "--dry-run"]) == 0
+    assert "memory" in capsys.readouterr().out
+    assert list(tmp_path.iterdir()) == []
+
+
+# ---------------------------------------------------------------- config, doctor, demo
 
 
 def test_config_list_names_every_preset(capsys):

@@ -95,6 +95,7 @@ def ran(monkeypatch, tmp_path):
     module.run = run
     monkeypatch.setitem(sys.modules, "csiq.run", module)
     monkeypatch.chdir(tmp_path)
+    (tmp_path / "scan.h5").write_text("a raw file")
     return calls
 
 

@@ -188,7 +188,7 @@ def test_verdict_stop_and_ranking_are_in_words(page):
     assert "+0.19 equal" in words
     assert "csiq recon thorax-17.h5 --coils 6 --stop-on-plateau" in words
     assert "recon 37 s" in words
-    assert "1287, 1287, 1287, 1287" in words
+    assert "1298, 1276, 1298, 1276" in words
     assert "confidence of the orientation 94 %" in words
 
 

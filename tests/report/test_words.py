@@ -30,7 +30,7 @@ KEYS = {
 }
 
 
-def test_the_command_repeats_the_configuration(monkeypatch):
+def test_the_command_repeats_the_configuration(monkeypatch, tmp_path):
     import sys
     from types import ModuleType
 
@@ -40,6 +40,8 @@ def test_the_command_repeats_the_configuration(monkeypatch):
     module = ModuleType("csiq.run")
     module.run = lambda config, *args, **options: got.append(config) or object()
     monkeypatch.setitem(sys.modules, "csiq.run", module)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "scan.h5").write_text("a raw file")
     program, *args = shlex.split(line)
     assert program == "csiq"
     assert main([*args, "-q"]) == 0
