@@ -47,5 +47,7 @@ def read_acquisition(path: str | Path, options: ReadOptions | None = None) -> Ac
 
         return read_twix(path, options)
     raise RawDataError(
-        f"is {kind}; expected ISMRMRD (HDF5) or Siemens TWIX (.dat)", file=path, hint="csiq convert"
+        f"is {kind}; expected ISMRMRD (HDF5) or Siemens TWIX (.dat)",
+        file=path,
+        hint="convert it to ISMRMRD",
     )

@@ -131,9 +131,7 @@ def _look_at_coils(scan: Acquisition) -> list[Finding]:
     if scan.n_coils == 1:
         found.append(Finding("note", "one coil: no help from coil sensitivities against undersampling"))
     if scan.noise is None and scan.n_coils > 1:
-        found.append(
-            Finding("note", "no noise readouts: coils are not whitened")
-        )
+        found.append(Finding("note", "no noise readouts: coils are not whitened"))
     return found
 
 

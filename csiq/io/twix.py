@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from csiq.acquisition import Acquisition, Geometry
+from csiq.acquisition import Acquisition
 from csiq.errors import ConfigError, CsiqError, RawDataError
 from csiq.io import timing
 from csiq.io.finish import Draft, finish
@@ -136,10 +136,15 @@ def _decode(scan: _Scan, path: Path, options: ReadOptions) -> Draft:
     samples = np.ascontiguousarray(samples[..., pre : samples.shape[-1] - post])
     times = timing.ticks_to_seconds(scan.image.timestamp[rows])
     heartbeat = timing.heartbeats(times, np.zeros(len(rows), bool), scan.image.pmutime[rows])
+    centre = int(scan.image.centerCol[rows[0]]) - pre
+    coord = given_trajectory(
+        options, samples, geometry, centre=centre if centre > 0 else None, heartbeat=heartbeat
+    )
+    check_radial(coord, geometry, path)
     return Draft(
         path=path,
         kspace=samples,
-        coord=_coord(scan, samples, geometry, heartbeat, options, rows),
+        coord=coord,
         times=times,
         heartbeat=heartbeat,
         geometry=geometry,
@@ -226,27 +231,6 @@ def _samples(readouts: Any, path: Path) -> np.ndarray:
         readouts.flagRemoveOS = False
         data = readouts.unsorted()
     return np.ascontiguousarray(data.transpose(1, 2, 0), dtype=np.complex64)
-
-
-def _coord(
-    scan: _Scan,
-    samples: np.ndarray,
-    geometry: Geometry,
-    heartbeat: np.ndarray,
-    options: ReadOptions,
-    rows: np.ndarray,
-) -> np.ndarray:
-    centre = int(scan.image.centerCol[rows[0]]) - int(scan.image.cutOff[rows].max(axis=0)[0])
-    path = Path(scan.image.fname)
-    coord = given_trajectory(
-        options,
-        samples,
-        geometry,
-        centre=centre if centre > 0 else None,
-        heartbeat=heartbeat,
-    )
-    check_radial(coord, geometry, path)
-    return coord
 
 
 def _noise(scan: _Scan, n_coils: int, path: Path) -> np.ndarray | None:
