@@ -40,6 +40,7 @@ def demo(output: Path, matrix: int, seed: int, quiet: bool, as_json: bool) -> No
     The patient breathes irregularly through an ECG-triggered spiral phyllotaxis scan of a fifth of Nyquist's
     spokes; field of view 208 mm. The reconstruction stops at the plateau of the grade. Needs no data.
     """
+    from csiq.cli.live import display_for
     from csiq.cli.recon import reconstruct_into
     from csiq.config import load_config
 
@@ -48,7 +49,8 @@ def demo(output: Path, matrix: int, seed: int, quiet: bool, as_json: bool) -> No
         click.echo(f"simulating a {matrix} x {matrix} x {matrix} scan (seed {seed})")
     scan = simulate_into(output, matrix, seed)
     config = load_config(overrides={"stop_on_plateau": True, "coils": _VIRTUAL, "seed": seed})
-    reconstruct_into(output, scan, config, as_json=as_json, quiet=quiet, overwrite=True)
+    display = display_for(as_json=as_json, quiet=quiet)
+    reconstruct_into(output, scan, config, display, overwrite=True)
 
 
 def check_folder(folder: Path) -> None:

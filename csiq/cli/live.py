@@ -21,7 +21,15 @@ _BLOCKS = "▁▂▃▄▅▆▇█"
 
 
 class Display:
-    """Takes the events of ``pipeline.run`` one by one; the base class shows none of them."""
+    """Takes the events of a run one by one; the base class shows warnings only.
+
+    Attributes
+    ----------
+    ends_in_words : bool
+        Whether the verdict is to follow once the run has ended.
+    """
+
+    ends_in_words = True
 
     def __call__(self, event: Event) -> None:
         """Show an event, by the method of its name if there is one."""
@@ -54,9 +62,13 @@ class Display:
 class QuietDisplay(Display):
     """Shows warnings only."""
 
+    ends_in_words = False
+
 
 class JsonDisplay(Display):
     """One strict JSON object a line; stages are internal and left out."""
+
+    ends_in_words = False
 
     def __call__(self, event: Event) -> None:
         """Print an event."""

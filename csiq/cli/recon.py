@@ -22,6 +22,7 @@ from csiq.cli.options import (
 
 if TYPE_CHECKING:
     from csiq.cli.live import Display
+    from csiq.config import Config
 
 
 @click.command(
@@ -63,6 +64,7 @@ def recon(
     RAW is ISMRMRD (.h5) or Siemens TWIX (.dat). Every option below is also a key of the TOML configuration
     and wins over it.
     """
+    from csiq.cli.live import display_for
     from csiq.errors import ConfigError
 
     if resume and overwrite:
@@ -76,7 +78,8 @@ def recon(
         examine(raw, config, as_json=as_json)
         return
     folder = output if output is not None else default_folder(raw)
-    reconstruct_into(folder, raw, config, as_json=as_json, quiet=quiet, resume=resume, overwrite=overwrite)
+    display = display_for(as_json=as_json, quiet=quiet)
+    reconstruct_into(folder, raw, config, display, resume=resume, overwrite=overwrite)
 
 
 def default_folder(raw: Path) -> Path:
@@ -84,27 +87,28 @@ def default_folder(raw: Path) -> Path:
     return Path(f"{raw.stem}.csiq")
 
 
-def reconstruct_into(
-    folder: Path,
-    raw: Path,
-    config: Any,
-    *,
-    as_json: bool = False,
-    quiet: bool = False,
-    resume: bool = False,
-    overwrite: bool = False,
-) -> None:
-    """Run a reconstruction with a display that suits the output, then say what it found."""
-    from csiq.cli.live import display_for
+def reconstruct_into(folder: Path, raw: Path, config: Config, display: Display, **how: bool) -> None:
+    """Run a reconstruction under a display, then say what it found if the display is for people.
+
+    Parameters
+    ----------
+    folder : Path
+        Run folder.
+    raw : Path
+    config : Config
+    display : Display
+    how
+        ``resume`` or ``overwrite``.
+    """
     from csiq.io.sniff import check_readable
     from csiq.run import run
 
     check_readable(raw)
-    with display_for(as_json=as_json, quiet=quiet) as display:
-        result = run(config, raw, folder, on_event=display, resume=resume, overwrite=overwrite)
+    with display:
+        result = run(config, raw, folder, on_event=display, **how)
         if result is None:
             tell_of_complete_run(folder, display)
-    if not (as_json or quiet):
+    if display.ends_in_words:
         echo_verdict(folder)
 
 

@@ -9,10 +9,8 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import Any
 
-import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
@@ -25,7 +23,7 @@ COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 MARKERS = ("o", "s", "^", "D", "v", "P")
 #: More phases than this are not named one by one.
 _MANY = 8
-_INK, _MUTED, _GRID = "#1b1f24", "#5b6570", "#e3e6ea"
+INK, MUTED, GRID = "#1b1f24", "#5b6570", "#e3e6ea"
 
 
 @dataclass(frozen=True)
@@ -52,15 +50,17 @@ def style(phase: int) -> tuple[str, str]:
     return COLOURS[(phase - 1) % len(COLOURS)], MARKERS[(phase - 1) % len(MARKERS)]
 
 
-def _figure(size: tuple[float, float]) -> Figure:
+def blank(size: tuple[float, float]) -> Figure:
+    """Return an empty figure of a size in inches."""
     return Figure(figsize=size, layout="constrained", facecolor="white")
 
 
-def _plain(axes: Axes) -> None:
+def plain(axes: Axes) -> None:
+    """Draw two spines and a light grid."""
     axes.spines[["top", "right"]].set_visible(False)
-    axes.spines[["left", "bottom"]].set_color(_MUTED)
-    axes.tick_params(colors=_MUTED, labelcolor=_INK)
-    axes.grid(axis="y", color=_GRID, linewidth=0.8)
+    axes.spines[["left", "bottom"]].set_color(MUTED)
+    axes.tick_params(colors=MUTED, labelcolor=INK)
+    axes.grid(axis="y", color=GRID, linewidth=0.8)
     axes.set_axisbelow(True)
 
 
@@ -77,9 +77,9 @@ def curves_figure(history: History, marks: Marks, size: tuple[float, float] = (8
     size : (float, float)
         Inches.
     """
-    figure = _figure(size)
+    figure = blank(size)
     axes = figure.add_subplot()
-    _plain(axes)
+    plain(axes)
     _cost_curve(axes, history)
     iterations = [step.iteration for step in history.steps]
     for phase in range(1, history.n_phases + 1):
@@ -119,8 +119,8 @@ def _grade_axis(axes: Axes, history: History) -> None:
 def _cost_curve(axes: Axes, history: History) -> None:
     right = axes.twinx()
     right.spines[["top", "left"]].set_visible(False)
-    right.spines["right"].set_color(_MUTED)
-    right.tick_params(colors=_MUTED, labelcolor=_INK)
+    right.spines["right"].set_color(MUTED)
+    right.tick_params(colors=MUTED, labelcolor=INK)
     costs = [step.cost for step in history.steps]
     line = right.plot([s.iteration for s in history.steps], costs, color="black", lw=1.6, zorder=2)[0]
     right.set_ylabel("cost")
@@ -135,12 +135,12 @@ def _mark_plateau(axes: Axes, marks: Marks) -> None:
     if marks.plateau is not None:
         what = "plateau" if marks.stopped else "plateau (run went on)"
         axes.axvline(
-            marks.plateau, color=_MUTED, ls=(0, (5, 3)), lw=1.4, zorder=1, label=f"{what}: {marks.plateau}"
+            marks.plateau, color=MUTED, ls=(0, (5, 3)), lw=1.4, zorder=1, label=f"{what}: {marks.plateau}"
         )
     if marks.returned:
         at = sorted(set(marks.returned))
         label = f"returned: {', '.join(map(str, at))}"
-        axes.plot([], [], "o", ms=9, mfc="none", mec=_INK, mew=1.4, label=label)
+        axes.plot([], [], "o", ms=9, mfc="none", mec=INK, mew=1.4, label=label)
 
 
 def ranking_figure(
@@ -156,9 +156,9 @@ def ranking_figure(
     size : (float, float)
         Inches.
     """
-    figure = _figure(size)
+    figure = blank(size)
     axes = figure.add_subplot()
-    _plain(axes)
+    plain(axes)
     graded = {p.phase: p.grade for p in ranking.phases if p.grade is not None}
     best = max(graded.values(), default=0.0)
     axes.axvspan(best - THRESHOLD, best, color="#f2e3b3", lw=0, zorder=0)
@@ -189,94 +189,7 @@ def ranking_figure(
             "4\nexcellent",
         ],
     )
-    axes.grid(axis="x", color=_GRID, linewidth=0.8)
-    return figure
-
-
-@dataclass(frozen=True)
-class Breathing:
-    """The gating signal of a run: the columns of ``respiration.tsv``, as arrays of one length.
-
-    Attributes
-    ----------
-    times : float array
-        Seconds.
-    signal : float array
-        Displacement, arbitrary unit.
-    phase : int array
-        Phase from 1; 0: not used.
-    """
-
-    times: np.ndarray
-    signal: np.ndarray
-    phase: np.ndarray
-
-    @property
-    def is_known(self) -> bool:
-        """Whether there is a signal at all; a run with one phase needs none."""
-        return bool(np.isfinite(self.signal).all()) and self.signal.size > 0
-
-    @property
-    def n_phases(self) -> int:
-        """Number of phases."""
-        return int(self.phase.max(initial=0))
-
-    @property
-    def counts(self) -> list[int]:
-        """Spokes in each phase."""
-        return [int((self.phase == p).sum()) for p in range(1, self.n_phases + 1)]
-
-    @property
-    def edges(self) -> list[float]:
-        """Boundaries between neighbouring phases: halfway between their nearest values."""
-        low_high = [
-            (float(self.signal[self.phase == p].min()), float(self.signal[self.phase == p].max()))
-            for p in range(1, self.n_phases + 1)
-            if (self.phase == p).any()
-        ]
-        low_high.sort()
-        return [(low[1] + high[0]) / 2 for low, high in pairwise(low_high)]
-
-    def thinned(self, most: int = 1500) -> Breathing:
-        """Return the signal with repeated values (one heartbeat) shown once, at most ``most`` points."""
-        new = np.ones(self.signal.size, dtype=bool)
-        new[1:] = (np.diff(self.signal) != 0) | (np.diff(self.phase) != 0)
-        keep = np.flatnonzero(new)
-        keep = keep[:: max(1, math.ceil(keep.size / most))]
-        return Breathing(self.times[keep], self.signal[keep], self.phase[keep])
-
-
-def breathing_figure(breathing: Breathing, label: str, size: tuple[float, float] = (8.4, 3.0)) -> Figure:
-    """Plot the gating signal over time and its histogram, spokes coloured by phase, with the bin edges.
-
-    Parameters
-    ----------
-    breathing : Breathing
-    label : str
-        Of the vertical axis.
-    size : (float, float)
-        Inches.
-    """
-    figure = _figure(size)
-    over_time, counts = figure.subplots(1, 2, sharey=True, width_ratios=(4, 1))
-    shown = breathing.thinned()
-    over_time.plot(shown.times, shown.signal, color="#c3c9d0", lw=0.6, zorder=1)
-    bins = np.histogram_bin_edges(breathing.signal, 40)
-    size_of_dots = 3 if shown.signal.size > 300 else 6
-    for phase in range(breathing.n_phases + 1):
-        here = shown.phase == phase
-        colour = style(phase)[0] if phase else "#9aa3ad"
-        over_time.plot(shown.times[here], shown.signal[here], ".", ms=size_of_dots, color=colour, zorder=2)
-        counts.hist(breathing.signal[breathing.phase == phase], bins, orientation="horizontal", color=colour)
-    for axes in (over_time, counts):
-        _plain(axes)
-        for edge in breathing.edges:
-            axes.axhline(edge, color=_INK, lw=0.9, ls=(0, (4, 3)), zorder=3)
-    over_time.set_xlabel("time (s)")
-    over_time.set_ylabel(label)
-    over_time.set_yticks([])
-    counts.set_xlabel("spokes")
-    counts.xaxis.set_major_locator(MaxNLocator(2, integer=True))
+    axes.grid(axis="x", color=GRID, linewidth=0.8)
     return figure
 
 

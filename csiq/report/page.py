@@ -20,18 +20,19 @@ from markupsafe import Markup
 
 from csiq.history import THRESHOLD, noise_floor
 from csiq.ranking import Ranking, words_of
+from csiq.report.breathing import Breathing, breathing_figure, read_breathing
 from csiq.report.command import command_of, toml_of
-from csiq.report.figures import Breathing, breathing_figure, curves_figure, ranking_figure
+from csiq.report.facts import data_facts, gating_facts, hashes, number, provenance
+from csiq.report.figures import curves_figure, ranking_figure
 from csiq.report.images import images_of
 from csiq.report.plots import marks_of, picture
-from csiq.report.record import Record, read_breathing, read_record
+from csiq.report.record import Record, read_record
 from csiq.report.verdict import (
     duration,
     join,
     phase_name,
     research_use,
     rule_sentence,
-    seconds_per_iteration,
     verdict_of,
 )
 
@@ -96,10 +97,10 @@ def context_of(record: Record) -> dict[str, Any]:
         "ranking": _ranking(record, ranking) if ranking else None,
         "breathing": _breathing(record, breathing) if breathing and breathing.is_known else None,
         "warnings": list(run.get("warnings") or []),
-        "data": list(_data(record)),
+        "data": list(data_facts(record)),
         "command": run.get("command") or command_of(run),
-        "provenance": list(_provenance(record)),
-        "hashes": list(_hashes(record)),
+        "provenance": list(provenance(record)),
+        "hashes": list(hashes(record)),
         "seconds": [(name, duration(s)) for name, s in record.section("seconds").items() if s is not None],
         "config": toml_of(record.section("config")),
     }
@@ -141,7 +142,7 @@ def _curves(record: Record) -> dict[str, Any]:
                 "cells": [
                     step.iteration,
                     *(f"{value:.5g}" for value in (step.cost, step.cost_data, step.cost_penalty)),
-                    *(_number(grade) for grade in step.grades),
+                    *(number(grade) for grade in step.grades),
                 ],
             }
             for step in history.steps
@@ -158,12 +159,8 @@ def _rules(record: Record) -> Iterable[dict[str, Any]]:
             "own": name == own,
             "sentence": sentence[:1].upper() + sentence[1:],
             "iteration": "not reached" if iteration is None else iteration,
-            "grade": _number(record.history.steps[iteration].mean_grade) if computed else "–",
+            "grade": number(record.history.steps[iteration].mean_grade) if computed else "–",
         }
-
-
-def _number(value: float | None, form: str = ".2f") -> str:
-    return "–" if value is None or not math.isfinite(value) else f"{value:{form}}".replace("-", "−")
 
 
 def _ranking(record: Record, ranking: Ranking) -> dict[str, Any]:
@@ -178,9 +175,9 @@ def _ranking(record: Record, ranking: Ranking) -> dict[str, Any]:
                 "phase": p.phase,
                 "name": phase_name(record.run, p.phase, n_phases),
                 "rank": "–" if p.rank is None else p.rank,
-                "grade": _number(p.grade),
-                "sd": _number(p.grade_sd),
-                "delta": _number(p.delta_to_best),
+                "grade": number(p.grade),
+                "sd": number(p.grade_sd),
+                "delta": number(p.delta_to_best),
                 "words": words_of(p.grade),
                 "top": p.indistinguishable_from_best,
             }
@@ -209,7 +206,7 @@ def _pair_cell(
     word = "equal" if verdict == "equal" else "better" if verdict == own else "worse"
     return {
         "kind": "equal" if verdict == "equal" else "",
-        "text": _number(difference if own == "a" else -difference, "+.2f"),
+        "text": number(difference if own == "a" else -difference, "+.2f"),
         "word": word,
     }
 
@@ -228,101 +225,5 @@ def _breathing(record: Record, breathing: Breathing) -> dict[str, Any]:
         "title": "Breathing" if oriented else "Gating",
         "picture": picture(lambda width: draw((width, 3.0 if width > 6 else 2.8))),
         "caption": caption,
-        "facts": list(_gating_facts(gating, breathing)),
+        "facts": list(gating_facts(gating, breathing)),
     }
-
-
-def _gating_facts(gating: Mapping[str, Any], breathing: Breathing) -> Iterable[tuple[str, str]]:
-    sources = {"si": "superior-inferior spokes", "k0": "centre of k-space"}
-    if gating.get("source"):
-        yield "signal from", sources.get(gating["source"], str(gating["source"]))
-    if gating.get("orientation"):
-        yield "orientation", str(gating["orientation"]).replace("-", " ")
-    if gating.get("confidence") is not None:
-        yield "confidence of the orientation", f"{100 * gating['confidence']:.0f} %"
-    if gating.get("snr") is not None:
-        yield "signal to noise", f"{gating['snr']:.1f}"
-    yield "spokes in each phase", ", ".join(map(str, breathing.counts))
-    if breathing.edges:
-        yield "bin edges", ", ".join(_number(edge, ".3g") for edge in breathing.edges)
-    unused = int((breathing.phase == 0).sum())
-    if unused:
-        yield "spokes not used", str(unused)
-
-
-def _data(record: Record) -> Iterable[tuple[str, str]]:
-    scan = record.section("scan")
-    if scan.get("n_spokes") is not None:
-        fraction = scan.get("nyquist_fraction")
-        yield (
-            "imaging spokes",
-            f"{scan['n_spokes']}" + (f" ({100 * fraction:.0f} % of Nyquist)" if fraction is not None else ""),
-        )
-    for key, name in (
-        ("n_samples", "samples on a spoke"),
-        ("n_navigators", "SI spokes"),
-        ("n_heartbeats", "heartbeats"),
-    ):
-        if scan.get(key):
-            yield name, str(scan[key])
-    if scan.get("n_coils"):
-        used = scan.get("n_coils_used")
-        yield (
-            "coils",
-            f"{scan['n_coils']}" + (f", compressed to {used}" if used and used != scan["n_coils"] else ""),
-        )
-    for key, name, unit in (
-        ("matrix", "matrix (z y x)", ""),
-        ("fov_mm", "field of view (z y x)", " mm"),
-        ("voxel_size_mm", "voxel (z y x)", " mm"),
-    ):
-        if scan.get(key):
-            yield name, " × ".join(f"{v:.4g}" for v in scan[key]) + unit
-    if scan.get("duration_s"):
-        yield "duration of the scan", duration(scan["duration_s"])
-    if scan.get("triggered") is not None:
-        yield "ECG-triggered", "yes" if scan["triggered"] else "no"
-    for key, value in (scan.get("system") or {}).items():
-        yield _of_the_system(key, value)
-
-
-def _of_the_system(key: str, value: object) -> tuple[str, str]:
-    """Return name and value with its unit of what is known of the scanner: ``TR_s`` becomes TR in ms."""
-    name, _, unit = key.rpartition("_")
-    if unit == "s" and isinstance(value, float):
-        return name, f"{1000 * value:.4g} ms"
-    if unit in ("T", "deg") and isinstance(value, int | float):
-        return name, f"{value:.4g}{'°' if unit == 'deg' else ' T'}"
-    return key.replace("_", " "), f"{value:.4g}" if isinstance(value, float) else str(value)
-
-
-def _hashes(record: Record) -> Iterable[tuple[str, str]]:
-    for section, name in (("input", "raw file"), ("model", "model")):
-        if record.section(section).get("sha256"):
-            yield f"SHA-256 of the {name}", str(record.section(section)["sha256"])
-    if record.run.get("config_sha256"):
-        yield "SHA-256 of the configuration", str(record.run["config_sha256"])
-
-
-def _provenance(record: Record) -> Iterable[tuple[str, str]]:
-    run = record.run
-    if run.get("csiq"):
-        yield "csiq", str(run["csiq"])
-    for section, name in (("input", "raw file"), ("model", "model")):
-        entry = record.section(section)
-        if entry.get("name"):
-            yield name, str(entry["name"])
-    for key, name in (
-        ("device", "device"),
-        ("threads", "threads"),
-        ("seed", "seed"),
-    ):
-        if run.get(key) is not None:
-            yield name, str(run[key])
-    if run.get("lamda_abs") is not None:
-        yield "lamda, absolute", f"{run['lamda_abs']:.5g}"
-    each = seconds_per_iteration(record.history)
-    if math.isfinite(each):
-        yield "one iteration and its grading", duration(each)
-    if run.get("status"):
-        yield "status", str(run["status"])

@@ -5,14 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from csiq.errors import ConfigError, RawDataError
 from csiq.history import History
 from csiq.ranking import Ranking, rank_numbers
-
-if TYPE_CHECKING:
-    from csiq.report.figures import Breathing
 
 
 @dataclass(frozen=True)
@@ -102,28 +99,3 @@ def read_history(path: Path) -> History:
         return History.from_rows(read_table(path))
     except RawDataError as error:
         raise RawDataError(error.what, file=path, field=error.field, hint=error.hint) from None
-
-
-def read_breathing(path: Path) -> Breathing | None:
-    """Read ``respiration.tsv``; None if it is not there or empty.
-
-    Raises
-    ------
-    RawDataError
-        If it is damaged.
-    """
-    import numpy as np
-
-    from csiq.io.tables import read_table
-    from csiq.report.figures import Breathing
-
-    if not path.is_file():
-        return None
-    rows = read_table(path)
-    if not rows:
-        return None
-    try:
-        times, signal, phase = (np.array([row[k] for row in rows]) for k in ("time_s", "signal", "phase"))
-    except KeyError as error:
-        raise RawDataError(f"lacks the column {error}", file=path) from None
-    return Breathing(times.astype(float), signal.astype(float), phase.astype(int))

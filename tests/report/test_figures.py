@@ -12,15 +12,8 @@ import pytest
 
 from csiq.history import History
 from csiq.ranking import rank_numbers
-from csiq.report.figures import (
-    COLOURS,
-    Breathing,
-    Marks,
-    breathing_figure,
-    curves_figure,
-    ranking_figure,
-    save,
-)
+from csiq.report.breathing import Breathing, breathing_figure
+from csiq.report.figures import COLOURS, Marks, curves_figure, ranking_figure, save
 from csiq.report.slices import Volume, read_iterate, read_volume, slices_of, window_of
 from tests.report.fake_run import breathing_rows, history, write_run_folder
 
