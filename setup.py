@@ -43,6 +43,8 @@ EXTRAS = {
         "krippendorff>=0.7",
         "pytest-benchmark>=4",
         "build>=1",
+        "setuptools>=69",
+        "wheel",
         "ruff>=0.6",
         "mypy>=1.11",
     ],

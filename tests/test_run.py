@@ -1,0 +1,205 @@
+"""Run folders: complete, honest however a run ends, and equal after a resume."""
+
+from __future__ import annotations
+
+import json
+
+import h5py
+import nibabel
+import numpy as np
+import pytest
+
+from csiq import pipeline
+from csiq.config import load_config
+from csiq.errors import ConfigError, OutputError, RawDataError, ResourceError
+from csiq.io.ismrmrd import write_ismrmrd
+from csiq.io.tables import read_table
+from csiq.run import run
+from tests.fakes import ScriptedGrader, rising
+
+CONTRACT = {
+    "schema_version", "status", "csiq", "config", "config_sha256", "input", "model", "device", "threads", "seed",
+    "lamda_abs", "iterations", "stop", "returned_iteration", "counterfactual", "seconds", "warnings",
+}  # fmt: skip
+FILES = {
+    "run.json", "curves.tsv", "ranking.json", "ranking.tsv", "respiration.tsv", "volumes.h5", "curves.png",
+    "report.html", "csiq.log", *(f"phase-{p}.{kind}" for p in range(1, 5) for kind in ("nii.gz", "json")),
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def raw(tmp_path_factory):
+    """Return a raw file of a 32^3 scan."""
+    from csiq.simulate.protocol import ScanConfig
+    from csiq.simulate.scan import simulate_scan
+
+    scan, _ = simulate_scan(ScanConfig(matrix=32, seed=5, n_coils=4, n_spokes=600))
+    path = tmp_path_factory.mktemp("raw") / "scan.h5"
+    write_ismrmrd(path, scan)
+    return path
+
+
+@pytest.fixture(autouse=True)
+def grader(monkeypatch):
+    """Put a scripted grader in the place of the network: a new one for each run."""
+    monkeypatch.setattr(pipeline, "load_grader", lambda config, device: rising(plateau=3))
+
+
+def config_of(**options):
+    return load_config(overrides={"coils": 3, "device": "cpu", "max_iter": 4, "threads": 2, **options})
+
+
+def volumes_of(folder):
+    with h5py.File(folder / "volumes.h5") as file:
+        return file["volumes"][()]
+
+
+def test_a_complete_run_has_every_file_of_the_contract(raw, tmp_path):
+    folder = tmp_path / "out"
+    events = []
+    run(config_of(save_iterates=True), raw, folder, on_event=events.append)
+    assert {p.name for p in folder.iterdir() if p.is_file()} == FILES
+    assert sorted(p.name for p in (folder / "iterates").iterdir()) == [f"iter-{k:03d}.h5" for k in range(5)]
+    content = json.loads((folder / "run.json").read_text())
+    assert content.keys() >= CONTRACT
+    assert content["status"] == "complete"
+    assert content["iterations"] == 4
+    assert set(content["seconds"]) == {"load", "gating", "coils", "setup", "recon", "grading", "output"}
+    assert content["input"]["name"] == "scan.h5"
+    assert len(content["input"]["sha256"]) == 64
+    assert events[-1]["event"] == "done"
+    assert events[-1]["returned_iteration"] == content["returned_iteration"]
+
+
+def test_tables_and_images_say_the_same(raw, tmp_path):
+    folder = tmp_path / "out"
+    result = run(config_of(), raw, folder)
+    curves = read_table(folder / "curves.tsv")
+    assert len(curves) == 5 * 4
+    assert list(curves[0]) == "iteration phase grade grade_sd cost cost_data cost_penalty recon_s grading_s".split()
+    ranking = json.loads((folder / "ranking.json").read_text())
+    assert ranking["threshold"] == 0.25
+    assert len(ranking["pairs"]) == 6
+    respiration = read_table(folder / "respiration.tsv")
+    assert len(respiration) == 600
+    assert {row["phase"] for row in respiration} == {1, 2, 3, 4}
+    assert np.array_equal(volumes_of(folder), result.volumes)
+    images = [nibabel.load(folder / f"phase-{p}.nii.gz") for p in range(1, 5)]
+    scale = json.loads((folder / "phase-1.json").read_text())["scale"]
+    for image, volume in zip(images, result.volumes, strict=True):
+        assert image.get_data_dtype() == np.float32
+        assert np.allclose(image.get_fdata().transpose(2, 1, 0), np.abs(volume) * scale, rtol=1e-5)
+        assert np.allclose(image.affine, result.geometry.affine, atol=1e-4)
+
+
+def test_nothing_names_a_local_path_or_the_host(raw, tmp_path, monkeypatch):
+    monkeypatch.setattr("socket.gethostname", lambda: "scanner-7-basement")
+    folder = tmp_path / "secret-place"
+    run(config_of(max_iter=1), raw, folder)
+    for name in ("run.json", "report.html", "curves.tsv", "ranking.json", "phase-1.json"):
+        text = (folder / name).read_text()
+        assert str(tmp_path) not in text
+        assert "scanner-7-basement" not in text
+
+
+class Killed(BaseException):
+    """Stands for a signal in the middle of a run."""
+
+
+def kill_at(iteration):
+    def on_event(event):
+        if event["event"] == "iteration" and event["iteration"] == iteration:
+            raise Killed
+
+    return on_event
+
+
+def test_a_killed_run_goes_on_and_ends_equal_to_the_bit(raw, tmp_path, monkeypatch):
+    whole = tmp_path / "whole"
+    run(config_of(max_iter=5), raw, whole)
+    broken = tmp_path / "broken"
+    with pytest.raises(Killed):
+        run(config_of(max_iter=5), raw, broken, on_event=kill_at(3))
+    content = json.loads((broken / "run.json").read_text())
+    assert content["status"] == "interrupted"
+    assert (broken / "checkpoint.h5").exists()
+    # the script of the fake grader goes on where it was: iteration 2 was saved last
+    script = rising(plateau=3).script
+    monkeypatch.setattr(
+        pipeline, "load_grader", lambda config, device: ScriptedGrader([script[2], *script[3:]])
+    )
+    run(config_of(max_iter=5), raw, broken, resume=True)
+    assert np.array_equal(volumes_of(broken), volumes_of(whole))
+    numbers = [[{k: v for k, v in row.items() if not k.endswith("_s")} for row in read_table(f / "curves.tsv")]
+               for f in (broken, whole)]  # fmt: skip
+    assert numbers[0] == numbers[1]
+    assert json.loads((broken / "run.json").read_text())["status"] == "complete"
+    assert not (broken / "checkpoint.h5").exists()
+
+
+def test_a_checkpoint_of_another_configuration_is_refused(raw, tmp_path):
+    folder = tmp_path / "out"
+    with pytest.raises(Killed):
+        run(config_of(), raw, folder, on_event=kill_at(2))
+    with pytest.raises(OutputError, match="another configuration"):
+        run(config_of(lamda=0.5), raw, folder, resume=True)
+    run(config_of(max_iter=3), raw, folder, resume=True)  # how long does not count
+    assert json.loads((folder / "run.json").read_text())["status"] == "complete"
+
+
+def test_a_complete_run_is_not_run_again(raw, tmp_path):
+    folder = tmp_path / "out"
+    run(config_of(max_iter=1), raw, folder)
+    before = (folder / "run.json").read_bytes()
+    assert run(config_of(max_iter=1), raw, folder, resume=True) is None
+    assert (folder / "run.json").read_bytes() == before
+    with pytest.raises(OutputError, match="not empty") as error:
+        run(config_of(max_iter=1), raw, folder)
+    assert error.value.exit_code == 7
+
+
+def test_overwriting_leaves_other_files_alone(raw, tmp_path):
+    folder = tmp_path / "out"
+    run(config_of(max_iter=1), raw, folder)
+    (folder / "notes.txt").write_text("mine")
+    run(config_of(max_iter=2), raw, folder, overwrite=True)
+    assert (folder / "notes.txt").read_text() == "mine"
+    assert json.loads((folder / "run.json").read_text())["iterations"] == 2
+
+
+def test_a_failed_run_says_so(raw, tmp_path):
+    folder = tmp_path / "out"
+    with pytest.raises(ResourceError, match="needs") as error:
+        run(config_of(max_memory="300MB"), raw, folder)
+    assert error.value.exit_code == 5
+    assert json.loads((folder / "run.json").read_text())["status"] == "failed"
+    assert "stopped by an error" in (folder / "csiq.log").read_text()
+
+
+def test_a_cost_that_is_no_number_keeps_the_iterate_before(raw, tmp_path, monkeypatch):
+    from csiq.solvers.bb import BarzilaiBorwein
+    from csiq.solvers.problem import Cost
+
+    update = BarzilaiBorwein._update
+
+    def broken(self):
+        update(self)
+        if self.iter == 2:  # counts from 0: this is iteration 3
+            self.volumes = self.volumes * np.float32(np.nan)
+            self.cost = Cost(float("nan"), 0.0)
+
+    monkeypatch.setattr(BarzilaiBorwein, "_update", broken)
+    folder = tmp_path / "out"
+    with pytest.raises(RawDataError, match="not finite at iteration 3; iteration 2 was kept"):
+        run(config_of(max_iter=6), raw, folder)
+    content = json.loads((folder / "run.json").read_text())
+    assert (content["status"], content["stop"]["reason"]) == ("failed", "nan")
+    assert np.isfinite(volumes_of(folder)).all()
+
+
+def test_a_missing_file_leaves_no_folder(tmp_path):
+    with pytest.raises(ConfigError, match="does not exist"):
+        run(config_of(), tmp_path / "none.h5", tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
