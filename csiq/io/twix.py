@@ -27,9 +27,9 @@ from csiq.io.given_trajectory import given_trajectory, is_name, orient_given, sp
 from csiq.io.hdf5 import check_memory
 from csiq.io.options import ReadOptions
 from csiq.io.sniff import check_readable
+from csiq.io.spokes import check_radial
 from csiq.io.twix_header import CARTESIAN, Protocol, geometry_of, system_of
 from csiq.io.twix_layout import Readouts, walk
-from csiq.io.units import check_radial
 
 #: Where fewer lines than this share are measured twice, the second ones are no part of the image
 #: (spectra, repeats); where more are, the scan repeats its lines by design.

@@ -75,7 +75,7 @@ def find_unit(
         If nothing fits, two units fit and disagree, the header is contradicted, or all is zero.
     """
     # Of 20 spokes one may be damaged, and must not decide; check_radial finds it
-    reach = np.abs(coord).max(axis=1).astype(np.float64)
+    reach = np.maximum(coord.max(axis=1), -coord.min(axis=1)).astype(np.float64)
     largest = np.quantile(reach, 0.95, axis=0, method="higher")
     if not largest.any():
         raise RawDataError(
@@ -131,51 +131,3 @@ def _contradicts(who: str, unit: str, reach: float, least: float, path: Path) ->
             field="traj",
             hint="--traj-units",
         )
-
-
-def check_radial(coord: np.ndarray, geometry: Geometry, path: Path) -> None:
-    """Raise unless readouts are straight lines through the centre of k-space (or its kz axis).
-
-    Parameters
-    ----------
-    coord : float array, (n_spokes, n_samples, 3)
-        z y x in cycles per field of view.
-
-    Raises
-    ------
-    RawDataError
-        For spirals and Cartesian lines, and for single samples that are far off their spoke.
-    """
-    edge = max(geometry.shape) / 2
-    with np.errstate(over="ignore", invalid="ignore"):
-        bend = _bends(coord)
-        miss = np.minimum(*(np.linalg.norm(coord[..., a:], axis=-1).min(axis=-1) for a in (0, 1)))
-    usual = float(np.median(bend.max(axis=1)))
-    if usual > 0.1 * edge:
-        raise RawDataError("readouts are curved; csiq needs straight radial spokes", file=path, field="traj")
-    # A stack of stars passes the kz axis, not the centre
-    if np.median(miss) > 0.1 * edge:
-        raise RawDataError(
-            "readouts pass beside the centre of k-space (Cartesian lines?); csiq needs radial spokes",
-            file=path,
-            field="traj",
-        )
-    n = np.array(geometry.shape)
-    beyond = np.max(np.abs(coord) * np.where(n > 1, 2 / n, 0), axis=-1) > 1.5
-    odd = np.argwhere(beyond | (bend > max(0.1 * edge, 5 * usual)))
-    if odd.size:
-        spoke, sample = (int(i) for i in odd[0])
-        raise RawDataError(
-            f"damaged: spoke {spoke}, sample {sample} is off its line or beyond the edge of k-space",
-            file=path,
-            field="traj",
-        )
-
-
-def _bends(coord: np.ndarray) -> np.ndarray:
-    """Return the distance of each sample from the line through its spoke's ends, (n_spokes, n_samples)."""
-    start, along = coord[:, :1], coord[:, -1:] - coord[:, :1]
-    length2 = np.maximum(np.sum(along.astype(np.float64) ** 2, axis=-1, keepdims=True), 1e-12)
-    from_start = coord - start
-    at = np.sum(from_start * along, axis=-1, keepdims=True) / length2
-    return np.linalg.norm(from_start - at * along, axis=-1)

@@ -13,7 +13,8 @@ from csiq.errors import RawDataError
 from csiq.io import ReadOptions, read_acquisition
 from csiq.io.ismrmrd import write_ismrmrd
 from csiq.io.options import TRAJECTORY_UNITS
-from csiq.io.units import check_radial, find_unit, unit_scale
+from csiq.io.spokes import check_radial
+from csiq.io.units import find_unit, unit_scale
 from csiq.trajectory import golden_means_3d, radial_coord, stack_of_stars
 from tests.io.files import edit_rows, edit_xml
 
