@@ -2,7 +2,7 @@
 
 The sign of a principal component is arbitrary. Three cues vote, each as the logarithm of its odds:
 
-- shift: what a rising signal moves to the head is breathing out (diaphragm and heart rise);
+- travel: what a rising signal moves to the head is breathing out (diaphragm and heart rise);
 - dwell: more time is spent near end-expiration, so that the signal's long tail points to inspiration;
 - strength: the whole signal is stronger at end-expiration (less air in the lungs, more body in the coils).
 
@@ -19,7 +19,7 @@ from csiq.gating.components import correlation
 from csiq.gating.filters import without_drift
 
 #: Largest logarithm of odds of each cue, and the value of the cue at which half of it is reached.
-_SHIFT, _SHIFT_HALF = 4.0, 0.25
+_TRAVEL, _TRAVEL_HALF = 4.0, 0.25
 _DWELL, _DWELL_HALF = 1.5, 0.5
 _STRENGTH, _STRENGTH_HALF = 1.0, 0.4
 
@@ -34,19 +34,19 @@ class Orientation:
         1 if the signal rises towards end-expiration, else -1.
     confidence : float
         0 (a guess) .. 1: the probability of being right above chance, 2 P - 1.
-    shift, dwell, strength : float
+    travel, dwell, strength : float
         Logarithms of the odds each cue gives to ``sign``; 0 where a cue was not available.
     """
 
     sign: int
     confidence: float
-    shift: float
+    travel: float
     dwell: float
     strength: float
 
 
 def orient(
-    values: np.ndarray, times: np.ndarray, *, total: np.ndarray, headward_shift: float = 0.0
+    values: np.ndarray, times: np.ndarray, *, total: np.ndarray, headward_travel: float = 0.0
 ) -> Orientation:
     """Find the sign of a breathing signal.
 
@@ -55,19 +55,19 @@ def orient(
     values, times : float64 arrays, (n_times,)
     total : float64 array, (n_times,)
         Total signal at these times.
-    headward_shift : float
-        How much a rising signal looks like a shift to the head, -1 .. 1; 0 if not known.
+    headward_travel : float
+        How much a rising signal looks like a travel to the head, -1 .. 1; 0 if not known.
     """
     votes = np.array(
         [
-            _vote(headward_shift, _SHIFT, _SHIFT_HALF),
+            _vote(headward_travel, _TRAVEL, _TRAVEL_HALF),
             _vote(-_skewness(without_drift(values, times)), _DWELL, _DWELL_HALF),
             _vote(correlation(values, total), _STRENGTH, _STRENGTH_HALF),
         ]
     )
     sign = 1 if votes.sum() >= 0 else -1
-    shift, dwell, strength = (float(v) for v in sign * votes)
-    return Orientation(sign, float(np.tanh(abs(votes.sum()) / 2)), shift, dwell, strength)
+    travel, dwell, strength = (float(v) for v in sign * votes)
+    return Orientation(sign, float(np.tanh(abs(votes.sum()) / 2)), travel, dwell, strength)
 
 
 def _vote(cue: float, largest: float, half: float) -> float:

@@ -11,13 +11,15 @@ from csiq.acquisition import Acquisition, Geometry, Navigators
 from csiq.config import Gating
 from csiq.errors import ConfigError, RawDataError
 from csiq.gating.bins import Bins, respiratory_bins
-from csiq.gating.breathing import features_of, shift_trace
+from csiq.gating.breathing import shift_trace
 from csiq.gating.centre import centre_trace
 from csiq.gating.components import MIN_SNR, correlation
+from csiq.gating.features import features_of
 from csiq.gating.filters import Band, dominant_frequency, without_drift
 from csiq.gating.orientation import Orientation, orient
 from csiq.gating.projections import RESOLUTION_MM, si_projections
 from csiq.gating.stack import stack_navigators
+from csiq.gating.travel import travel_of
 
 #: Fewer periods than this in a scan cannot be sorted (and may be a drift).
 MIN_PERIODS = 1.5
@@ -25,7 +27,7 @@ MIN_PERIODS = 1.5
 #: in the k-space centre a drift is as likely one of the scanner.
 DEFAULT_BAND: dict[str, Band] = {"si": (0.0, 1.0), "k0": (0.08, 1.0)}
 
-#: What the shift to the head counts if the file does not say where the head is, and +z is taken for it.
+#: What the travel to the head counts if the file does not say where the head is, and +z is taken for it.
 _UNKNOWN_HEAD = 0.5
 
 
@@ -83,7 +85,7 @@ class _Trace:
     times: np.ndarray
     heartbeat: np.ndarray
     snr: float
-    headward_shift: float = 0.0
+    headward_travel: float = 0.0
     projections: np.ndarray | None = None
     position: np.ndarray | None = None
 
@@ -204,7 +206,7 @@ def _si_trace(navigators: Navigators, geometry: Geometry, band: Band | None) -> 
         times=navigators.times,
         heartbeat=navigators.heartbeat,
         snr=snr,
-        headward_shift=known * coarse.headward * used.shift_alignment(values),
+        headward_travel=known * coarse.headward * travel_of(used, values).likeness,
         projections=picture[:, ::upward].astype(np.float32),
         position=upward * fine.position[::upward],
     )
@@ -219,7 +221,7 @@ def _sign(trace: _Trace, has_end_expiration: bool) -> tuple[Orientation | None, 
     """Return the vote on the sign, if there is one to take; without it, up is where the signal is strong."""
     if not has_end_expiration:
         return None, -1 if correlation(trace.values, trace.total) < 0 else 1
-    vote = orient(trace.values, trace.times, total=trace.total, headward_shift=trace.headward_shift)
+    vote = orient(trace.values, trace.times, total=trace.total, headward_travel=trace.headward_travel)
     return vote, vote.sign
 
 

@@ -70,7 +70,7 @@ def test_breathing_from_the_centre_of_a_triggered_scan(breathing_scan):
     assert np.all(np.ptp(signal.values.reshape(240, 5), axis=1) == 0)
     assert len(signal.navigator_values) == 240
     assert np.corrcoef(signal.navigator_values, shift)[0, 1] > 0.9
-    assert signal.cues.shift == 0
+    assert signal.cues.travel == 0
     assert signal.confidence < 0.9
 
 

@@ -69,7 +69,7 @@ def test_the_sign_follows_the_moving_edges(head, dwell_at_expiration):
     scan, shift = scan_of(Body(head=head, dwell_at_expiration=dwell_at_expiration))
     signal = respiratory_signal(scan, Gating())
     assert correlation(signal.navigator_values, shift) > 0.99
-    assert signal.cues.shift > 2
+    assert signal.cues.travel > 2
     assert (signal.cues.dwell > 0) == dwell_at_expiration
 
 
