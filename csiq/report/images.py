@@ -40,7 +40,8 @@ def _phase(
     grade = _grade_of(record, number)
     badge = ""
     if ranking and len(ranking.phases) > 1 and number in ranking.top_set:
-        badge = "best" if number == ranking.best_phase else "indistinguishable from the best"
+        winner = "best" if len(ranking.top_set) == 1 else "highest grade"
+        badge = winner if number == ranking.best_phase else "indistinguishable from the best"
     return {
         "number": number,
         "name": name[:1].upper() + name[1:],

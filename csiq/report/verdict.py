@@ -86,15 +86,23 @@ def _headline(run: Mapping[str, Any], history: History, ranking: Ranking | None)
     best = ranking.phases[ranking.best_phase - 1]
     if len(ranking.phases) == 1:
         return f"The image has grade {best.grade:.2f} of 4."
-    who = phase_name(run, best.phase, len(ranking.phases))
-    return f"{who[:1].upper()}{who[1:]} looks best: grade {best.grade:.2f} of 4."
+    if len(ranking.top_set) == 1:
+        who = phase_name(run, best.phase, len(ranking.phases))
+        return f"{who[:1].upper()}{who[1:]} looks best: grade {best.grade:.2f} of 4."
+    alike = len(ranking.top_set) == len(ranking.phases)
+    look = "The phases look alike" if alike else f"Phases {join(ranking.top_set)} look best"
+    return f"{look}: at most grade {best.grade:.2f} of 4 (phase {best.phase})."
 
 
 def _in_words(ranking: Ranking | None) -> str:
     if ranking is None or ranking.best_phase is None:
         return ""
-    words = words_of(ranking.phases[ranking.best_phase - 1].grade)
-    return f"On the readers' scale of Piccini et al. 2020 that is {words}."
+    grade = ranking.phases[ranking.best_phase - 1].grade
+    sentence = f"On the readers' scale of Piccini et al. 2020 that is {words_of(grade)}."
+    inside = all(0 <= p.grade <= 4 for p in ranking.phases if p.grade is not None)
+    return (
+        sentence if inside else f"{sentence} The network left that scale of 0 to 4; its grades are shown raw."
+    )
 
 
 def _ties(ranking: Ranking | None) -> list[str]:
@@ -106,8 +114,8 @@ def _ties(ranking: Ranking | None) -> list[str]:
     if tied:
         some = len(tied) == 1
         said.append(
-            f"Phase{'' if some else 's'} {join(tied)} cannot be told apart from it "
-            f"(less than {THRESHOLD} of a grade between them)."
+            f"Phase{'' if some else 's'} {join(tied)} cannot be told apart from phase {ranking.best_phase}: "
+            f"the difference is less than {THRESHOLD} of a grade."
         )
     if worse:
         deltas = [f"{ranking.phases[p - 1].delta_to_best:.2f}".replace("-", "−") for p in worse]

@@ -9,6 +9,7 @@ import pytest
 
 from csiq.cli import main
 from csiq.config import Config, load_config
+from csiq.ranking import rank_numbers
 from csiq.report.command import base_name, command_of, toml_of
 from csiq.report.verdict import duration, phase_name, rule_sentence, seconds_per_iteration, verdict_of
 from csiq.stopping import History
@@ -112,6 +113,29 @@ def test_every_reason_to_stop_has_a_sentence():
         run = run_json(made, stop={"iteration": 8, "reason": reason, "rule": rule})
         assert any(words in sentence for sentence in verdict_of(run, made, None).sentences)
     assert "0.02 x max(grade, 1)" in rule_sentence(run_json(made), "grade_plateau_best")
+
+
+def headline(*grades: float) -> str:
+    ranking = rank_numbers(grades, [0.1] * len(grades))
+    return verdict_of({}, history(len(grades)), ranking).headline
+
+
+def test_a_winner_is_named_only_if_there_is_one():
+    # FAULTS D18: no strict order that was not earned
+    assert headline(1.0, 2.0) == "Phase 2 (end-inspiration) looks best: grade 2.00 of 4."
+    assert headline(1.9, 2.0, 1.0) == "Phases 1 and 2 look best: at most grade 2.00 of 4 (phase 2)."
+    assert headline(1.9, 2.0) == "The phases look alike: at most grade 2.00 of 4 (phase 2)."
+    assert headline(1.9) == "The image has grade 1.90 of 4."
+
+
+def test_a_grade_outside_the_scale_is_flagged():
+    # FAULTS D12
+    for grades in ((4.2, 2.0), (1.0, -0.1)):
+        verdict = verdict_of({}, history(2), rank_numbers(grades, [0.1] * 2))
+        assert "left that scale of 0 to 4" in verdict.sentences[0]
+    assert (
+        "left that scale" not in verdict_of({}, history(2), rank_numbers([4.0, 0.0], [0.1] * 2)).sentences[0]
+    )
 
 
 def test_a_failed_run_says_so():
