@@ -1,18 +1,19 @@
 """The reference grade of a simulated image: a stated formula in place of a reader.
 
 The truth is the same patient, in the mean position of the image's breathing phase, at the voxel size of the
-image and without noise. Within the heart (mask M), with x the image's magnitude and t the truth:
+image, with the coils' shading and without noise: what a perfect reconstruction would show. Within the heart
+(mask M), with x the image's magnitude and t the truth:
 
     a = sum_M t^2 / sum_M x t                                scale, unbiased by noise
-    e = RMS_M(a x - t) / SD_M(t)                             error: noise, streaks, shading
+    e = RMS_M(a x - t) / SD_M(t)                             error: noise, streaks, blur
     s = a sum_E grad x . grad t / sum_E |grad t|^2           sharpness: 1 as sharp as the truth
     grade = 4 / (1 + (e / E_HALF)^4) * sqrt(clip(s / S_FULL, 0, 1))
 
 E are the voxels of M with the strongest tenth of the truth's gradients: vessel walls, chamber borders. The
 projection on the truth's gradient counts edges in their place only; noise averages out of it. The first
 factor is logistic in log e: readers' scales saturate at both ends. E_HALF is the error at which half the
-grade is lost; the heart's contrast is then about two and a half times the error. The second factor is the
-blur that is left to see in a clean image; a fully sampled one keeps S_FULL of the steepness.
+grade is lost; the heart's contrast is then about three times the error. The second factor is the blur that
+is left to see in a clean image; a fully sampled one keeps S_FULL of the steepness.
 
 The grade falls with more error and rises with more sharpness, is 4 for the truth itself, and depends neither
 on the scale nor on the (global) phase of the image. It is relative to the truth at the same voxel size: it
@@ -32,7 +33,7 @@ from csiq.errors import ShapeError
 #: Best grade of the scale (Piccini et al. 2020, Table 1).
 BEST = 4.0
 #: Error, in standard deviations of the truth, at which half the grade is lost.
-E_HALF = 0.42
+E_HALF = 0.35
 #: Sharpness from which no blur is seen.
 S_FULL = 0.95
 #: Share of the heart's voxels that counts as edges.

@@ -26,6 +26,7 @@ from csiq.quality.formula import reference
 from csiq.quality.patches import HALF_EDGE, OFFSETS
 from csiq.quality.training_set import GradedImage, describe_set, finish_patient, store_slices
 from csiq.simulate.anatomy import Patient, heart_mask, rasterise
+from csiq.simulate.coils import CoilArray
 from csiq.simulate.motion import MotionState
 from csiq.simulate.shapes import Grid
 from csiq.solvers import build_problem, solve
@@ -41,10 +42,8 @@ from csiq.trajectory import (
 FOV = 208.0
 #: The body outside is painted this much wider and on as many fewer voxels.
 _WIDER = 2.25
-_N_LEVELS = 8
+_N_LEVELS = 6
 _N_PHASES = 4
-#: Largest displacement between two painted positions that count as one, mm.
-_SAME = 0.25
 
 
 @dataclass(frozen=True)
@@ -61,7 +60,7 @@ class GradedConfig:
         Only the first patients of the list get compressed-sensing iterates, at a minute each; the further
         ones show more anatomy.
     n_coils : int
-        Smooth analytic sensitivities around the chest.
+        Loops on chest and back.
     lamda : float
         Of the compressed-sensing iterates.
     iterates : tuple of int
@@ -93,49 +92,51 @@ class GradedConfig:
 
 @dataclass(frozen=True)
 class Scene:
-    """A patient on a reconstruction grid, and the coils around him."""
+    """A patient on a reconstruction grid, under coils.
+
+    Attributes
+    ----------
+    patient : Patient
+    grid, body : Grid
+        Of the reconstruction, and a wide coarse one for the body outside.
+    maps, body_maps : complex64 array, (n_coils, z, y, x)
+        Sensitivities on the two.
+    shading : float32 array, (z, y, x)
+        Their root sum of squares, which stays in an image combined with maps of unit root sum of squares.
+    """
 
     patient: Patient
     grid: Grid
     body: Grid
-    coils: np.ndarray
+    maps: np.ndarray
+    body_maps: np.ndarray
+    shading: np.ndarray
 
     @classmethod
     def make(cls, patient: Patient, n: int, n_coils: int, rng: np.random.Generator) -> Scene:
         """Return the scene of ``n`` voxels an axis; the heart lies near the centre, as on a scanner."""
-        centre = tuple(float(c) for c in rng.uniform(-6, 6, 3))
-        grid = Grid.cube(n, FOV, centre)  # type: ignore[arg-type]
-        body = Grid.cube(max(48, n // 2), FOV * _WIDER, centre)  # type: ignore[arg-type]
-        turn = rng.uniform(0, 2 * np.pi)
-        angle = turn + 2 * np.pi * np.arange(n_coils) / n_coils
-        places = [rng.uniform(-60, 60, n_coils), 170 * np.sin(angle), 210 * np.cos(angle)]
-        return cls(patient, grid, body, np.stack(places, axis=1) + np.array(centre))
-
-    def sensitivities(self, grid: Grid) -> np.ndarray:
-        """Return smooth coil sensitivities with phase, complex64 (n_coils, z, y, x)."""
-        axes = np.meshgrid(*(grid.axis(a) for a in range(3)), indexing="ij", sparse=True)
-        maps = []
-        for number, place in enumerate(self.coils):
-            distance = sum(((x - p) / 150.0) ** 2 for x, p in zip(axes, place, strict=True))
-            phase = number + (axes[1] - axes[2] * np.cos(number)) / 140.0
-            maps.append(np.exp(1j * phase) / (1.0 + distance))
-        return np.stack(maps).astype(np.complex64)
+        z, y, x = (float(c) for c in rng.uniform(-6, 6, 3))
+        grid = Grid.cube(n, FOV, (z, y, x))
+        body = Grid.cube(max(48, n // 2), FOV * _WIDER, (z, y, x))
+        coils = CoilArray.around(patient.body, n_coils, rng)
+        maps, body_maps = (coils.sensitivities(g, threads=1) for g in (grid, body))
+        return cls(patient, grid, body, maps, body_maps, np.sqrt(np.sum(np.abs(maps) ** 2, axis=0)))
 
     def image(self, displacement: float) -> np.ndarray:
         """Return the patient on the reconstruction grid, float32."""
-        return _paint(self.patient, self.grid, displacement)
+        return rasterise(self.patient, self.grid, MotionState(displacement), threads=1)
 
     def outside(self, displacement: float) -> np.ndarray:
         """Return the body around the field of view, float32 on the wide grid."""
-        wide = _paint(self.patient, self.body, displacement)
+        wide = rasterise(self.patient, self.body, MotionState(displacement), threads=1)
         near = [np.abs(self.body.axis(a) - self.grid.centre[a]) <= FOV / 2 for a in range(3)]
         wide[np.ix_(*near)] = 0
         return wide
 
-
-def _paint(patient: Patient, grid: Grid, displacement: float) -> np.ndarray:
-    image = rasterise(patient, grid, MotionState(displacement), threads=1)
-    return np.nan_to_num(image, copy=False)
+    @property
+    def unit_maps(self) -> np.ndarray:
+        """Sensitivities of unit root sum of squares, as a reconstruction uses them."""
+        return self.maps / self.shading
 
 
 @dataclass(frozen=True)
@@ -171,11 +172,10 @@ def sample(scene: Scene, spokes: Spokes, noise: float, rng: np.random.Generator)
     noise : float
         SD of real and imaginary part together, arterial blood 1, per sample of a unitary transform.
     """
-    smaps = scene.sensitivities(scene.grid)
-    kspace = np.zeros((len(smaps), *spokes.coord.shape[:2]), dtype=np.complex64)
+    kspace = np.zeros((len(scene.maps), *spokes.coord.shape[:2]), dtype=np.complex64)
     for level in np.unique(spokes.displacement):
         chosen = spokes.displacement == level
-        kspace[:, chosen] = _transform(smaps * scene.image(float(level)), spokes.coord[chosen])
+        kspace[:, chosen] = _transform(scene.maps * scene.image(float(level)), spokes.coord[chosen])
     kspace += _outside(scene, spokes)
     shape = kspace.shape
     both = rng.standard_normal((2, *shape), dtype=np.float32) * np.float32(noise / np.sqrt(2))
@@ -185,12 +185,11 @@ def sample(scene: Scene, spokes: Spokes, noise: float, rng: np.random.Generator)
 def _outside(scene: Scene, spokes: Spokes) -> np.ndarray:
     """Return what the body around the field of view adds; its k-space is smaller."""
     wide = scene.outside(float(spokes.displacement.mean()))
-    smaps = scene.sensitivities(scene.body)
     # beyond the wide grid's own band there is nothing of it
     band = np.all(np.abs(spokes.coord) * _WIDER < scene.body.shape[0] / 2, axis=-1)
     volume = np.prod(scene.body.voxel_size) / np.prod(scene.grid.voxel_size)
     unit = np.sqrt(np.prod(scene.body.shape) / np.prod(scene.grid.shape)) * volume
-    return _transform(smaps * wide, spokes.coord * np.float32(_WIDER)) * (band * np.float32(unit))
+    return _transform(scene.body_maps * wide, spokes.coord * np.float32(_WIDER)) * (band * np.float32(unit))
 
 
 def _transform(images: np.ndarray, coord: np.ndarray) -> np.ndarray:
@@ -211,11 +210,6 @@ def _transform(images: np.ndarray, coord: np.ndarray) -> np.ndarray:
 def noise_of(snr: float) -> float:
     """Return the noise per sample that leaves blood ``snr`` times the noise of a Nyquist-sampled image."""
     return 1.0 / snr
-
-
-def unit_maps(maps: np.ndarray) -> np.ndarray:
-    """Return sensitivities of unit root-sum-of-squares."""
-    return maps / np.sqrt(np.sum(np.abs(maps) ** 2, axis=0))
 
 
 def breathing_levels(count: int, amplitude: float, rng: np.random.Generator) -> np.ndarray:
@@ -254,7 +248,7 @@ class PatientImages:
         return self.images
 
     def _store(self, kind: str, volume: np.ndarray, displacement: float, details: dict[str, Any]) -> None:
-        truth = self.scene.image(displacement)
+        truth = self.scene.image(displacement) * self.scene.shading
         heart = heart_mask(self.scene.patient, self.scene.grid, MotionState(displacement))
         found = reference(volume, truth, heart)
         offsets: tuple[float, ...] = OFFSETS
@@ -278,7 +272,7 @@ class PatientImages:
         centre = float(self.rng.uniform(0, 10))
         snr = float(np.exp(self.rng.uniform(np.log(3), np.log(60))))
         states = centre + motion * np.linspace(-0.5, 0.5, 1 + int(motion / 2))
-        volume = np.mean([self.scene.image(float(s)) for s in states], axis=0)
+        volume = np.mean([self.scene.image(float(s)) for s in states], axis=0) * self.scene.shading
         axis = np.fft.fftfreq(self.n)
         band = sum(a**2 for a in np.meshgrid(axis, axis, axis, indexing="ij", sparse=True)) <= 0.25
         noise = self.rng.standard_normal((2, *volume.shape), dtype=np.float32) / (snr * np.sqrt(2))
@@ -296,7 +290,7 @@ class PatientImages:
         n_spokes = round(share * np.pi / 2 * self.n**2)
         spokes = Spokes.phyllotaxis(self.n, n_spokes, lambda m: np.resize(levels, m).astype(float), self.rng)
         kspace = sample(self.scene, spokes, noise_of(snr), self.rng)
-        model = ForwardModel([spokes.coord], unit_maps(self.scene.sensitivities(self.scene.grid)), threads=1)
+        model = ForwardModel([spokes.coord], self.scene.unit_maps, threads=1)
         volume = model.H(density_compensation(spokes.coord) * kspace)[0]
         details = {"motion_mm": round(motion, 2), "snr": round(snr, 2), "nyquist": round(share, 4)}
         self._store("gridded", volume, float(spokes.displacement.mean()), details)
@@ -314,7 +308,7 @@ class PatientImages:
         bins = self._bins(spokes, gating_error * amplitude)
         coords = [spokes.coord[b] for b in bins]
         dcf = np.concatenate([density_compensation(c) for c in coords])
-        model = ForwardModel(coords, unit_maps(self.scene.sensitivities(self.scene.grid)), threads=1)
+        model = ForwardModel(coords, self.scene.unit_maps, threads=1)
         problem = build_problem(model, kspace[:, np.concatenate(bins)], dcf, self.config.lamda)
         details = {"motion_mm": round(amplitude, 2), "snr": round(snr, 2), "nyquist": 0.05}
         last = int(
