@@ -328,6 +328,7 @@ def test_an_interrupted_run_shows_what_it_has(tmp_path):
     assert "Quality and cost against iteration" in words
 
 
+@pytest.mark.slow
 def test_sixty_four_phases_stay_below_the_limit(tmp_path):
     made = history(64)
     folder = write_run_folder(tmp_path / "many", n=40, n_phases=1)
