@@ -16,7 +16,7 @@ from csiq.gating.travel import travel_of
 _BLOCK_MM = 20.0
 
 
-def shift_trace(features: Features) -> tuple[np.ndarray, float, Features]:
+def breathing_trace(features: Features) -> tuple[np.ndarray, float, Features]:
     """Return the breathing signal, its sign still open, its SNR, and the features it is from."""
     per_coil = np.stack([_best(features.select(np.array([c]))) for c in range(len(features.deviation))])
     chosen = features.select(agreeing_coils(per_coil))

@@ -10,7 +10,7 @@ import numpy as np
 
 from csiq.acquisition import Geometry, Navigators
 from csiq.errors import RawDataError
-from csiq.gating.breathing import shift_trace
+from csiq.gating.breathing import breathing_trace
 from csiq.gating.components import MIN_SNR
 from csiq.gating.features import features_of
 from csiq.gating.projections import si_projections
@@ -50,7 +50,7 @@ def si_shift_mm(navigators: Navigators, geometry: Geometry) -> np.ndarray:
     if abs(projections.direction[0]) < 0.9:
         raise RawDataError("SI spokes do not run along axis z", field="navigators")
     features = features_of(projections)
-    values, snr, used = shift_trace(features)
+    values, snr, used = breathing_trace(features)
     if snr < MIN_SNR:
         what = f"the heart's motion drowns in noise: SNR {snr:.2f}, expected {MIN_SNR} or more"
         raise RawDataError(what, field="SI projections", hint="--mode phases")

@@ -11,7 +11,7 @@ from csiq.acquisition import Acquisition, Geometry, Navigators
 from csiq.config import Gating
 from csiq.errors import ConfigError, RawDataError
 from csiq.gating.bins import Bins, respiratory_bins
-from csiq.gating.breathing import shift_trace
+from csiq.gating.breathing import breathing_trace
 from csiq.gating.centre import centre_trace
 from csiq.gating.components import MIN_SNR, correlation
 from csiq.gating.features import features_of
@@ -195,7 +195,7 @@ def _si_trace(navigators: Navigators, geometry: Geometry, band: Band | None) -> 
     features = features_of(coarse)
     if band is not None:
         features = features.filtered(navigators.times, band)
-    values, snr, used = shift_trace(features)
+    values, snr, used = breathing_trace(features)
     known = 1.0 if coarse.head_known else _UNKNOWN_HEAD
     fine = si_projections(navigators, geometry)
     picture = np.sqrt(np.sum(np.abs(fine.values) ** 2, axis=0))
