@@ -6,6 +6,7 @@ and writes the run folder. This module and :mod:`csiq.monitor` alone know both s
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -198,6 +199,7 @@ def reconstruct(
             on_iterate(iterate, loop.history, loop.kept)
         if loop.stop is not None:
             break
+    loop.name_outsiders()
     stages.seconds |= {"recon": loop.history.last.recon_s, "grading": loop.history.last.grading_s}
     ranking = rank_returned(loop, config)
     return Result(
@@ -364,6 +366,7 @@ class _Loop:
         self.returned: tuple[int, ...] = ()
         self.stop: Stop | None = None
         self.warnings: list[str] = []
+        self._warned: set[str] = set()
 
     def take_up(self, resumed: Resumed, device: Device) -> None:
         """Go on where an earlier run ended."""
@@ -426,8 +429,18 @@ class _Loop:
             if reason and self._grader is not None:
                 self._warn(reason)
 
+    def name_outsiders(self) -> None:
+        """Warn of returned phases whose grades mean little."""
+        outside = [p for p, g in enumerate(self.kept_grades, start=1) if g is not None and not g.in_domain]
+        if outside:
+            phases = ", ".join(map(str, outside))
+            self._warn(f"outside the training domain of the model: the grades of phases {phases} mean little")
+
     def _warn(self, message: str) -> None:
-        if message not in self.warnings:
+        # a warning that comes again with other numbers is the same warning
+        kind = re.sub(r"[0-9.]+", "", message)
+        if kind not in self._warned:
+            self._warned.add(kind)
             self.warnings.append(message)
             self._on_event({"event": "warning", "message": message})
 

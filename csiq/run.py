@@ -20,11 +20,13 @@ from csiq._version import __version__
 from csiq.acquisition import Acquisition
 from csiq.arrays import Array, choose_device, default_threads, to_host
 from csiq.config import Config, bytes_of
-from csiq.errors import ConfigError, OutputError, RawDataError
+from csiq.errors import OutputError, RawDataError
 from csiq.history import COLUMNS, History
 from csiq.io import ReadOptions, read_acquisition
+from csiq.io.health import describe
 from csiq.io.nifti import write_nifti
 from csiq.io.run_folder import RunFolder, read_json
+from csiq.io.sniff import check_readable
 from csiq.pipeline import Event, OnEvent, Result, Resumed, reconstruct
 from csiq.plan import check_memory, estimate
 from csiq.solvers import Iterate
@@ -71,8 +73,7 @@ def run(
     output = Path(output) if output is not None else Path(f"{raw.stem}.csiq")
     # a wrong device or a missing file must not leave an empty run folder behind
     choose_device(config.run.device)
-    if not raw.exists():
-        raise ConfigError("does not exist", file=raw, hint="give an ISMRMRD or TWIX file")
+    check_readable(raw)
     with RunFolder.open(output, overwrite=overwrite, resume=resume) as folder, _log_into(folder.path):
         if resume and folder.status == "complete":
             return None
@@ -186,6 +187,8 @@ class _Run:
                 to_host(iterate.volumes), self._known_scan().geometry, iterate.iteration
             )
         self._write_checkpoint(iterate, history, kept)
+        if self.config.run.live:
+            self._write_pages(read_json(self.folder.path / "run.json"))
         self.seconds_output += time.perf_counter() - started
 
     def _write_checkpoint(self, iterate: Iterate, history: History, kept: Array) -> None:
@@ -281,18 +284,17 @@ class _Run:
         if result.ranking is not None:
             folder.write_json("ranking.json", result.ranking.as_json())
             folder.write_table("ranking.tsv", result.ranking.rows())
-        content = self._header("running") | result_json(result, scan)
-        content["returned_iteration"] = self._iterations(result)
-        seconds = {"load": seconds_load, **result.seconds}
-        folder.write_json("run.json", content | {"seconds": seconds})
-        self._write_pages()
-        seconds["output"] = self.seconds_output + time.perf_counter() - started
-        status = "failed" if result.stop.reason == "nan" else "complete"
-        content |= {"seconds": seconds, "status": status}
+        content = self._header("failed" if result.stop.reason == "nan" else "complete")
+        content |= result_json(result, scan) | {"returned_iteration": self._iterations(result)}
+        output = self.seconds_output + time.perf_counter() - started
+        content["seconds"] = {"load": seconds_load, **result.seconds, "output": output}
+        # the pages first: a folder that says complete has them
+        self._write_pages(content)
+        output = self.seconds_output + time.perf_counter() - started
+        content["seconds"]["output"] = output
         folder.write_json("run.json", content)
-        self._write_pages()
         folder.remove_checkpoints()
-        self.tell({"event": "stage", "stage": "output", "seconds": seconds["output"]})
+        self.tell({"event": "stage", "stage": "output", "seconds": output})
         self.tell({"event": "done", **content})
 
     @staticmethod
@@ -300,11 +302,11 @@ class _Run:
         each = set(result.iterations)
         return result.iterations[0] if len(each) == 1 else list(result.iterations)
 
-    def _write_pages(self) -> None:
+    def _write_pages(self, content: dict[str, Any]) -> None:
         from csiq.report import write_curves, write_report
 
-        write_curves(self.folder.path)
-        write_report(self.folder.path)
+        write_curves(self.folder.path, content)
+        write_report(self.folder.path, content)
 
     def _write_images(self, result: Result) -> None:
         scale = 1000 / self.bright if self.bright > 0 else 1.0
@@ -359,7 +361,7 @@ def result_json(result: Result, scan: Acquisition) -> dict[str, Any]:
         "stop": result.stop.as_json(),
         "counterfactual": result.counterfactual,
         "warnings": list(result.warnings),
-        "scan": scan_json(scan) | {"n_coils_used": result.n_coils},
+        "scan": _described(scan) | {"n_coils_used": result.n_coils},
         "grading": {"in_domain": [g.in_domain if g is not None else None for g in grades]},
     }
     if signal is not None:
@@ -375,19 +377,6 @@ def result_json(result: Result, scan: Acquisition) -> dict[str, Any]:
     return content
 
 
-def scan_json(scan: Acquisition) -> dict[str, Any]:
-    """Return what a run tells of its scan; nothing that could identify a patient."""
-    return {
-        "n_coils": scan.n_coils,
-        "n_spokes": scan.n_spokes,
-        "n_samples": scan.n_samples,
-        "n_navigators": 0 if scan.navigators is None else len(scan.navigators.times),
-        "n_heartbeats": int(np.unique(scan.heartbeat).size) if scan.triggered else None,
-        "matrix": list(scan.geometry.shape),
-        "fov_mm": list(scan.geometry.fov),
-        "voxel_size_mm": list(scan.geometry.voxel_size),
-        "nyquist_fraction": scan.nyquist_fraction,
-        "duration_s": float(np.ptp(scan.times)),
-        "triggered": scan.triggered,
-        "system": scan.system,
-    }
+def _described(scan: Acquisition) -> dict[str, Any]:
+    """Return what a run tells of its scan; its name, hash and warnings stand elsewhere in ``run.json``."""
+    return {key: value for key, value in describe(scan).items() if key not in ("name", "sha256", "warnings")}

@@ -21,7 +21,9 @@ print(f"{scan.n_coils} coils, {scan.n_spokes} spokes x {scan.n_samples} samples"
 print(f"matrix {scan.geometry.shape}, {100 * scan.nyquist_fraction:.0f} % of Nyquist")
 
 signal = csiq.respiratory_signal(scan, Gating())
-print(f"breathing from {signal.source}, SNR {signal.snr:.1f}, end-expiration known to {signal.confidence:.0%}")
+print(
+    f"breathing from {signal.source}, SNR {signal.snr:.1f}, end-expiration known to {signal.confidence:.0%}"
+)
 
 bins = csiq.bin_spokes(signal, n_phases=4)
 print("spokes in phases 1 (end-expiration) to 4:", *bins.counts)

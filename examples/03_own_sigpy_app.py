@@ -9,8 +9,8 @@ import numpy as np
 import sigpy
 
 import csiq
-from csiq.config import Gating
 from csiq.coils import compress, whiten
+from csiq.config import Gating
 from csiq.pipeline import phase_dcf
 from csiq.simulate import ScanConfig, simulate_scan
 

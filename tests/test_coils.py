@@ -31,7 +31,10 @@ def known():
     ball = ((z / 0.35) ** 2 + (y / 0.55) ** 2 + (x / 0.8) ** 2 < 1).astype(float)
     centres = rng.uniform(-1, 1, (5, 3))
     maps = np.stack(
-        [np.exp(-((z - a) ** 2 + (y - b) ** 2 + (x - c) ** 2) / 1.5 + 1j * (a * x + b * z)) for a, b, c in centres]
+        [
+            np.exp(-((z - a) ** 2 + (y - b) ** 2 + (x - c) ** 2) / 1.5 + 1j * (a * x + b * z))
+            for a, b, c in centres
+        ]
     )
     coord = radial_coord(golden_means_3d(700), n, 2 * n)
     # the body reaches beyond the field of view: sample it on a grid of twice the field of view

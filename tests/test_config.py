@@ -75,7 +75,13 @@ def test_unreadable_files_are_one_line(tmp_path):
 
 def test_the_hash_leaves_out_what_does_not_change_the_iterates():
     base = Config().sha256()
-    for key, value in {"max_iter": 40, "time_limit": "1h", "device": "cpu", "threads": 1, "live": True}.items():
+    for key, value in {
+        "max_iter": 40,
+        "time_limit": "1h",
+        "device": "cpu",
+        "threads": 1,
+        "live": True,
+    }.items():
         assert load_config(overrides={key: value}).sha256() == base
     for key, value in {"lamda": 0.1, "phases": 3, "coils": 2, "plateau_tol": 0.1}.items():
         assert load_config(overrides={key: value}).sha256() != base

@@ -84,7 +84,7 @@ def test_forward_model_has_its_adjoint(problem, rng):
 
 
 def test_toeplitz_equals_the_dense_normal_matrix(problem, rng):
-    shape, coords, smaps = problem
+    _, coords, smaps = problem
     model = ForwardModel(coords, smaps)
     weights = rng.uniform(0, 2, (model.oshape[1], model.oshape[2])).astype(np.float32)
     normal = model.normal_operator(weights)

@@ -42,7 +42,7 @@ def ungraded(graded):
 
 @pytest.mark.slow
 def test_beats_gridding_and_least_squares_of_each_phase(simulated, ungraded):
-    """At the paper's sampling ratio, object off the grid, moving within bins, body outside the field of view."""
+    """At the paper's sampling ratio, object off the grid, moving within bins, body outside the view."""
     scan, truth = simulated
     errors = {}
 

@@ -12,14 +12,15 @@ import pytest
 from csiq import pipeline
 from csiq.config import load_config
 from csiq.errors import ConfigError, OutputError, RawDataError, ResourceError
+from csiq.history import COLUMNS
 from csiq.io.ismrmrd import write_ismrmrd
 from csiq.io.tables import read_table
 from csiq.run import run
 from tests.fakes import ScriptedGrader, rising
 
 CONTRACT = {
-    "schema_version", "status", "csiq", "config", "config_sha256", "input", "model", "device", "threads", "seed",
-    "lamda_abs", "iterations", "stop", "returned_iteration", "counterfactual", "seconds", "warnings",
+    "schema_version", "status", "csiq", "config", "config_sha256", "input", "model", "device", "threads",
+    "seed", "lamda_abs", "iterations", "stop", "returned_iteration", "counterfactual", "seconds", "warnings",
 }  # fmt: skip
 FILES = {
     "run.json", "curves.tsv", "ranking.json", "ranking.tsv", "respiration.tsv", "volumes.h5", "curves.png",
@@ -76,7 +77,8 @@ def test_tables_and_images_say_the_same(raw, tmp_path):
     result = run(config_of(), raw, folder)
     curves = read_table(folder / "curves.tsv")
     assert len(curves) == 5 * 4
-    assert list(curves[0]) == "iteration phase grade grade_sd cost cost_data cost_penalty recon_s grading_s".split()
+    assert tuple(curves[0]) == COLUMNS
+    assert " ".join(COLUMNS) == "iteration phase grade grade_sd cost cost_data cost_penalty recon_s grading_s"
     ranking = json.loads((folder / "ranking.json").read_text())
     assert ranking["threshold"] == 0.25
     assert len(ranking["pairs"]) == 6
@@ -100,6 +102,12 @@ def test_nothing_names_a_local_path_or_the_host(raw, tmp_path, monkeypatch):
         text = (folder / name).read_text()
         assert str(tmp_path) not in text
         assert "scanner-7-basement" not in text
+
+
+def curves_of(folder):
+    """Return the curves without the clocks."""
+    rows = read_table(folder / "curves.tsv")
+    return [{key: value for key, value in row.items() if not key.endswith("_s")} for row in rows]
 
 
 class Killed(BaseException):
@@ -130,9 +138,7 @@ def test_a_killed_run_goes_on_and_ends_equal_to_the_bit(raw, tmp_path, monkeypat
     )
     run(config_of(max_iter=5), raw, broken, resume=True)
     assert np.array_equal(volumes_of(broken), volumes_of(whole))
-    numbers = [[{k: v for k, v in row.items() if not k.endswith("_s")} for row in read_table(f / "curves.tsv")]
-               for f in (broken, whole)]  # fmt: skip
-    assert numbers[0] == numbers[1]
+    assert curves_of(broken) == curves_of(whole)
     assert json.loads((broken / "run.json").read_text())["status"] == "complete"
     assert not (broken / "checkpoint.h5").exists()
 
@@ -198,8 +204,6 @@ def test_a_cost_that_is_no_number_keeps_the_iterate_before(raw, tmp_path, monkey
 
 
 def test_a_missing_file_leaves_no_folder(tmp_path):
-    with pytest.raises(ConfigError, match="does not exist"):
+    with pytest.raises(ConfigError, match="no such file"):
         run(config_of(), tmp_path / "none.h5", tmp_path / "out")
     assert not (tmp_path / "out").exists()
-
-

@@ -34,7 +34,18 @@ def elsewhere(tmp_path_factory):
     )
     (wheel,) = (folder / "dist").glob("csiq-*.whl")
     site = folder / "site"
-    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-index", "--target", site, wheel]
+    pip = [
+        sys.executable,
+        "-m",
+        "pip",
+        "install",
+        "--quiet",
+        "--no-deps",
+        "--no-index",
+        "--target",
+        site,
+        wheel,
+    ]
     subprocess.run(pip, check=True, capture_output=True)
     here = folder / "empty"
     here.mkdir()
@@ -68,7 +79,18 @@ def test_presets_and_weights_are_in_the_wheel(elsewhere):
 def test_a_small_scan_is_reconstructed_there(elsewhere):
     elsewhere("-m", "csiq", "simulate", "-o", "scan.h5", "--matrix", "32", "--spokes", "600", "--coils", "4")
     elsewhere(
-        "-m", "csiq", "recon", "scan.h5", "--preset", "whole-heart-fast", "--coils", "3", "--max-iter", "3", "-o", "out"
+        "-m",
+        "csiq",
+        "recon",
+        "scan.h5",
+        "--preset",
+        "whole-heart-fast",
+        "--coils",
+        "3",
+        "--max-iter",
+        "3",
+        "-o",
+        "out",
     )
     files = elsewhere("-c", "import os; print(sorted(os.listdir('out')))")
     for name in ("report.html", "ranking.json", "phase-4.nii.gz"):

@@ -68,15 +68,13 @@ def examine(raw: Path, config: Config, *, as_json: bool = False) -> None:
     if as_json:
         from csiq.cli.output import json_line
 
-        click.echo(json_line(_as_json(raw, scan, need, signal, bins)))
+        click.echo(json_line(_as_json(scan, need, signal, bins)))
     else:
         _print(raw, scan, config, need, signal, bins)
 
 
-def _as_json(
-    raw: Path, scan: Acquisition, need: Estimate, signal: Signal | None, bins: Bins
-) -> dict[str, object]:
-    from csiq.cli.info import contents
+def _as_json(scan: Acquisition, need: Estimate, signal: Signal | None, bins: Bins) -> dict[str, object]:
+    from csiq.io.health import describe, findings
 
     gating = None
     if signal is not None:
@@ -87,13 +85,19 @@ def _as_json(
             "snr": signal.snr,
             "spokes_per_phase": [len(indices) for indices in bins.indices],
         }
-    return {"status": "ok", **contents(raw, scan), "gating": gating, "estimate": need.as_json()}
+    return {
+        "status": "ok",
+        **describe(scan),
+        "findings": [vars(finding) for finding in findings(scan)],
+        "gating": gating,
+        "estimate": need.as_json(),
+    }
 
 
 def _print(
     raw: Path, scan: Acquisition, config: Config, need: Estimate, signal: Signal | None, bins: Bins
 ) -> None:
-    from csiq.cli.info import words
+    from csiq.cli.info import echo_findings, words
     from csiq.cli.output import echo_pairs
     from csiq.report.verdict import duration
 
@@ -111,8 +115,5 @@ def _print(
         f"for {config.solver.max_iter}, grading apart"
     )
     echo_pairs(found)
-    for warning in scan.warnings:
-        click.echo(f"warning: {warning}")
-    click.echo(
-        "nothing stops a reconstruction" + (f"; {len(scan.warnings)} warnings" if scan.warnings else "")
-    )
+    echo_findings(scan)
+    click.echo("nothing stops a reconstruction")

@@ -31,52 +31,32 @@ def info(context: click.Context, raw: Path, as_json: bool, **keys: Any) -> None:
     looks odd. Nothing that could identify a patient is shown.
     """
     from csiq.cli.output import echo_pairs, json_line
+    from csiq.io.health import describe
     from csiq.run import read_scan
 
     scan = read_scan(config_of(context), raw)
     if as_json:
-        click.echo(json_line(contents(raw, scan)))
+        click.echo(json_line(describe(scan)))
         return
     echo_pairs(words(raw, scan))
-    for warning in scan.warnings:
-        click.echo(f"warning: {warning}", err=True)
+    echo_findings(scan)
 
 
-def contents(raw: Path, scan: Acquisition) -> dict[str, object]:
-    """Return what is in a scan, for ``--json``."""
-    navigators, noise = scan.navigators, scan.noise
-    return {
-        "file": raw.name,
-        "sha256": scan.sha256 or None,
-        "n_coils": scan.n_coils,
-        "n_spokes": scan.n_spokes,
-        "n_samples": scan.n_samples,
-        "n_navigators": 0 if navigators is None else int(navigators.times.size),
-        "n_noise_samples": 0 if noise is None else int(noise.shape[1]),
-        "triggered": scan.triggered,
-        "n_heartbeats": _heartbeats(scan),
-        "duration_s": float(scan.times.max() - scan.times.min()),
-        "matrix": list(scan.geometry.shape),
-        "fov_mm": list(scan.geometry.fov),
-        "voxel_size_mm": list(scan.geometry.voxel_size),
-        "orientation_known": scan.geometry.known,
-        "nyquist_fraction": scan.nyquist_fraction,
-        "system": scan.system,
-        "warnings": list(scan.warnings),
-    }
+def echo_findings(scan: Acquisition) -> None:
+    """Print what is odd about a scan, and what to do about it."""
+    from csiq.io.health import findings
 
-
-def _heartbeats(scan: Acquisition) -> int | None:
-    import numpy as np
-
-    return int(np.unique(scan.heartbeat).size) if scan.triggered else None
+    for finding in findings(scan):
+        hint = f"; {finding.hint}" if finding.hint else ""
+        click.echo(f"{finding.level}: {finding.what}{hint}")
 
 
 def words(raw: Path, scan: Acquisition) -> dict[str, object]:
     """Return what is in a scan, for people."""
+    from csiq.io.health import describe
     from csiq.report.verdict import duration
 
-    content = contents(raw, scan)
+    content = describe(scan)
 
     def axes(values: Any, unit: str) -> str:
         return " x ".join(f"{v:.4g}" for v in values) + unit
@@ -87,12 +67,12 @@ def words(raw: Path, scan: Acquisition) -> dict[str, object]:
     triggered = f"ECG-triggered, {content['n_heartbeats']} heartbeats" if scan.triggered else "continuous"
     return {
         "file": f"{raw.name}, {raw.stat().st_size / 1e6:.1f} MB",
-        "acquisition": f"{triggered}, {duration(scan.times.max() - scan.times.min())}",
+        "acquisition": f"{triggered}, {duration(content['duration_s'])}",
         "coils": scan.n_coils,
         "imaging spokes": f"{scan.n_spokes} of {scan.n_samples} samples, "
         f"{100 * scan.nyquist_fraction:.1f} % of Nyquist",
         "navigators": content["n_navigators"] or "none: breathing comes from the k-space centre",
-        "noise samples": content["n_noise_samples"] or "none: coils are not whitened",
+        "noise samples": content["n_noise_samples"] or "none",
         "matrix z y x": axes(scan.geometry.shape, ""),
         "field of view z y x": axes(scan.geometry.fov, " mm"),
         "voxel z y x": axes(scan.geometry.voxel_size, " mm"),

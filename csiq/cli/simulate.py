@@ -7,7 +7,13 @@ from pathlib import Path
 import click
 
 
-@click.command()
+@click.command(
+    epilog="""\b
+Examples:
+  csiq simulate -o scan.h5
+  csiq simulate -o scan.h5 --matrix 128 --seed 7 --breathing belt.txt
+"""
+)
 @click.option(
     "-o",
     "--output",

@@ -53,8 +53,8 @@ def describe(scan: Acquisition) -> dict[str, Any]:
     dict
         ``name``, ``sha256``, ``dimensions`` (2 or 3), ``n_coils``, ``n_spokes``, ``n_samples``,
         ``centre_out``, ``matrix``, ``fov_mm``, ``voxel_size_mm`` (z y x), ``nyquist_fraction``,
-        ``triggered``, ``n_heartbeats``, ``spokes_per_heartbeat`` (median), ``heartbeat_s`` (median RR, None
-        if not triggered), ``duration_s``, ``TR_s`` (of the header, else the median step, else None),
+        ``triggered``, ``n_heartbeats`` and ``heartbeat_s`` (median RR; both None if not triggered),
+        ``spokes_per_heartbeat`` (median), ``duration_s``, ``TR_s`` (of the header, else the median step, else None),
         ``n_navigators``, ``n_noise_samples``, ``orientation_known``, ``trajectory_unit``, ``system``,
         ``warnings``.
     """
@@ -74,7 +74,7 @@ def describe(scan: Acquisition) -> dict[str, Any]:
         "voxel_size_mm": list(geometry.voxel_size),
         "nyquist_fraction": scan.nyquist_fraction,
         "triggered": scan.triggered,
-        "n_heartbeats": len(per_beat),
+        "n_heartbeats": len(per_beat) if scan.triggered else None,
         "spokes_per_heartbeat": float(np.median(per_beat)),
         "heartbeat_s": _median_or_none(_rr_intervals(scan)),
         "duration_s": duration_of(scan),

@@ -40,7 +40,7 @@ from csiq.report.verdict import (
 MAX_BYTES = 5_000_000
 
 
-def write_report(folder: str | Path) -> Path:
+def write_report(folder: str | Path, run: dict[str, Any] | None = None) -> Path:
     """Write ``report.html`` of a run folder and return its path.
 
     Reads ``run.json``, ``curves.tsv``, ``respiration.tsv`` and ``phase-N.nii.gz`` as far as they are there,
@@ -49,6 +49,8 @@ def write_report(folder: str | Path) -> Path:
     Parameters
     ----------
     folder : path
+    run : dict, optional
+        What ``run.json`` is about to say; the file itself is read by default.
 
     Raises
     ------
@@ -57,7 +59,7 @@ def write_report(folder: str | Path) -> Path:
     """
     from csiq.io.atomic import atomic_write
 
-    record = read_record(folder)
+    record = read_record(folder, run)
     target = record.folder / "report.html"
     page = render(record)
     with atomic_write(target) as temporary:

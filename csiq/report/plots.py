@@ -6,7 +6,7 @@ import base64
 import io
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from csiq.report.figures import Marks, curves_figure, save
 from csiq.report.record import Record, read_record
@@ -18,8 +18,14 @@ if TYPE_CHECKING:
 WIDE, NARROW = 8.4, 4.4
 
 
-def write_curves(folder: str | Path) -> Path:
+def write_curves(folder: str | Path, run: dict[str, Any] | None = None) -> Path:
     """Write ``curves.png`` of a run folder from its tables, and return its path.
+
+    Parameters
+    ----------
+    folder : path
+    run : dict, optional
+        What ``run.json`` is about to say; the file itself is read by default.
 
     Raises
     ------
@@ -29,7 +35,7 @@ def write_curves(folder: str | Path) -> Path:
     from csiq.errors import RawDataError
     from csiq.io.atomic import atomic_write
 
-    record = read_record(folder)
+    record = read_record(folder, run)
     if not len(record.history):
         raise RawDataError("has no curves yet", file=record.folder, field="curves.tsv")
     target = record.folder / "curves.png"

@@ -59,8 +59,14 @@ class Record:
         return content if isinstance(content, dict) else {}
 
 
-def read_record(folder: str | Path) -> Record:
+def read_record(folder: str | Path, run: dict[str, Any] | None = None) -> Record:
     """Read ``run.json`` and ``curves.tsv`` of a run folder.
+
+    Parameters
+    ----------
+    folder : path
+    run : dict, optional
+        Taken in place of ``run.json``.
 
     Raises
     ------
@@ -78,7 +84,7 @@ def read_record(folder: str | Path) -> Record:
         raise RawDataError(
             "is no run folder of csiq: it has no run.json", file=folder, hint="give the folder of a run"
         )
-    run = read_json(folder / "run.json")
+    run = read_json(folder / "run.json") if run is None else run
     if not isinstance(run, dict):
         raise RawDataError("expected a JSON object", file=folder / "run.json")
     table = folder / "curves.tsv"

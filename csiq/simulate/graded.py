@@ -82,8 +82,8 @@ class GradedConfig:
     cs_patients: int = 36
     n_coils: int = 3
     lamda: float = 0.02
-    iterates: tuple[int, ...] = (0, 1, 2, 4, 7, 11, 16)
-    last_shares: tuple[float, ...] = (0.35, 0.35, 0.20, 0.10)
+    iterates: tuple[int, ...] = (0, 1, 2, 4, 7, 12, 20)
+    last_shares: tuple[float, ...] = (0.15, 0.25, 0.30, 0.30)
     phases_kept: int = 2
     n_full: int = 3
     n_gridded: int = 1

@@ -141,14 +141,13 @@ def simulate_navigators(config: ScanConfig) -> tuple[Navigators, Truth]:
 
 def write_simulated(path: str | Path, scan: Acquisition, truth: Truth) -> Path:
     """Write a scan as ISMRMRD, and its truth beside it; return the path of the truth."""
-    import h5py
-
     from csiq.io.atomic import atomic_write
+    from csiq.io.hdf5_write import create_h5
     from csiq.io.ismrmrd import write_ismrmrd
 
     beside = truth_path(path)
     write_ismrmrd(path, scan)
-    with atomic_write(beside) as temporary, h5py.File(temporary, "w") as file:
+    with atomic_write(beside) as temporary, create_h5(temporary) as file:
         file["breathing"], file["times"], file["bins"] = truth.breathing, truth.times, truth.bins
         file["navigator_breathing"] = truth.navigator_breathing
         file["navigator_times"] = truth.navigator_times

@@ -64,28 +64,32 @@ class BarzilaiBorwein(sigpy.alg.Alg):
             # the dual solution grows with mu: rescaled, the last one is a good start
             self._dual *= np.float32(mu / self._dual_mu)
         self._dual_mu = mu
-        move = problem.prox(target, mu, self._dual) - self.volumes
+        candidate = problem.prox(target, mu, self._dual)
+        move = candidate - self.volumes
         normal_move = problem.normal(move)
         length2, curvature = norm2(move), vdot(move, normal_move).real
-        fraction = self._fraction(move, gradient, curvature)
+        normal_candidate = self._normal_volumes + normal_move
+        cost, fraction = problem.cost(candidate, normal_candidate), 1.0
+        if not cost.total <= self.cost.total:
+            fraction = self._fraction(move, gradient, curvature)
+            candidate = self.volumes + np.float32(fraction) * move
+            normal_candidate = self._normal_volumes + np.float32(fraction) * normal_move
+            cost = problem.cost(candidate, normal_candidate)
         self.stationary = length2 == 0 or fraction == 0
-        self.volumes = self.volumes + np.float32(fraction) * move
-        self._normal_volumes = self._normal_volumes + np.float32(fraction) * normal_move
-        self.cost = problem.cost(self.volumes, self._normal_volumes)
+        self.volumes, self._normal_volumes, self.cost = candidate, normal_candidate, cost
         if curvature > 0:
             self._step = length2 / (2 * curvature)
 
     def _fraction(self, move: Array, gradient: Array, curvature: float) -> float:
-        """Return how far to go along the move: all the way, or to the lowest cost on the segment."""
+        """Return how far to go along the move to the lowest cost on the segment; no operator is needed."""
         slope = vdot(gradient, move).real
-        start, problem = self.cost.total, self.problem
 
         def cost_at(fraction: float) -> float:
             data = self.cost.data + fraction * slope + fraction**2 * curvature
             point = self.volumes + np.float32(fraction) * move
-            return data + problem.lamda_abs * problem.penalty(point)
+            return data + self.problem.lamda_abs * self.problem.penalty(point)
 
-        return 1.0 if cost_at(1.0) <= start else _minimise_convex(cost_at, start)
+        return _minimise_convex(cost_at, self.cost.total)
 
     def state(self) -> dict[str, Any]:
         """Return arrays and numbers from which :meth:`restore` goes on as if nothing had happened."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 import sigpy
@@ -42,7 +44,7 @@ def test_one_operator_application_an_iteration(small):
 def test_cost_never_rises(small):
     costs = [iterate.cost.total for iterate in solve(small.problem, "bb", 60)]
     # 1e-6: the rounding of the data term, which is a small difference of large dot products
-    assert all(b <= a * (1 + 1e-6) for a, b in zip(costs, costs[1:], strict=False))
+    assert all(b <= a * (1 + 1e-6) for a, b in pairwise(costs))
     assert costs[-1] < 0.5 * costs[0]
 
 
