@@ -54,8 +54,8 @@ def describe(scan: Acquisition) -> dict[str, Any]:
         ``name``, ``sha256``, ``dimensions`` (2 or 3), ``n_coils``, ``n_spokes``, ``n_samples``,
         ``centre_out``, ``matrix``, ``fov_mm``, ``voxel_size_mm`` (z y x), ``nyquist_fraction``,
         ``triggered``, ``n_heartbeats`` and ``heartbeat_s`` (median RR; both None if not triggered),
-        ``spokes_per_heartbeat`` (median), ``duration_s``, ``TR_s`` (of the header, else the median step, else None),
-        ``n_navigators``, ``n_noise_samples``, ``orientation_known``, ``trajectory_unit``, ``system``,
+        ``spokes_per_heartbeat`` (median), ``duration_s``, ``TR_s`` (of the header, else the median step, else
+        None), ``n_navigators``, ``n_noise_samples``, ``orientation_known``, ``trajectory_unit``, ``system``,
         ``warnings``.
     """
     geometry = scan.geometry
