@@ -190,24 +190,20 @@ def reconstruct(
         problem = set_up(scan, bins, smaps, config, device, threads)
         grader = load_grader(config, device)
     loop = _Loop(config, scan.geometry, grader, _rules(config, stages.seconds), on_event)
-    if resumed is not None:
-        loop.take_up(resumed, device)
-    state = resumed.state if resumed is not None else None
-    for iterate in solve(problem, config.solver.solver, config.solver.max_iter, state):
+    state = loop.take_up(resumed, device) if resumed is not None else None
+    iterates = solve(problem, config.solver.solver, config.solver.max_iter, state)
+    while loop.stop is None and (iterate := next(iterates, None)) is not None:
         loop.look_at(iterate)
         if on_iterate is not None:
             on_iterate(iterate, loop.history, loop.kept)
-        if loop.stop is not None:
-            break
     loop.name_outsiders()
     stages.seconds |= {"recon": loop.history.last.recon_s, "grading": loop.history.last.grading_s}
-    ranking = rank_returned(loop, config)
     return Result(
         volumes=to_host(loop.kept),
         iterations=loop.returned,
         history=loop.history,
         grades=loop.kept_grades,
-        ranking=ranking,
+        ranking=loop.ranking(),
         stop=loop.stop or Stop(loop.history.last.iteration, "max_iter", "max_iter"),
         counterfactual=counterfactual(loop.history, plateau_rules(plateau_rule(config))),
         signal=signal,
@@ -368,14 +364,16 @@ class _Loop:
         self.warnings: list[str] = []
         self._warned: set[str] = set()
 
-    def take_up(self, resumed: Resumed, device: Device) -> None:
-        """Go on where an earlier run ended."""
+    def take_up(self, resumed: Resumed, device: Device) -> dict[str, Any]:
+        """Go on where an earlier run ended; return the solver's state on the device."""
         self.history = resumed.history
         self._before = (resumed.history.last.recon_s, resumed.history.last.grading_s)
         self.kept = to_device(resumed.kept, device)
         self.returned = returned_iterations(self.history, self._how)
         self.kept_grades = tuple(self._grade(volume) for volume in self.kept)
         self.stop = first_to_fire(self.history, self._rules)
+        state = dict(resumed.state)
+        return {k: to_device(v, device) if isinstance(v, np.ndarray) else v for k, v in state.items()}
 
     def look_at(self, iterate: Iterate) -> None:
         """Grade an iterate, write it down, keep it if it is to be returned, and ask the rules."""
@@ -436,6 +434,13 @@ class _Loop:
             phases = ", ".join(map(str, outside))
             self._warn(f"outside the training domain of the model: the grades of phases {phases} mean little")
 
+    def ranking(self) -> Ranking | None:
+        """Return the ranking of the returned volumes; None if not graded or not of one iteration."""
+        grades = [grade for grade in self.kept_grades if grade is not None]
+        if len(grades) < len(self.kept_grades) or self._how == "best-per-phase":
+            return None
+        return rank(grades)
+
     def _warn(self, message: str) -> None:
         # a warning that comes again with other numbers is the same warning
         kind = re.sub(r"[0-9.]+", "", message)
@@ -443,14 +448,6 @@ class _Loop:
             self._warned.add(kind)
             self.warnings.append(message)
             self._on_event({"event": "warning", "message": message})
-
-
-def rank_returned(loop: _Loop, config: Config) -> Ranking | None:
-    """Return the ranking of the returned volumes; None if they are not graded or not of one iteration."""
-    grades = [grade for grade in loop.kept_grades if grade is not None]
-    if len(grades) < len(loop.kept_grades) or config.stop.return_ == "best-per-phase":
-        return None
-    return rank(grades)
 
 
 def _start_event(scan: Acquisition, bins: Bins, config: Config, device: Device, threads: int) -> Event:

@@ -207,3 +207,21 @@ def test_a_missing_file_leaves_no_folder(tmp_path):
     with pytest.raises(ConfigError, match="no such file"):
         run(config_of(), tmp_path / "none.h5", tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+def test_a_run_killed_after_its_stop_does_not_go_further(raw, tmp_path, monkeypatch):
+    """The plateau had fired and only the writing was lost: resuming must not add an iteration."""
+    from csiq import run as run_module
+
+    def killed(self, result, seconds_load):
+        raise Killed
+
+    folder = tmp_path / "out"
+    options = {"stop_on_plateau": True, "max_iter": 9}
+    with monkeypatch.context() as patch:
+        patch.setattr(run_module._Run, "_write", killed)
+        with pytest.raises(Killed):
+            run(config_of(**options), raw, folder)
+    result = run(config_of(**options), raw, folder, resume=True)
+    assert (result.stop.iteration, result.stop.reason) == (5, "plateau")
+    assert result.history.last.iteration == 5

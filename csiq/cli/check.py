@@ -63,8 +63,7 @@ def examine(raw: Path, config: Config, *, as_json: bool = False) -> None:
     scan = read_scan(config, raw)
     need = estimate(scan, config, device)
     check_memory(need, config)
-    scan = prepare_coils(scan, config)
-    signal, bins = gate(scan, config)
+    signal, bins = gate(prepare_coils(scan, config), config)
     if as_json:
         from csiq.cli.output import json_line
 
