@@ -64,6 +64,7 @@ def show(name: str, as_json: bool) -> None:
             "trained on": _sets(card),
             "tested on": _accuracy(evaluation.get("all"), evaluation.get("patients")),
             **{f"  {k} images": _accuracy(v) for k, v in evaluation.get("by_kind", {}).items()},
+            "note": card.get("note"),
             "formula": card.get("formula", {}).get("sha256"),
             "sha256": found.sha256,
         }

@@ -11,7 +11,6 @@ from csiq.cli.options import DEBUG, options
 
 if TYPE_CHECKING:
     from csiq.quality.train import TrainConfig
-    from csiq.quality.training_set import TrainingSet
 
 _FOLDER = click.Path(path_type=Path, file_okay=False)
 
@@ -26,6 +25,7 @@ _FOLDER = click.Path(path_type=Path, file_okay=False)
 @click.option("--iterations", type=click.IntRange(1), default=6000, help="Optimiser steps [6000].")
 @click.option("--seed", type=click.IntRange(0), default=0, help="Of patients and training [0].")
 @click.option("--threads", type=click.IntRange(1), help="CPU threads [all].")
+@click.option("--note", default="", help="A sentence for the model card.")
 @click.option("--resume/--restart", default=True, help="Go on from the last checkpoint [yes].")
 @options(DEBUG)
 def train(
@@ -36,6 +36,7 @@ def train(
     iterations: int,
     seed: int,
     threads: int | None,
+    note: str,
     resume: bool,
 ) -> None:
     """Train a grading network on simulated scans.
@@ -51,7 +52,8 @@ def train(
     if patients:
         _complete(folder, patients, seed, workers)
     config = TrainConfig(iterations=iterations, seed=seed)
-    _train(folder, out, name, config, resume=resume, threads=workers)
+    _train(folder, out, config, resume=resume, threads=workers)
+    _finish(folder, out, name, config, note)
 
 
 def _complete(folder: Path, patients: int, seed: int, workers: int) -> None:
@@ -62,7 +64,7 @@ def _complete(folder: Path, patients: int, seed: int, workers: int) -> None:
         click.echo(f"patient {patient}: {count} images ({done} of {len(seeds)})")
 
 
-def _train(folder: Path, out: Path, name: str, config: TrainConfig, *, resume: bool, threads: int) -> None:
+def _train(folder: Path, out: Path, config: TrainConfig, *, resume: bool, threads: int) -> None:
     import torch
 
     from csiq.quality.train import train
@@ -79,17 +81,19 @@ def _train(folder: Path, out: Path, name: str, config: TrainConfig, *, resume: b
             click.echo(
                 f"iteration {record['iteration']}: loss {mean:.3f}, validation {record['validation']:.3f}"
             )
-    _finish(data, out, name, config)
 
 
-def _finish(data: TrainingSet, out: Path, name: str, config: TrainConfig) -> None:
+def _finish(folder: Path, out: Path, name: str, config: TrainConfig, note: str) -> None:
     from csiq.quality.card import make_card
     from csiq.quality.model_file import encode_tensors, save_model
     from csiq.quality.train import best_network, predict
+    from csiq.quality.training_set import TrainingSet
 
+    data = TrainingSet(folder)
     network = best_network(out)
     predicted = predict(network, data, data.of("test"))
     card = make_card(data, network.config, config, predicted)
+    card["note"] = note or None
     target = out / f"{name}.safetensors"
     save_model(target, encode_tensors(network.state_dict(), network.config.as_dict()), card)
     found = card["evaluation"]["all"]

@@ -79,7 +79,7 @@ class Domain:
 
     @classmethod
     def fit(cls, samples: np.ndarray, voxel_size: tuple[float, float]) -> Domain:
-        """Return the domain of a training set: 1.5 times the largest distance within it.
+        """Return the domain of a training set: a fifth beyond the largest distance within it.
 
         Parameters
         ----------
@@ -89,7 +89,7 @@ class Domain:
         spread = np.cov(samples, rowvar=False) + 1e-3 * np.eye(samples.shape[1])
         trial = cls(samples.mean(axis=0), spread, np.inf, voxel_size)
         far = max(trial.distance(sample) for sample in samples)
-        return cls(trial.mean, spread, 1.5 * far, voxel_size)
+        return cls(trial.mean, spread, 1.2 * far, voxel_size)
 
     @classmethod
     def from_card(cls, card: dict[str, Any]) -> Domain:
