@@ -210,3 +210,13 @@ def test_unknown_names_suggest_the_nearest() -> None:
     with pytest.raises(ModelError, match=r"iq-dcnn-v1") as caught:
         Grader.load("iq-dcn-v1")
     assert caught.value.exit_code == 4
+
+
+@pytest.mark.gpu
+def test_grade_on_a_gpu_equals_that_on_the_cpu(model: Path, volume: np.ndarray) -> None:
+    import cupy
+
+    here = Grader.load(model).grade(volume, VOXEL)
+    there = Grader.load(model, "cuda:0").grade(cupy.asarray(volume), VOXEL)
+    # TF32 convolutions keep three digits
+    assert there.grade == pytest.approx(here.grade, abs=5e-3)

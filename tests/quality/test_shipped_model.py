@@ -14,9 +14,8 @@ from csiq.cli.model import model
 from csiq.quality import model_file
 from csiq.quality.formula import formula_sha256
 from csiq.quality.grade import Grade, Grader
-from csiq.simulate.anatomy import Patient, rasterise
-from csiq.simulate.motion import MotionState
-from csiq.simulate.shapes import Grid
+from csiq.simulate.anatomy import Patient
+from csiq.simulate.graded import Scene
 
 #: Of no block of seeds the training set draws from.
 STRANGERS = (7, 8)
@@ -29,8 +28,13 @@ def _grader() -> Grader:
 
 
 @cache
+def _scene(seed: int) -> Scene:
+    return Scene.make(Patient.from_seed(seed), 128, 3, np.random.default_rng(seed))
+
+
+@cache
 def _heart(seed: int, displacement: float = 0.0) -> np.ndarray:
-    return rasterise(Patient.from_seed(seed), Grid.cube(128, 208.0), MotionState(displacement))
+    return _scene(seed).image(displacement) * _scene(seed).shading
 
 
 def _noisy(image: np.ndarray, snr: float, seed: int = 0) -> np.ndarray:
