@@ -85,8 +85,9 @@ def _train(folder: Path, out: Path, config: TrainConfig, *, resume: bool, thread
 
 def _finish(folder: Path, out: Path, name: str, config: TrainConfig, note: str) -> None:
     from csiq.quality.card import make_card
+    from csiq.quality.evaluation import predict
     from csiq.quality.model_file import encode_tensors, save_model
-    from csiq.quality.train import best_network, predict
+    from csiq.quality.train import best_network
     from csiq.quality.training_set import TrainingSet
 
     data = TrainingSet(folder)

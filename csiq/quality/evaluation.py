@@ -5,8 +5,22 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import torch
 
-from csiq.quality.training_set import GradedImage
+from csiq.quality.network import IQDCNN
+from csiq.quality.patches import SIDE
+from csiq.quality.training_set import GradedImage, TrainingSet
+
+
+def predict(network: IQDCNN, data: TrainingSet, images: list[GradedImage]) -> np.ndarray:
+    """Return the grade of each image as the grader would give it, float64 (n_images,)."""
+    network.eval()
+    found = []
+    with torch.inference_mode():
+        for image in images:
+            slices = np.array(data.slices(image), dtype=np.float32).reshape(-1, SIDE, SIDE)
+            found.append(float(network(torch.from_numpy(slices)).double().mean()))
+    return np.array(found)
 
 
 def agreement(predicted: np.ndarray, reference: np.ndarray) -> dict[str, Any]:

@@ -23,6 +23,7 @@ import torch
 from torch import Tensor
 
 from csiq.errors import RawDataError
+from csiq.quality.evaluation import predict
 from csiq.quality.network import IQDCNN, NetworkConfig
 from csiq.quality.patches import SIDE
 from csiq.quality.training_set import GradedImage, TrainingSet
@@ -193,17 +194,6 @@ def step(training: Training, slices: Tensor, grades: Tensor, config: TrainConfig
         training.optimizer.step()
         training.iteration += 1
     return float(loss.detach())
-
-
-def predict(network: IQDCNN, data: TrainingSet, images: list[GradedImage]) -> np.ndarray:
-    """Return the grade of each image as the grader would give it, float64 (n_images,)."""
-    network.eval()
-    found = []
-    with torch.inference_mode():
-        for image in images:
-            slices = np.array(data.slices(image), dtype=np.float32).reshape(-1, SIDE, SIDE)
-            found.append(float(network(torch.from_numpy(slices)).double().mean()))
-    return np.array(found)
 
 
 def train(

@@ -15,7 +15,7 @@ from csiq.quality import model_file
 from csiq.quality.formula import formula_sha256
 from csiq.quality.grade import Grade, Grader
 from csiq.simulate.anatomy import Patient
-from csiq.simulate.graded import Scene
+from csiq.simulate.quick_scan import Scene
 
 #: Of no block of seeds the training set draws from.
 STRANGERS = (7, 8)

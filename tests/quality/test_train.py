@@ -11,8 +11,9 @@ import pytest
 import torch
 
 from csiq.errors import RawDataError
+from csiq.quality.evaluation import predict
 from csiq.quality.network import NetworkConfig
-from csiq.quality.train import TrainConfig, anti_bias_l1, draw_batch, learning_rate, predict, train
+from csiq.quality.train import TrainConfig, anti_bias_l1, draw_batch, learning_rate, train
 from csiq.quality.training_set import GradedImage, TrainingSet, finish_patient, store_slices
 
 SMALL = NetworkConfig(widths=(8, 8, 8, 8), hidden=(32, 16), keep=0.9)

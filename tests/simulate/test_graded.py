@@ -9,16 +9,8 @@ import pytest
 
 from csiq.quality.training_set import TrainingSet
 from csiq.simulate.anatomy import Patient
-from csiq.simulate.graded import (
-    GradedConfig,
-    Scene,
-    Spokes,
-    breathing_levels,
-    make_patient,
-    make_training_set,
-    patient_seeds,
-    sample,
-)
+from csiq.simulate.graded import GradedConfig, make_patient, make_training_set, patient_seeds
+from csiq.simulate.quick_scan import Scene, Spokes, breathing_levels, sample
 
 SMALL = GradedConfig(
     matrices=(32,), shares=(1.0,), n_coils=2, iterates=(0, 2), last_shares=(1.0,), n_full=1, n_slices=2
