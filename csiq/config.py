@@ -76,7 +76,7 @@ class Penalty:
 class Solver:
     """Which algorithm, and how long."""
 
-    solver: str = "bb"
+    solver: str = "pogm"
     max_iter: Count = 20
     time_limit: str | None = None
 

@@ -46,12 +46,13 @@ def test_prox_and_penalty_agree_with_the_cpu(rng):
     assert relative_error(to_host(prox_phase_tv(on_gpu, 0.5)), prox_phase_tv(volumes, 0.5)) < 2e-3
 
 
-def test_solver_agrees_with_the_cpu(pair, rng):
+@pytest.mark.parametrize("solver", ["pogm", "bb"])
+def test_solver_agrees_with_the_cpu(pair, rng, solver):
     cpu, gpu = pair
     kspace = complex_normal(rng, tuple(cpu.oshape))
     dcf = rng.uniform(0.5, 1, cpu.oshape[1:]).astype(np.float32)
-    ours = list(solve(build_problem(gpu, to_device(kspace, GPU), to_device(dcf, GPU), 0.02), "bb", 8))[-1]
-    theirs = list(solve(build_problem(cpu, kspace, dcf, 0.02), "bb", 8))[-1]
+    ours = list(solve(build_problem(gpu, to_device(kspace, GPU), to_device(dcf, GPU), 0.02), solver, 8))[-1]
+    theirs = list(solve(build_problem(cpu, kspace, dcf, 0.02), solver, 8))[-1]
     assert ours.cost.total == pytest.approx(theirs.cost.total, rel=1e-3)
     assert relative_error(to_host(ours.volumes), theirs.volumes) < 1e-2
 

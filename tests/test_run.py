@@ -183,10 +183,10 @@ def test_a_failed_run_says_so(raw, tmp_path):
 
 
 def test_a_cost_that_is_no_number_keeps_the_iterate_before(raw, tmp_path, monkeypatch):
-    from csiq.solvers.bb import BarzilaiBorwein
+    from csiq.solvers.pogm import POGM
     from csiq.solvers.problem import Cost
 
-    update = BarzilaiBorwein._update
+    update = POGM._update
 
     def broken(self):
         update(self)
@@ -194,7 +194,7 @@ def test_a_cost_that_is_no_number_keeps_the_iterate_before(raw, tmp_path, monkey
             self.volumes = self.volumes * np.float32(np.nan)
             self.cost = Cost(float("nan"), 0.0)
 
-    monkeypatch.setattr(BarzilaiBorwein, "_update", broken)
+    monkeypatch.setattr(POGM, "_update", broken)
     folder = tmp_path / "out"
     with pytest.raises(RawDataError, match="not finite at iteration 3; iteration 2 was kept"):
         run(config_of(max_iter=6), raw, folder)

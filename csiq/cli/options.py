@@ -57,7 +57,7 @@ MODELLING = (
     click.option("--lamda", type=float, help="Weight of the penalty, relative to max|A^H W y| [0.02]."),
     click.option("--dcf", metavar="NAME", help="Density compensation: analytic or pipe-menon [analytic]."),
     click.option("--dcf-in-cost/--no-dcf-in-cost", default=None, help="Whether it weights the cost [yes]."),
-    click.option("--solver", metavar="NAME", help="Algorithm [bb]."),
+    click.option("--solver", metavar="NAME", help="Algorithm [pogm]."),
     click.option(
         "--max-iter", type=int, metavar="N", help="Iterations at most [20]; iteration 0 is the gridded image."
     ),

@@ -1,4 +1,4 @@
-"""Barzilai-Borwein proximal gradient, the default solver."""
+"""Barzilai-Borwein proximal gradient."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 import sigpy
 
 from csiq.arrays import Array, norm2, vdot
-from csiq.solvers.problem import Cost, Problem
+from csiq.solvers.problem import Cost, Problem, start_of
 
 
 class BarzilaiBorwein(sigpy.alg.Alg):
@@ -40,14 +40,9 @@ class BarzilaiBorwein(sigpy.alg.Alg):
 
     def __init__(self, problem: Problem, max_iter: int = 20) -> None:
         self.problem = problem
-        normal_gridded = problem.normal(problem.gridded)
-        curvature = vdot(problem.gridded, normal_gridded).real
-        # the multiple of the gridded image that fits the data best: its scale is then the solution's
-        scale = vdot(problem.gridded, problem.rhs).real / curvature if curvature > 0 else 0.0
-        self.volumes = problem.gridded * np.float32(scale)
-        self._normal_volumes = normal_gridded * np.float32(scale)
-        self._step = norm2(problem.gridded) / (2 * curvature) if curvature > 0 else 1.0
-        self._dual: Array | None = None
+        self.volumes, self._normal_volumes, curvature = start_of(problem)
+        self._step = 1 / (2 * curvature)
+        self._dual: Array = self.volumes[1:] * 0
         self._dual_mu = 0.0
         self.cost = problem.cost(self.volumes, self._normal_volumes)
         self.stationary = False
@@ -56,15 +51,9 @@ class BarzilaiBorwein(sigpy.alg.Alg):
     def _update(self) -> None:
         problem = self.problem
         gradient = problem.gradient(self._normal_volumes)
-        mu = self._step * problem.lamda_abs
         target = self.volumes - np.float32(self._step) * gradient
-        if self._dual is None:
-            self._dual = target[1:] * 0
-        elif self._dual_mu > 0:
-            # the dual solution grows with mu: rescaled, the last one is a good start
-            self._dual *= np.float32(mu / self._dual_mu)
-        self._dual_mu = mu
-        candidate = problem.prox(target, mu, self._dual)
+        candidate = problem.warm_prox(target, self._step, self._dual, self._dual_mu)
+        self._dual_mu = self._step * problem.lamda_abs
         move = candidate - self.volumes
         normal_move = problem.normal(move)
         length2, curvature = norm2(move), vdot(move, normal_move).real
@@ -108,8 +97,8 @@ class BarzilaiBorwein(sigpy.alg.Alg):
         """Take up the state of another solver of the same problem."""
         self.volumes = state["volumes"]
         self._normal_volumes = state["normal_volumes"]
-        self._dual = state.get("dual")
-        self._dual_mu, self._step = float(state["dual_mu"]), float(state["step"])
+        self._dual, self._dual_mu = state["dual"], float(state["dual_mu"])
+        self._step = float(state["step"])
         self.iter = int(state["iteration"])
         self.cost = Cost(float(state["cost_data"]), float(state["cost_penalty"]))
 

@@ -10,10 +10,11 @@ from typing import Any
 from csiq.arrays import Array
 from csiq.errors import ConfigError, nearest
 from csiq.solvers.bb import BarzilaiBorwein
+from csiq.solvers.pogm import POGM
 from csiq.solvers.problem import Cost, Problem
 
 #: Name in the configuration -> ``solver(problem, max_iter)``, an Alg with ``volumes`` and ``cost``.
-SOLVERS: dict[str, Callable[[Problem, int], Any]] = {"bb": BarzilaiBorwein}
+SOLVERS: dict[str, Callable[[Problem, int], Any]] = {"pogm": POGM, "bb": BarzilaiBorwein}
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,7 @@ class Iterate:
 
 
 def solve(
-    problem: Problem, solver: str = "bb", max_iter: int = 20, state: Mapping[str, Any] | None = None
+    problem: Problem, solver: str = "pogm", max_iter: int = 20, state: Mapping[str, Any] | None = None
 ) -> Iterator[Iterate]:
     """Yield iteration 0 (the gridded image), then an iterate after each update of the solver.
 

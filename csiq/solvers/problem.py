@@ -7,8 +7,8 @@ Expanded, the data term is ``<x, N x> - 2 Re <x, b> + ||sqrt(w) y||^2`` with ``N
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 
@@ -39,13 +39,23 @@ class Cost:
         return self.data + self.penalty
 
 
+class NormalOperator(Protocol):
+    """What solvers need of N = A^H W A."""
+
+    def __call__(self, volumes: Array) -> Array:
+        """Return N applied to volumes."""
+
+    def largest_eigenvalue(self, n_steps: int) -> float:
+        """Return an estimate of its largest eigenvalue."""
+
+
 @dataclass(frozen=True)
 class Problem:
     """A reconstruction problem in the form solvers need; it knows no trajectory and no coil.
 
     Attributes
     ----------
-    normal : callable
+    normal : NormalOperator
         N = A^H W A, volumes to volumes.
     rhs : complex64 array, (n_phases, z, y, x)
         b = A^H W y.
@@ -60,7 +70,7 @@ class Problem:
         For the penalty on a CPU; all cores by default.
     """
 
-    normal: Callable[[Array], Array]
+    normal: NormalOperator
     rhs: Array
     gridded: Array
     energy: float
@@ -76,15 +86,46 @@ class Problem:
         """Return the total variation along the phases, without its weight."""
         return phase_total_variation(volumes, threads=self.threads)
 
-    def prox(self, volumes: Array, mu: float, dual: Array | None = None) -> Array:
-        """Return the proximal point of the penalty; see :func:`prox_phase_tv`."""
-        return prox_phase_tv(volumes, mu, dual, threads=self.threads)
+    def warm_prox(self, target: Array, step: float, dual: Array, dual_mu: float) -> Array:
+        """Return the proximal point for a step, from the dual solution of the last one at ``dual_mu``.
+
+        The dual solution grows with the weight: rescaled, the last one is a good start. ``dual`` is written.
+        """
+        mu = step * self.lamda_abs
+        if dual_mu > 0:
+            dual *= np.float32(mu / dual_mu)
+        return prox_phase_tv(target, mu, dual, threads=self.threads)
+
+    def largest_eigenvalue(self, n_steps: int) -> float:
+        """Return an estimate, at most a few per cent low, of the largest eigenvalue of N."""
+        return self.normal.largest_eigenvalue(n_steps)
 
     def gradient(self, normal_volumes: Array) -> Array:
         """Return the gradient of the data term, 2 (N x - b), given N x."""
         gradient = normal_volumes - self.rhs
         gradient *= 2
         return gradient
+
+
+def start_of(problem: Problem) -> tuple[Array, Array, float]:
+    """Return where solvers start: the gridded image times the factor that fits the data best.
+
+    Returns
+    -------
+    volumes, normal_volumes : complex64 arrays, (n_phases, z, y, x)
+        The image, and N applied to it.
+    curvature : float
+        <b, N b> / <b, b>, the curvature of half the data term along the image.
+    """
+    normal_gridded = problem.normal(problem.gridded)
+    curvature = vdot(problem.gridded, normal_gridded).real
+    scale = vdot(problem.gridded, problem.rhs).real / curvature if curvature > 0 else 0.0
+    length2 = norm2(problem.gridded)
+    return (
+        problem.gridded * np.float32(scale),
+        normal_gridded * np.float32(scale),
+        curvature / length2 if curvature > 0 else 1.0,
+    )
 
 
 def build_problem(
