@@ -35,6 +35,9 @@ class ForwardModel(sigpy.linop.Linop):
     smaps : complex64 array, (n_coils, z, y, x)
     threads : int, optional
         On a CPU; all cores by default.
+    coil_batch : int, optional
+        Coil images in flight at once, at most: one a thread by default. Fewer take less memory. On a GPU
+        coils are done one at a time.
 
     Raises
     ------
@@ -42,14 +45,21 @@ class ForwardModel(sigpy.linop.Linop):
         If the maps are not four-dimensional, or the phases differ in samples per spoke.
     """
 
-    def __init__(self, coords: Sequence[Array], smaps: Array, *, threads: int | None = None) -> None:
+    def __init__(
+        self,
+        coords: Sequence[Array],
+        smaps: Array,
+        *,
+        threads: int | None = None,
+        coil_batch: int | None = None,
+    ) -> None:
         if smaps.ndim != 4:
             raise ShapeError(f"expected maps (n_coils, z, y, x), got shape {smaps.shape}", field="smaps")
         if len({c.shape[1] for c in coords}) != 1:
             raise ShapeError("phases differ in samples per spoke", field="coords")
         self.smaps = smaps
         self.coords = list(coords)
-        self.threads = threads or default_threads()
+        self.threads = min(threads or default_threads(), coil_batch or smaps.shape[0] * len(coords))
         shape = tuple(smaps.shape[1:])
         ends = np.cumsum([c.shape[0] for c in coords])
         self.spokes = [slice(int(e) - c.shape[0], int(e)) for e, c in zip(ends, coords, strict=True)]

@@ -279,7 +279,8 @@ def set_up(
     order = np.concatenate(bins.indices)
     dcf = phase_dcf(scan, bins, config.penalty.dcf)
     coords = [to_device(np.ascontiguousarray(scan.coord[indices]), device) for indices in bins.indices]
-    model = ForwardModel(coords, to_device(smaps, device), threads=threads)
+    maps = to_device(smaps, device)
+    model = ForwardModel(coords, maps, threads=threads, coil_batch=config.run.coil_batch)
     kspace = to_device(scan.kspace[:, order], device)
     penalty = config.penalty
     return build_problem(

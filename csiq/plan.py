@@ -15,9 +15,9 @@ from csiq.config import Config, bytes_of
 from csiq.errors import ResourceError
 
 _COMPLEX, _REAL = 8, 4
-#: Arrays as large as all phases that live at once during an iteration: right-hand side, iterate, its normal
-#: image, gradient, target, move, normal move, dual, the kept copy and one on the way.
-_VOLUMES_IN_FLIGHT = 10
+#: Arrays as large as all phases that live at once during an iteration: right-hand side, two iterates and
+#: their normal images, gradient and momentum points old and new, dual, move, the kept copy, one on the way.
+_VOLUMES_IN_FLIGHT = 12
 #: Python, NumPy, torch, numba and the network, loaded.
 _PROCESS = 700 << 20
 
@@ -62,6 +62,7 @@ def estimate(scan: Acquisition, config: Config, device: Device | None = None) ->
     """
     device = device or Device()
     threads = 1 if device.is_gpu else (config.run.threads or default_threads())
+    in_flight = min(threads, config.run.coil_batch or threads)
     n_phases = config.gating.phases
     n_coils = min(scan.n_coils, config.coils.coils or scan.n_coils)
     voxels = math.prod(scan.geometry.shape)
@@ -71,13 +72,13 @@ def estimate(scan: Acquisition, config: Config, device: Device | None = None) ->
     kspace = samples * (2 * n_coils * _COMPLEX + 5 * _REAL)
     kernels = n_phases * doubled * _REAL + n_coils * voxels * _COMPLEX
     # a kernel being made: half spectrum, its real transform, and the NUFFT's own doubled grid
-    making = min(threads, n_phases) * doubled * (_COMPLEX // 2 + _REAL + _COMPLEX)
+    making = min(in_flight, n_phases) * doubled * (_COMPLEX // 2 + _REAL + _COMPLEX)
     setup = raw + kspace + kernels + making + 2 * n_phases * voxels * _COMPLEX
-    convolving = threads * 5 * voxels * _COMPLEX
+    convolving = in_flight * 5 * voxels * _COMPLEX
     iteration = raw + kernels + convolving + _VOLUMES_IN_FLIGHT * n_phases * voxels * _COMPLEX
     process = 0 if device.is_gpu else _PROCESS
     per_convolution = _seconds_of_convolution(scan.geometry.shape)
-    workers = min(threads, n_phases * n_coils)
+    workers = min(in_flight, n_phases * n_coils)
     per_iteration = 1.4 * n_phases * n_coils * per_convolution / workers
     return Estimate(
         memory_bytes=process + max(setup, iteration),
@@ -103,7 +104,7 @@ def check_memory(need: Estimate, config: Config) -> None:
         raise ResourceError(
             f"needs {need.memory_bytes / 1e9:.1f} GB, {limit / 1e9:.1f} GB {what}",
             field="memory",
-            hint="try --coils 4, --matrix or --phases 2; --force starts all the same",
+            hint="try --coils 4, --coil-batch 1, --matrix or --phases 2; --force starts all the same",
         )
 
 

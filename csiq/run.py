@@ -93,6 +93,7 @@ def read_options(config: Config) -> ReadOptions:
         exclude_coil=data.exclude_coil,
         strict=data.strict,
         force=data.force,
+        keep_identifiers=data.keep_identifiers,
         max_memory_bytes=bytes_of(config.run.max_memory) if config.run.max_memory else None,
     )
 

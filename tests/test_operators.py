@@ -158,3 +158,13 @@ def test_wrong_shapes_are_named(rng):
         ToeplitzNormal(np.zeros((1, 4, 4, 4), np.float32), np.zeros((1, 4, 4, 4), np.complex64))
     with pytest.raises(ShapeError, match="expected an image"):
         Nufft(np.zeros((5, 3), np.float32), (4, 4, 4)).forward(np.zeros((4, 4, 5), np.complex64))
+
+
+def test_coil_batch_limits_what_is_in_flight_and_nothing_else(rng):
+    shape = (8, 8, 8)
+    coords = random_coords(rng, shape, n_phases=3)
+    smaps = complex_normal(rng, (4, *shape))
+    one, free = (ForwardModel(coords, smaps, threads=3, coil_batch=n) for n in (1, None))
+    assert (one.threads, free.threads) == (1, 3)
+    volumes = complex_normal(rng, tuple(free.ishape))
+    assert np.array_equal(one.normal_operator()(volumes), free.normal_operator()(volumes))

@@ -47,3 +47,10 @@ def test_what_does_not_fit_is_refused_before_it_starts(simulated):
 
 def test_free_memory_is_a_number_of_this_machine():
     assert 0 <= available_memory() < 1 << 50
+
+
+def test_a_smaller_coil_batch_takes_less_memory_and_more_time(simulated):
+    scan = simulated[0]
+    few, many = (estimate(scan, load_config(overrides={"threads": 4, "coil_batch": n})) for n in (1, 4))
+    assert few.iteration_bytes < many.iteration_bytes
+    assert few.seconds_per_iteration > many.seconds_per_iteration

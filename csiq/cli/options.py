@@ -102,12 +102,21 @@ STOPPING = (
 RUNNING = (
     click.option("--device", metavar="auto|cpu|cuda:0", help="Where to compute [auto]."),
     click.option("--threads", type=int, metavar="N", help="CPU threads [all]."),
-    click.option("--coil-batch", type=int, metavar="N", help="Coils at a time: less memory, more time."),
+    click.option(
+        "--coil-batch",
+        type=int,
+        metavar="N",
+        help="Coils in flight, at most [one a thread]: less memory, more time.",
+    ),
     click.option("--max-memory", metavar="SIZE", help="Memory it may use, e.g. 8GB."),
     click.option("--save-iterates", is_flag=True, help="Keep the volumes of every iteration."),
     click.option("--live", is_flag=True, help="Write the report anew after every iteration."),
-    click.option("--seed", type=int, help="Of everything random [0]."),
-    click.option("--keep-identifiers", is_flag=True, help="Let names of the raw file into the outputs."),
+    click.option(
+        "--seed", type=int, help="Recorded with the run [0]; nothing in a reconstruction is random."
+    ),
+    click.option(
+        "--keep-identifiers", is_flag=True, help="Let subject and study of an ISMRMRD header into run.json."
+    ),
 )
 
 #: Where the configuration comes from.

@@ -72,7 +72,9 @@ class Header:
     warnings: tuple[str, ...] = ()
 
 
-def parse_header(xml: bytes, path: Path, where: str, *, strict: bool = False) -> Header:
+def parse_header(
+    xml: bytes, path: Path, where: str, *, strict: bool = False, identifiers: bool = False
+) -> Header:
     """Return the header of an XML text.
 
     Parameters
@@ -81,6 +83,8 @@ def parse_header(xml: bytes, path: Path, where: str, *, strict: bool = False) ->
     path, where : file and HDF5 path, for messages
     strict : bool
         Unknown elements are errors.
+    identifiers : bool
+        Let what could tell who was scanned, and when, into ``system``.
 
     Raises
     ------
@@ -95,7 +99,18 @@ def parse_header(xml: bytes, path: Path, where: str, *, strict: bool = False) ->
     if not encodings:
         raise RawDataError("the header has no <encoding>", file=path, field=where)
     notes = (f"header: {odd}; went on without it",) if odd else ()
-    return Header(encodings, _system(root, path, where), _user(root), notes)
+    system = _system(root, path, where) | (_identifiers(root) if identifiers else {})
+    return Header(encodings, system, _user(root), notes)
+
+
+def _identifiers(root: ElementTree.Element) -> dict[str, str]:
+    """Return what the header says of the subject, the study and the measurement, by element name."""
+    found = {}
+    for section in ("subjectInformation", "studyInformation", "measurementInformation"):
+        for element in root.iterfind(f"{section}/*"):
+            if element.text and element.text.strip():
+                found[element.tag] = element.text.strip()
+    return found
 
 
 def _parse(xml: bytes, path: Path, where: str) -> ElementTree.Element:

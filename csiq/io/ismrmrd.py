@@ -71,7 +71,9 @@ def read_ismrmrd(path: str | Path, options: ReadOptions | None = None) -> Acquis
 def _open(file: h5py.File, path: Path, options: ReadOptions) -> RawFile:
     group = _choose_group(file, path, options.group)
     xml, table = (_dataset(file, path, group, name) for name in ("xml", "data"))
-    header = parse_header(_xml_text(xml, path), path, xml.name, strict=options.strict)
+    header = parse_header(
+        _xml_text(xml, path), path, xml.name, strict=options.strict, identifiers=options.keep_identifiers
+    )
     heads = records.read_heads(table, options.max_memory_bytes)
     kinds, notes = records.sort_readouts(heads, path, table.name)
     kinds = _choose_echo(kinds, heads, path, options.echo)

@@ -39,6 +39,8 @@ class ReadOptions:
         What is only odd (unknown header elements) becomes an error.
     force : bool
         Read on although more than a fifth of the readouts is lost.
+    keep_identifiers : bool
+        Let names, dates and numbers of the subject and the study (ISMRMRD) into ``system``.
     max_memory_bytes : int, optional
         Refuse to read more than this; None: the memory of the machine.
 
@@ -57,6 +59,7 @@ class ReadOptions:
     exclude_coil: tuple[int, ...] = ()
     strict: bool = False
     force: bool = False
+    keep_identifiers: bool = False
     max_memory_bytes: int | None = None
 
     def __post_init__(self) -> None:

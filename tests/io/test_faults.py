@@ -438,3 +438,13 @@ def test_an_error_is_a_raw_data_error_with_a_field(raw: Path) -> None:
     with pytest.raises(RawDataError) as caught:
         read_acquisition(raw)
     assert caught.value.field == "/dataset"
+
+
+def test_names_are_left_out_unless_asked_for(raw: Path, scan: Acquisition) -> None:
+    subject = "<subjectInformation><patientName>Doe^Jane</patientName></subjectInformation>"
+    edit_xml(
+        raw,
+        lambda xml: xml.replace("<acquisitionSystemInformation>", subject + "<acquisitionSystemInformation>"),
+    )
+    assert "Doe" not in repr(read_acquisition(raw))
+    assert read_acquisition(raw, ReadOptions(keep_identifiers=True)).system["patientName"] == "Doe^Jane"
