@@ -10,7 +10,7 @@ venv: $(STAMP)
 
 $(STAMP): setup.py constraints.txt pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit("csiq needs Python 3.11 or newer" if sys.version_info < (3, 11) else 0)'
-	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	test -x $(BIN)/pip || $(PYTHON) -m venv --clear $(VENV)
 	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[test,siemens,dicom,cluster]'
 	touch $@
 

@@ -13,14 +13,12 @@ import numpy as np
 
 from csiq.acquisition import Acquisition, Navigators
 from csiq.arrays import default_threads
-from csiq.errors import ConfigError, RawDataError
+from csiq.errors import RawDataError
 from csiq.nufft import Nufft
 from csiq.trajectory import density_compensation
 
 #: A coil whose mean power at the centre of k-space is below this share of the median coil's is dead.
 DEAD = 1e-3
-#: Coils louder than the median coil by this factor (in amplitude) are reported.
-LOUD = 30.0
 #: Band of the low-resolution image the maps are made of, cycles per field of view.
 CALIBRATION_BAND = 10.0
 
@@ -43,21 +41,6 @@ def drop_dead_coils(scan: Acquisition) -> Acquisition:
         return scan
     dead = ", ".join(str(i) for i in np.flatnonzero(~alive))
     return take_coils(scan, np.flatnonzero(alive)).with_warnings(f"coil {dead} carries no signal: left out")
-
-
-def exclude_coils(scan: Acquisition, coils: tuple[int, ...]) -> Acquisition:
-    """Return the scan without the coils of these numbers (from 0).
-
-    Raises
-    ------
-    ConfigError
-        If a number is off the range, or no coil would be left.
-    """
-    wrong = [c for c in coils if not 0 <= c < scan.n_coils]
-    left = [c for c in range(scan.n_coils) if c not in coils]
-    if wrong or not left:
-        raise ConfigError(f"cannot leave out {list(coils)} of {scan.n_coils} coils", field="--exclude-coil")
-    return take_coils(scan, np.array(left)) if coils else scan
 
 
 def take_coils(scan: Acquisition, coils: np.ndarray) -> Acquisition:

@@ -141,13 +141,23 @@ class Config:
                 value = getattr(getattr(self, section.name), item.name)
                 if isinstance(value, float) and not math.isfinite(value):
                     raise ConfigError(f"expected a finite number, got {value}", field=_key(item.name))
+        if self.solver.time_limit is not None:
+            seconds_of(self.solver.time_limit)
+        if self.run.max_memory is not None:
+            bytes_of(self.run.max_memory)
         low_high = self.gating.band
         if low_high is not None and not low_high[0] < low_high[1]:
             raise ConfigError(f"expected low < high in Hz, got {list(low_high)}", field="gating.band")
 
     def as_dict(self) -> dict[str, dict[str, Any]]:
-        """Return sections and keys as they are written in TOML."""
-        return {name: {_key(k): v for k, v in keys.items()} for name, keys in asdict(self).items()}
+        """Return sections and keys as they are written in TOML, files by their base name."""
+        content = {name: {_key(k): v for k, v in keys.items()} for name, keys in asdict(self).items()}
+        for section, key in (("data", "trajectory"), ("quality", "model")):
+            value = content[section][key]
+            if value is not None:
+                file, colon, dataset = value.rpartition(":/")
+                content[section][key] = f"{Path(file).name}{colon}{dataset}" if colon else Path(value).name
+        return content
 
     def sha256(self) -> str:
         """Return the hash that guards ``--resume``.

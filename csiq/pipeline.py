@@ -19,14 +19,14 @@ from csiq.acquisition import Acquisition, Geometry
 from csiq.arrays import Array, Device, choose_device, default_threads, to_device, to_host
 from csiq.coils import compress, drop_dead_coils, estimate_smaps, whiten
 from csiq.config import Config, seconds_of
-from csiq.errors import ConfigError, ModelError
+from csiq.errors import ConfigError, ModelError, nearest
 from csiq.gating import Bins, Signal, bin_spokes, respiratory_signal
 from csiq.gating.selfnav import si_shift_mm
 from csiq.history import History
 from csiq.operators import ForwardModel
 from csiq.quality.grade import Grade, Grader
 from csiq.ranking import Ranking, rank
-from csiq.solvers import Iterate, Problem, build_problem, solve
+from csiq.solvers import SOLVERS, Iterate, Problem, build_problem, solve
 from csiq.stopping import (
     GradePlateau,
     MaxIter,
@@ -146,6 +146,7 @@ def reconstruct(
     on_event: OnEvent = _ignore,
     on_iterate: Callable[[Iterate, History, Array], None] | None = None,
     resumed: Resumed | None = None,
+    elapsed: float = 0.0,
 ) -> Result:
     """Reconstruct the breathing phases of a scan, grade every iterate, stop, and rank the phases.
 
@@ -161,6 +162,8 @@ def reconstruct(
         returned now; for saving.
     resumed : Resumed, optional
         Go on from there.
+    elapsed : float
+        Seconds already spent (on reading), which a time limit counts.
 
     Returns
     -------
@@ -178,6 +181,8 @@ def reconstruct(
     config = config or Config()
     device, threads = choose_device(config.run.device), config.run.threads or default_threads()
     use_threads(threads)
+    use_device(device)
+    check_solver(config)
     stages = Stages(on_event)
     with stages("coils"):
         scan = prepare_coils(scan, config)
@@ -189,7 +194,13 @@ def reconstruct(
     with stages("setup"):
         problem = set_up(scan, bins, smaps, config, device, threads)
         grader = load_grader(config, device)
-    loop = _Loop(config, scan.geometry, grader, _rules(config, stages.seconds), on_event)
+    loop = _Loop(
+        config,
+        scan.geometry,
+        grader,
+        _rules(config, elapsed + sum(stages.seconds.values()), resumed),
+        on_event,
+    )
     state = loop.take_up(resumed, device) if resumed is not None else None
     iterates = solve(problem, config.solver.solver, config.solver.max_iter, state)
     while loop.stop is None and (iterate := next(iterates, None)) is not None:
@@ -197,6 +208,7 @@ def reconstruct(
         if on_iterate is not None:
             on_iterate(iterate, loop.history, loop.kept)
     loop.name_outsiders()
+    loop.advise_rescan(config.stop.min_grade)
     stages.seconds |= {"recon": loop.history.last.recon_s, "grading": loop.history.last.grading_s}
     return Result(
         volumes=to_host(loop.kept),
@@ -224,6 +236,21 @@ def use_threads(threads: int) -> None:
     import torch
 
     torch.set_num_threads(threads)
+
+
+def use_device(device: Device) -> None:
+    """Let everything that is allocated from now on lie on this device."""
+    if device.is_gpu:
+        import cupy
+
+        cupy.cuda.Device(device.index).use()
+
+
+def check_solver(config: Config) -> None:
+    """Raise a ConfigError if there is no solver of that name."""
+    if config.solver.solver not in SOLVERS:
+        hint = nearest(config.solver.solver, SOLVERS)
+        raise ConfigError(f"no solver '{config.solver.solver}'", field="--solver", hint=hint)
 
 
 def prepare_coils(scan: Acquisition, config: Config) -> Acquisition:
@@ -330,13 +357,15 @@ def plateau_rule(config: Config) -> GradePlateau:
     return GradePlateau(stop.plateau_tol, stop.plateau_floor, stop.patience, stop.min_iter, stop.scope)
 
 
-def _rules(config: Config, seconds: Mapping[str, float]) -> tuple[Rule, ...]:
+def _rules(config: Config, spent: float, resumed: Resumed | None) -> tuple[Rule, ...]:
     rules: list[Rule] = [NotFinite()]
     if config.stop.stop_on_plateau and not config.stop.shadow:
         rules.append(plateau_rule(config))
     rules.append(MaxIter(config.solver.max_iter))
     if config.solver.time_limit is not None:
-        rules.append(TimeLimit(seconds_of(config.solver.time_limit), sum(seconds.values())))
+        # the clocks of the curves go on from the run that is resumed; the limit is of this one
+        before = resumed.history.last.recon_s + resumed.history.last.grading_s if resumed is not None else 0.0
+        rules.append(TimeLimit(seconds_of(config.solver.time_limit), spent - before))
     return tuple(rules)
 
 
@@ -434,6 +463,12 @@ class _Loop:
         if outside:
             phases = ", ".join(map(str, outside))
             self._warn(f"outside the training domain of the model: the grades of phases {phases} mean little")
+
+    def advise_rescan(self, least: float | None) -> None:
+        """Warn if no returned phase reaches the least grade that was asked for."""
+        grades = [g.grade for g in self.kept_grades if g is not None and np.isfinite(g.grade)]
+        if least is not None and grades and max(grades) < least:
+            self._warn(f"rescan advised: the best grade is {max(grades):.2f}, below {least:g}")
 
     def ranking(self) -> Ranking | None:
         """Return the ranking of the returned volumes; None if not graded or not of one iteration."""

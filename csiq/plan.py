@@ -36,6 +36,8 @@ class Estimate:
         Without reading and gating; from a measured transform on this machine.
     available_bytes : int
         Memory that is free now; 0 if unknown.
+    loaded_bytes : int
+        What of the need is taken already: the scan.
     """
 
     memory_bytes: int
@@ -44,6 +46,7 @@ class Estimate:
     seconds_setup: float
     seconds_per_iteration: float
     available_bytes: int
+    loaded_bytes: int = 0
 
     def as_json(self) -> dict[str, float]:
         """Return the numbers for ``--json``."""
@@ -63,7 +66,7 @@ def estimate(scan: Acquisition, config: Config, device: Device | None = None) ->
     device = device or Device()
     threads = 1 if device.is_gpu else (config.run.threads or default_threads())
     in_flight = min(threads, config.run.coil_batch or threads)
-    n_phases = config.gating.phases
+    n_phases = 1 if config.gating.mode == "selfnav" else config.gating.phases
     n_coils = min(scan.n_coils, config.coils.coils or scan.n_coils)
     voxels = math.prod(scan.geometry.shape)
     doubled = math.prod(2 * n if n > 1 else 1 for n in scan.geometry.shape)
@@ -86,7 +89,8 @@ def estimate(scan: Acquisition, config: Config, device: Device | None = None) ->
         iteration_bytes=process + iteration,
         seconds_setup=3 * per_iteration + 2e-7 * samples * n_coils,
         seconds_per_iteration=per_iteration,
-        available_bytes=available_memory(),
+        loaded_bytes=0 if device.is_gpu else raw,
+        available_bytes=available_memory(device),
     )
 
 
@@ -98,7 +102,9 @@ def check_memory(need: Estimate, config: Config) -> None:
     ResourceError
         If the estimate is above ``max_memory``, or above what is free.
     """
-    limit = bytes_of(config.run.max_memory) if config.run.max_memory else need.available_bytes
+    limit = need.available_bytes + need.loaded_bytes if need.available_bytes else 0
+    if config.run.max_memory:
+        limit = bytes_of(config.run.max_memory)
     if limit and need.memory_bytes > limit and not config.data.force:
         what = "allowed by --max-memory" if config.run.max_memory else "free"
         raise ResourceError(
@@ -108,8 +114,13 @@ def check_memory(need: Estimate, config: Config) -> None:
         )
 
 
-def available_memory() -> int:
-    """Return the bytes of memory that are free for this process; 0 if the system does not say."""
+def available_memory(device: Device | None = None) -> int:
+    """Return the bytes of memory that are free for this process, or on a GPU; 0 if nobody says."""
+    if device is not None and device.is_gpu:
+        import cupy
+
+        with cupy.cuda.Device(device.index):
+            return int(cupy.cuda.runtime.memGetInfo()[0])
     limits = []
     try:
         for line in Path("/proc/meminfo").read_text().splitlines():
@@ -118,7 +129,10 @@ def available_memory() -> int:
         group = Path("/sys/fs/cgroup")
         top = (group / "memory.max").read_text().strip()
         if top.isdigit():
-            limits.append(int(top) - int((group / "memory.current").read_text()))
+            statistics = dict(line.split() for line in (group / "memory.stat").read_text().splitlines())
+            # files that were only read are given back when memory is wanted
+            used = int((group / "memory.current").read_text()) - int(statistics.get("inactive_file", 0))
+            limits.append(int(top) - used)
     except OSError:
         pass
     return max(0, min(limits, default=0))

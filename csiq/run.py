@@ -10,7 +10,7 @@ import math
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -20,16 +20,17 @@ from csiq._version import __version__
 from csiq.acquisition import Acquisition
 from csiq.arrays import Array, choose_device, default_threads, to_host
 from csiq.config import Config, bytes_of
-from csiq.errors import OutputError, RawDataError
+from csiq.errors import OutputError, RawDataError, ResourceError
 from csiq.history import COLUMNS, History
 from csiq.io import ReadOptions, read_acquisition
 from csiq.io.health import describe
 from csiq.io.nifti import write_nifti
 from csiq.io.run_folder import RunFolder, read_json
 from csiq.io.sniff import check_readable
-from csiq.pipeline import Event, OnEvent, Result, Resumed, reconstruct
+from csiq.pipeline import Event, OnEvent, Result, Resumed, check_solver, load_grader, reconstruct
 from csiq.plan import check_memory, estimate
 from csiq.solvers import Iterate
+from csiq.stopping import returned_iterations
 
 #: Of ``run.json`` and ``ranking.json``; rises when a key changes its meaning or goes.
 SCHEMA_VERSION = 1
@@ -72,12 +73,16 @@ def run(
     raw = Path(raw)
     output = Path(output) if output is not None else Path(f"{raw.stem}.csiq")
     # a wrong device or a missing file must not leave an empty run folder behind
-    choose_device(config.run.device)
+    device = choose_device(config.run.device)
     check_readable(raw)
+    check_solver(config)
+    grader = load_grader(config, device)
     with RunFolder.open(output, overwrite=overwrite, resume=resume) as folder, _log_into(folder.path):
+        this = _Run(config, raw, folder, on_event or (lambda event: None), grader.sha256 if grader else None)
         if resume and folder.status == "complete":
+            this.check_same(read_json(folder.path / "run.json"))
             return None
-        return _Run(config, raw, folder, on_event or (lambda event: None)).go(resume)
+        return this.go(resume)
 
 
 def read_options(config: Config) -> ReadOptions:
@@ -135,10 +140,12 @@ class _Run:
     raw: Path
     folder: RunFolder
     tell: OnEvent
+    model_sha256: str | None = None
     scan: Acquisition | None = None
     bright: float = math.nan
     history: History | None = None
     seconds_output: float = 0.0
+    warnings: list[str] = field(default_factory=list)
 
     def go(self, resume: bool) -> Result:
         """Read, reconstruct, write; leave an honest ``run.json`` however it ends."""
@@ -152,8 +159,14 @@ class _Run:
             check_memory(estimate(self.scan, self.config, choose_device(self.config.run.device)), self.config)
             for warning in self.scan.warnings:
                 self._on_event({"event": "warning", "message": warning})
+            self._check_disk()
             result = reconstruct(
-                self.scan, self.config, on_event=self._on_event, on_iterate=self._save, resumed=resumed
+                self.scan,
+                self.config,
+                on_event=self._on_event,
+                on_iterate=self._save,
+                resumed=resumed,
+                elapsed=seconds_load,
             )
             self._write(result, seconds_load)
         except BaseException as error:
@@ -170,16 +183,59 @@ class _Run:
         return result
 
     def _on_event(self, event: Event) -> None:
+        if event["event"] == "warning" and event["message"] not in self.warnings:
+            self.warnings.append(event["message"])
         level = {"warning": logging.WARNING, "iteration": logging.DEBUG}.get(event["event"], logging.INFO)
         _log.log(level, "%s", {key: value for key, value in event.items() if key != "event"})
         self.tell(event)
+
+    def check_same(self, content: dict[str, Any]) -> None:
+        """Refuse to call a complete run this one if it was of another configuration, raw file or model.
+
+        Raises
+        ------
+        OutputError
+            If it was.
+        """
+        sha256 = read_scan(self.config, self.raw).sha256
+        for own, theirs, what in (
+            (self.config.sha256(), content.get("config_sha256"), "configuration"),
+            (sha256, (content.get("input") or {}).get("sha256"), "raw file"),
+            (self.model_sha256, (content.get("model") or {}).get("sha256"), "model"),
+        ):
+            if own != theirs:
+                raise OutputError(
+                    f"holds a complete run of another {what}",
+                    file=self.folder.path,
+                    hint="--overwrite replaces it, -o writes elsewhere",
+                )
+
+    def _check_disk(self) -> None:
+        """Refuse to start what the disk has no room for: volumes, images, two checkpoints, iterates.
+
+        Raises
+        ------
+        ResourceError
+            If there is too little.
+        """
+        scan, config = self._known_scan(), self.config
+        phases = 1 if config.gating.mode == "selfnav" else config.gating.phases
+        volume = 8 * int(np.prod(scan.geometry.shape)) * phases
+        kept = config.solver.max_iter + 1 if config.run.save_iterates else 0
+        need, free = (2 + 2 * 6 + kept) * volume, self.folder.free_bytes()
+        if need > free:
+            raise ResourceError(
+                f"the run needs {need / 1e9:.1f} GB of disk, {free / 1e9:.1f} GB free",
+                file=self.folder.path,
+                hint="choose another folder with -o",
+            )
 
     # ------------------------------------------------------------ while it runs
 
     def _save(self, iterate: Iterate, history: History, kept: Array) -> None:
         """Write the curves and a checkpoint, and the iterate itself if asked to."""
         started = time.perf_counter()
-        self.history = history
+        self.history = history.upto(iterate.iteration)  # a copy: the other one grows before it is saved
         if math.isnan(self.bright):
             self.bright = bright_level(to_host(iterate.volumes))
         self.folder.write_table("curves.tsv", history.rows(), COLUMNS)
@@ -204,6 +260,7 @@ class _Run:
             {
                 "config_sha256": self.config.sha256(),
                 "input_sha256": self._known_scan().sha256,
+                "model_sha256": self.model_sha256,
                 "state": numbers,
                 "curves": history.rows(),
                 "bright": self.bright,
@@ -225,8 +282,9 @@ class _Run:
         for key, own, what in (
             ("config_sha256", self.config.sha256(), "configuration"),
             ("input_sha256", self._known_scan().sha256, "raw file"),
+            ("model_sha256", self.model_sha256, "model"),
         ):
-            if attributes[key] != own:
+            if attributes.get(key) != own:
                 raise OutputError(
                     f"the checkpoint is of another {what}",
                     file=self.folder.path,
@@ -251,8 +309,22 @@ class _Run:
         if status != "running" and path.exists():
             content = {**read_json(path), **content}
         if self.history is not None:
-            content["iterations"] = self.history.last.iteration
+            content |= self._so_far(status)
         self.folder.write_json("run.json", content)
+
+    def _so_far(self, status: str) -> dict[str, Any]:
+        """Return what is known of a run that ended early."""
+        history = self.history or History()
+        each = returned_iterations(history, self.config.stop.return_)
+        reason = "interrupted" if status == "interrupted" else None
+        return {
+            "iterations": history.last.iteration,
+            "stop": {"iteration": history.last.iteration, "reason": reason, "rule": None},
+            "returned_iteration": each[0] if len(set(each)) == 1 else list(each),
+            "model": {"name": self.config.quality.model, "sha256": self.model_sha256},
+            "warnings": self.warnings,
+            "seconds": {"recon": history.last.recon_s, "grading": history.last.grading_s},
+        }
 
     def _header(self, status: str) -> dict[str, Any]:
         return {

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from csiq.acquisition import Acquisition, Geometry
-from csiq.coils import compress, drop_dead_coils, estimate_smaps, exclude_coils, take_coils, whiten
-from csiq.errors import ConfigError, RawDataError
+from csiq.coils import compress, drop_dead_coils, estimate_smaps, take_coils, whiten
+from csiq.errors import RawDataError
 from csiq.nufft import Nufft
 from csiq.trajectory import golden_means_3d, radial_coord
 from tests.helpers import complex_normal
@@ -131,12 +131,3 @@ def test_a_coil_with_nothing_but_noise_is_dead(known, rng):
 
 def test_a_healthy_scan_stays_as_it_is(known):
     assert drop_dead_coils(known[0]) is known[0]
-    assert exclude_coils(known[0], ()) is known[0]
-
-
-def test_coils_can_be_excluded(known):
-    scan = exclude_coils(known[0], (0, 4))
-    assert np.array_equal(scan.kspace, known[0].kspace[[1, 2, 3]])
-    for wrong in ((5,), (-1,), (0, 1, 2, 3, 4)):
-        with pytest.raises(ConfigError, match="--exclude-coil"):
-            exclude_coils(known[0], wrong)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 
 import h5py
@@ -11,12 +12,14 @@ import pytest
 
 from csiq import pipeline
 from csiq.config import load_config
-from csiq.errors import ConfigError, OutputError, RawDataError, ResourceError
+from csiq.errors import ConfigError, CsiqError, OutputError, RawDataError, ResourceError
 from csiq.history import COLUMNS
 from csiq.io.ismrmrd import write_ismrmrd
 from csiq.io.tables import read_table
 from csiq.run import run
 from tests.fakes import ScriptedGrader, rising
+
+run_module = importlib.import_module("csiq.run")
 
 CONTRACT = {
     "schema_version", "status", "csiq", "config", "config_sha256", "input", "model", "device", "threads",
@@ -43,7 +46,12 @@ def raw(tmp_path_factory):
 @pytest.fixture(autouse=True)
 def grader(monkeypatch):
     """Put a scripted grader in the place of the network: a new one for each run."""
-    monkeypatch.setattr(pipeline, "load_grader", lambda config, device: rising(plateau=3))
+    put_grader(monkeypatch, lambda config, device: rising(plateau=3))
+
+
+def put_grader(monkeypatch, load):
+    for module in (pipeline, run_module):
+        monkeypatch.setattr(module, "load_grader", load)
 
 
 def config_of(**options):
@@ -130,12 +138,12 @@ def test_a_killed_run_goes_on_and_ends_equal_to_the_bit(raw, tmp_path, monkeypat
         run(config_of(max_iter=5), raw, broken, on_event=kill_at(3))
     content = json.loads((broken / "run.json").read_text())
     assert content["status"] == "interrupted"
+    assert content["stop"] == {"iteration": 2, "reason": "interrupted", "rule": None}
+    assert content["returned_iteration"] == 2
     assert (broken / "checkpoint.h5").exists()
     # the script of the fake grader goes on where it was: iteration 2 was saved last
     script = rising(plateau=3).script
-    monkeypatch.setattr(
-        pipeline, "load_grader", lambda config, device: ScriptedGrader([script[2], *script[3:]])
-    )
+    put_grader(monkeypatch, lambda config, device: ScriptedGrader([script[2], *script[3:]]))
     run(config_of(max_iter=5), raw, broken, resume=True)
     assert np.array_equal(volumes_of(broken), volumes_of(whole))
     assert curves_of(broken) == curves_of(whole)
@@ -159,6 +167,8 @@ def test_a_complete_run_is_not_run_again(raw, tmp_path):
     before = (folder / "run.json").read_bytes()
     assert run(config_of(max_iter=1), raw, folder, resume=True) is None
     assert (folder / "run.json").read_bytes() == before
+    with pytest.raises(OutputError, match="another configuration"):
+        run(config_of(max_iter=1, lamda=0.3), raw, folder, resume=True)
     with pytest.raises(OutputError, match="not empty") as error:
         run(config_of(max_iter=1), raw, folder)
     assert error.value.exit_code == 7
@@ -211,7 +221,6 @@ def test_a_missing_file_leaves_no_folder(tmp_path):
 
 def test_a_run_killed_after_its_stop_does_not_go_further(raw, tmp_path, monkeypatch):
     """The plateau had fired and only the writing was lost: resuming must not add an iteration."""
-    from csiq import run as run_module
 
     def killed(self, result, seconds_load):
         raise Killed
@@ -225,3 +234,53 @@ def test_a_run_killed_after_its_stop_does_not_go_further(raw, tmp_path, monkeypa
     result = run(config_of(**options), raw, folder, resume=True)
     assert (result.stop.iteration, result.stop.reason) == (5, "plateau")
     assert result.history.last.iteration == 5
+
+
+def test_resuming_with_another_model_is_refused(raw, tmp_path, monkeypatch):
+    folder = tmp_path / "out"
+    with pytest.raises(Killed):
+        run(config_of(), raw, folder, on_event=kill_at(2))
+    other = rising(plateau=3)
+    other.sha256 = "1" * 64
+    put_grader(monkeypatch, lambda config, device: other)
+    with pytest.raises(OutputError, match="another model"):
+        run(config_of(), raw, folder, resume=True)
+
+
+def test_what_csiq_did_not_make_is_not_replaced(raw, tmp_path):
+    folder = tmp_path / "mine"
+    folder.mkdir()
+    (folder / "volumes.h5").write_bytes(b"my own work")
+    with pytest.raises(OutputError, match=r"would replace volumes\.h5") as error:
+        run(config_of(max_iter=1), raw, folder, overwrite=True)
+    assert error.value.exit_code == 7
+    assert (folder / "volumes.h5").read_bytes() == b"my own work"
+
+
+def test_a_wrong_option_leaves_no_folder(raw, tmp_path):
+    for options in ({"solver": "nope"}, {"time_limit": "soon"}, {"device": "cuda:9"}):
+        with pytest.raises(CsiqError):
+            run(config_of(**options), raw, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_disk_too_small_is_said_before_the_work(raw, tmp_path, monkeypatch):
+    monkeypatch.setattr(run_module.RunFolder, "free_bytes", lambda self: 1000)
+    with pytest.raises(ResourceError, match="GB of disk"):
+        run(config_of(), raw, tmp_path / "out")
+
+
+def test_a_rescan_is_advised_below_the_least_grade(raw, tmp_path):
+    folder = tmp_path / "out"
+    run(config_of(max_iter=1, min_grade=3.5), raw, folder)
+    assert any("rescan advised" in w for w in json.loads((folder / "run.json").read_text())["warnings"])
+
+
+def test_files_in_the_configuration_are_written_by_base_name():
+    config = load_config(
+        overrides={"trajectory": "/secret/place/traj.h5:/a/coord", "model": "/secret/net.safetensors"}
+    )
+    content = config.as_dict()
+    assert content["data"]["trajectory"] == "traj.h5:/a/coord"
+    assert content["quality"]["model"] == "net.safetensors"
+    assert "secret" not in json.dumps(content)

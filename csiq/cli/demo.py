@@ -62,10 +62,13 @@ def check_folder(folder: Path) -> None:
         If there is something else in it.
     """
     from csiq.errors import OutputError
+    from csiq.io.run_folder import is_run_folder
 
-    if not folder.exists() or not any(folder.iterdir()):
+    if not folder.exists():
         return
-    if not (folder / "run.json").is_file() and not (folder / _SCAN).is_file():
+    if not folder.is_dir():
+        raise OutputError("exists and is no folder", file=folder, hint="choose another with -o")
+    if any(folder.iterdir()) and not is_run_folder(folder) and not (folder / _SCAN).is_file():
         raise OutputError("is not empty and csiq did not make it", file=folder, hint="choose another with -o")
 
 

@@ -19,7 +19,7 @@ READING = (
         "--trajectory",
         metavar="NAME|FILE[:DATASET]",
         help="phyllotaxis, golden2d, golden3d, "
-        "stack-of-stars, or a file (x y z per sample) where the raw file has none.",
+        "stack-of-stars, or a file (.npy or HDF5, z y x per sample in cycles per field of view).",
     ),
     click.option(
         "--traj-units",
@@ -45,7 +45,11 @@ READING = (
 #: How breathing is found, and what is minimised.
 MODELLING = (
     click.option("--phases", type=int, metavar="P", help="Breathing phases [4]; phase 1 is end-expiration."),
-    click.option("--mode", metavar="NAME", help="How breathing is dealt with [phases]."),
+    click.option(
+        "--mode",
+        metavar="phases|selfnav",
+        help="Phases of breathing, or one image with breathing corrected [phases].",
+    ),
     click.option(
         "--source", type=click.Choice(["auto", "si", "k0"]), help="Where the breathing signal comes from."
     ),

@@ -31,7 +31,7 @@ Examples:
   csiq recon scan.h5 --stop-on-plateau
   csiq recon scan.h5 --preset whole-heart-fast -o out --overwrite
   csiq recon meas.dat --trajectory phyllotaxis --phases 4 --json
-  csiq recon scan.h5 --max-iter 40 --resume        go on with an earlier run
+  csiq recon scan.h5 --resume                      go on with an interrupted run
 """
 )
 @click.argument("raw", type=click.Path(path_type=Path))
@@ -39,7 +39,7 @@ Examples:
     "-o", "--output", type=click.Path(path_type=Path), metavar="DIR", help="Run folder [./<stem>.csiq]."
 )
 @options(CONFIGURATION, STOPPING, MODELLING, READING, RUNNING)
-@click.option("--resume", is_flag=True, help="Go on with an interrupted run, or extend a finished one.")
+@click.option("--resume", is_flag=True, help="Go on with an interrupted run.")
 @click.option("--overwrite", is_flag=True, help="Replace what csiq wrote there before.")
 @click.option("--dry-run", is_flag=True, help="Check everything, reconstruct nothing.")
 @JSON
@@ -70,7 +70,9 @@ def recon(
     if resume and overwrite:
         raise ConfigError("--resume and --overwrite exclude each other", field="--resume")
     if verbose:
-        logging.basicConfig(level=logging.INFO, format="%(name)s: %(message)s")
+        handler = logging.StreamHandler()
+        handler.setLevel(logging.INFO)
+        logging.basicConfig(handlers=[handler], format="%(name)s: %(message)s")
     config = config_of(context)
     if dry_run:
         from csiq.cli.check import examine

@@ -76,11 +76,11 @@ def simulate(
 
 
 def refuse_existing(*paths: Path, overwrite: bool) -> None:
-    """Raise an OutputError if a file would be replaced that nobody said may be."""
-    from csiq.errors import OutputError
+    """Refuse to replace a file that nobody said may be, and to write where there is no folder."""
+    from csiq.errors import ConfigError, OutputError
 
     for path in paths:
         if path.exists() and not overwrite:
             raise OutputError("exists already", file=path, hint="--overwrite replaces it")
         if not path.parent.is_dir():
-            raise OutputError("its folder does not exist", file=path, hint=f"make {path.parent} first")
+            raise ConfigError("its folder does not exist", file=path, field="--output", hint="make it first")

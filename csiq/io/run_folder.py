@@ -107,7 +107,15 @@ class RunFolder:
             complete = " (a complete run)" if self.status == "complete" else ""
             raise OutputError(f"is not empty{complete}", file=self.path, hint="--overwrite or --resume")
         self._remove_temporary()
-        if overwrite and not resume and is_run_folder(self.path):
+        if not is_run_folder(self.path):
+            foreign = sorted(p.name for p in found if OWN_FILES.fullmatch(p.name) and p.name != "csiq.log")
+            if foreign:
+                raise OutputError(
+                    f"csiq did not make it, and would replace {foreign[0]}",
+                    file=self.path,
+                    hint="choose another folder with -o",
+                )
+        elif overwrite and not resume:
             self.remove_own_files()
 
     def _test_writing(self) -> None:

@@ -141,5 +141,11 @@ def test_demo_leaves_a_folder_alone_that_csiq_did_not_make(tmp_path, capsys):
         check_folder(tmp_path)
     assert main(["demo", "-o", str(tmp_path)]) == 7
     assert (tmp_path / "thesis.tex").read_text() == "years of work"
-    (tmp_path / "run.json").write_text("{}")
+    (tmp_path / "run.json").write_text("{}")  # any program may write a file of that name
+    with pytest.raises(OutputError):
+        check_folder(tmp_path)
+    (tmp_path / "run.json").write_text('{"csiq": "0.1.0", "schema_version": 1}')
     check_folder(tmp_path)
+    file = tmp_path / "thesis.tex"
+    with pytest.raises(OutputError, match="is no folder"):
+        check_folder(file)

@@ -8,7 +8,7 @@ import pytest
 from click.testing import CliRunner
 
 from csiq.cli.simulate import simulate
-from csiq.errors import OutputError
+from csiq.errors import ConfigError, OutputError
 from csiq.io import read_acquisition
 
 
@@ -31,5 +31,5 @@ def test_it_writes_a_scan_and_its_truth(tmp_path: Path) -> None:
 
 
 def test_a_folder_that_is_not_there(tmp_path: Path) -> None:
-    with pytest.raises(OutputError, match="folder does not exist"):
+    with pytest.raises(ConfigError, match="folder does not exist"):
         CliRunner().invoke(simulate, ["-o", str(tmp_path / "no" / "scan.h5")], catch_exceptions=False)

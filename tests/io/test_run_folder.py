@@ -83,8 +83,8 @@ def test_overwrite_removes_own_files_only(tmp_path: Path) -> None:
 def test_overwrite_removes_nothing_from_a_folder_csiq_did_not_make(tmp_path: Path) -> None:
     for name in ("curves.png", "volumes.h5", "run.json"):
         (tmp_path / name).write_text("{}")
-    with RunFolder.open(tmp_path, overwrite=True):
-        pass
+    with pytest.raises(OutputError, match=r"csiq did not make it, and would replace curves\.png"):
+        RunFolder.open(tmp_path, overwrite=True)
     assert names(tmp_path) == {"curves.png", "volumes.h5", "run.json"}
 
 
