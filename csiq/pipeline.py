@@ -462,7 +462,7 @@ class _Loop:
         outside = [p for p, g in enumerate(self.kept_grades, start=1) if g is not None and not g.in_domain]
         if outside:
             phases = ", ".join(map(str, outside))
-            self._warn(f"outside the training domain of the model: the grades of phases {phases} mean little")
+            self._warn(f"outside the training domain of the model (phase {phases}): the grades mean little")
 
     def advise_rescan(self, least: float | None) -> None:
         """Warn if no returned phase reaches the least grade that was asked for."""

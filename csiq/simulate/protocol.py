@@ -26,6 +26,7 @@ from csiq.trajectory import (
 SAMPLING_RATIO = 0.2
 DEFAULT_SNR = 30.0
 SLICE_THICKNESS = 8.0  # mm, of a 2D scan
+_CONTINUOUS_SECONDS, _NOMINAL_TR = 30.0, 3.1e-3  # of a 2D scan, at least
 _CONTINUOUS_GROUP = 34  # spokes of an untriggered scan that are numbered as one interleave
 
 
@@ -104,7 +105,9 @@ class ScanConfig:
         if self.n_spokes is not None:
             return self.n_spokes
         if self.is_2d:
-            return 40 * round(SAMPLING_RATIO * np.pi / 2 * self.matrix)  # a run of frames
+            # a run of frames, and long enough for several breaths
+            frames = 40 * round(SAMPLING_RATIO * np.pi / 2 * self.matrix)
+            return max(frames, round(_CONTINUOUS_SECONDS / _NOMINAL_TR))
         if self.trajectory == "stack-of-stars":
             return self.matrix * max(round(SAMPLING_RATIO * np.pi / 2 * self.matrix), 1)
         return round(SAMPLING_RATIO * np.pi / 2 * self.matrix**2)
