@@ -137,7 +137,15 @@ def slices_of(volume: Volume, top: float, side: int = 300) -> list[Slice]:
         Pixels of the longer side.
     """
     return [
-        _picture(name, pixels, (down, right), volume, top, side)
+        # without an orientation no plane has an anatomical name
+        _picture(
+            name if volume.oriented else f"{'xyz'[right]}{'xyz'[down]} plane",
+            pixels,
+            (down, right),
+            volume,
+            top,
+            side,
+        )
         for pixels, name, down, right in _planes(volume)
     ]
 

@@ -183,6 +183,7 @@ def test_unknown_orientation_has_no_letters(tmp_path):
     volume = read_volume(tmp_path / "a.nii.gz")
     assert not volume.oriented
     assert set(slices_of(volume, 1.0)[0].letters.values()) == {""}
+    assert [s.plane for s in slices_of(volume, 1.0)] == ["xy plane", "xz plane", "yz plane"]
 
 
 def test_voxels_that_are_not_cubes_keep_their_proportions():
