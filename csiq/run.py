@@ -27,7 +27,8 @@ from csiq.io.health import describe
 from csiq.io.nifti import write_nifti
 from csiq.io.run_folder import RunFolder, read_json
 from csiq.io.sniff import check_readable
-from csiq.pipeline import Event, OnEvent, Result, Resumed, check_solver, load_grader, reconstruct
+from csiq.loop import Event, OnEvent, Resumed
+from csiq.pipeline import Result, check_solver, load_grader, reconstruct
 from csiq.plan import check_memory, estimate
 from csiq.solvers import Iterate
 from csiq.stopping import returned_iterations
