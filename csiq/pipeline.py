@@ -1,7 +1,7 @@
 """From one scan to ranked phases: the flow, readable from top to bottom.
 
 :func:`reconstruct` works on arrays and touches no file; :func:`csiq.run.run` reads a raw file, calls it
-and writes the run folder. This module and :mod:`csiq.monitor` alone know both solvers and grades.
+and writes the run folder. This module and :mod:`csiq.loop` alone know both solvers and grades.
 """
 
 from __future__ import annotations

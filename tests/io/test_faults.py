@@ -37,7 +37,7 @@ def refused(path: Path, match: str, code: int = 3, **options: object) -> CsiqErr
 
 def test_missing_file_and_folder(tmp_path: Path) -> None:
     refused(tmp_path / "nope.h5", "no such file", code=2)
-    refused(tmp_path, "is a folder.*csiq cohort", code=2)
+    refused(tmp_path, "is a folder.*one csiq recon each", code=2)
 
 
 def test_no_permission(raw: Path, monkeypatch: pytest.MonkeyPatch) -> None:
