@@ -38,7 +38,11 @@ def check_readable(path: Path) -> None:
         If it must not be read, or is empty.
     """
     if path.is_dir():
-        raise ConfigError("is a folder, expected one raw file", file=path, hint="name the file; many scans: one csiq recon each")
+        raise ConfigError(
+            "is a folder, expected one raw file",
+            file=path,
+            hint="name the file; many scans: one csiq recon each",
+        )
     if not path.exists():
         raise ConfigError("no such file", file=path, hint="check the path")
     try:
