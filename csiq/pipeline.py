@@ -17,7 +17,7 @@ from csiq.acquisition import Acquisition, Geometry
 from csiq.arrays import Array, Device, choose_device, default_threads, to_device, to_host
 from csiq.coils import compress, drop_dead_coils, estimate_smaps, whiten
 from csiq.config import Config, seconds_of
-from csiq.errors import ConfigError, ModelError, nearest
+from csiq.errors import ConfigError, ModelError
 from csiq.gating import Bins, Signal, bin_spokes, respiratory_signal
 from csiq.gating.selfnav import si_shift_mm
 from csiq.history import History
@@ -25,7 +25,7 @@ from csiq.loop import Event, Loop, OnEvent, Resumed, ignore
 from csiq.operators import ForwardModel
 from csiq.quality.grade import Grade, Grader
 from csiq.ranking import Ranking
-from csiq.solvers import SOLVERS, Iterate, Problem, build_problem, solve
+from csiq.solvers import Iterate, Problem, build_problem, solve, solver_named
 from csiq.stopping import (
     GradePlateau,
     MaxIter,
@@ -153,7 +153,7 @@ def reconstruct(
     device, threads = choose_device(config.run.device), config.run.threads or default_threads()
     use_threads(threads)
     use_device(device)
-    check_solver(config)
+    solver_named(config.solver.solver)
     stages = Stages(on_event)
     with stages("coils"):
         scan = prepare_coils(scan, config)
@@ -215,13 +215,6 @@ def use_device(device: Device) -> None:
         import cupy
 
         cupy.cuda.Device(device.index).use()
-
-
-def check_solver(config: Config) -> None:
-    """Raise a ConfigError if there is no solver of that name."""
-    if config.solver.solver not in SOLVERS:
-        hint = nearest(config.solver.solver, SOLVERS)
-        raise ConfigError(f"no solver '{config.solver.solver}'", field="--solver", hint=hint)
 
 
 def prepare_coils(scan: Acquisition, config: Config) -> Acquisition:

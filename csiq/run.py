@@ -28,9 +28,9 @@ from csiq.io.nifti import write_nifti
 from csiq.io.run_folder import RunFolder, read_json
 from csiq.io.sniff import check_readable
 from csiq.loop import Event, OnEvent, Resumed
-from csiq.pipeline import Result, check_solver, load_grader, reconstruct
+from csiq.pipeline import Result, load_grader, reconstruct
 from csiq.plan import check_memory, estimate
-from csiq.solvers import Iterate
+from csiq.solvers import Iterate, solver_named
 from csiq.stopping import returned_iterations
 
 #: Of ``run.json`` and ``ranking.json``; rises when a key changes its meaning or goes.
@@ -76,7 +76,7 @@ def run(
     # a wrong device or a missing file must not leave an empty run folder behind
     device = choose_device(config.run.device)
     check_readable(raw)
-    check_solver(config)
+    solver_named(config.solver.solver)
     grader = load_grader(config, device)
     with RunFolder.open(output, overwrite=overwrite, resume=resume) as folder, _log_into(folder.path):
         this = _Run(config, raw, folder, on_event or (lambda event: None), grader.sha256 if grader else None)

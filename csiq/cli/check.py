@@ -54,12 +54,13 @@ def examine(raw: Path, config: Config, *, as_json: bool = False) -> None:
         As ``recon`` would.
     """
     from csiq.arrays import choose_device
-    from csiq.pipeline import check_solver, gate, load_grader, prepare_coils
+    from csiq.pipeline import gate, load_grader, prepare_coils
     from csiq.plan import check_memory, estimate
     from csiq.run import read_scan
+    from csiq.solvers import solver_named
 
     device = choose_device(config.run.device)
-    check_solver(config)
+    solver_named(config.solver.solver)
     load_grader(config, device)
     scan = read_scan(config, raw)
     need = estimate(scan, config, device)

@@ -4,7 +4,7 @@ A new solver is a new file and one line in :data:`SOLVERS`; its keys are what a 
 """
 
 from csiq.solvers.bb import BarzilaiBorwein
-from csiq.solvers.iterate import SOLVERS, Iterate, solve
+from csiq.solvers.iterate import SOLVERS, Iterate, solve, solver_named
 from csiq.solvers.pogm import POGM
 from csiq.solvers.problem import Cost, Problem, build_problem
 from csiq.solvers.total_variation import phase_total_variation, prox_phase_tv
@@ -20,4 +20,5 @@ __all__ = [
     "phase_total_variation",
     "prox_phase_tv",
     "solve",
+    "solver_named",
 ]

@@ -45,6 +45,19 @@ class Iterate:
     state: Callable[[], dict[str, Any]]
 
 
+def solver_named(name: str) -> Callable[[Problem, int], Any]:
+    """Return the solver of a name, a key of :data:`SOLVERS`.
+
+    Raises
+    ------
+    ConfigError
+        If there is none.
+    """
+    if name not in SOLVERS:
+        raise ConfigError(f"no solver '{name}'", field="--solver", hint=nearest(name, SOLVERS))
+    return SOLVERS[name]
+
+
 def solve(
     problem: Problem, solver: str = "pogm", max_iter: int = 20, state: Mapping[str, Any] | None = None
 ) -> Iterator[Iterate]:
@@ -65,11 +78,10 @@ def solve(
     ConfigError
         If there is no such solver.
     """
-    if solver not in SOLVERS:
-        raise ConfigError(f"no solver '{solver}'", field="--solver", hint=nearest(solver, SOLVERS))
+    make = solver_named(solver)
     clock = time.perf_counter
     started = clock()
-    alg = SOLVERS[solver](problem, max_iter)
+    alg = make(problem, max_iter)
     if state is not None:
         alg.restore(state)
     seconds = clock() - started
