@@ -26,7 +26,8 @@ if TYPE_CHECKING:
     from csiq.gating import bin_spokes, respiratory_signal
     from csiq.history import History
     from csiq.io import read_acquisition
-    from csiq.operators import ForwardModel, PhaseDifference, ToeplitzNormal
+    from csiq.operators import ForwardModel, PhaseDifference
+    from csiq.toeplitz import ToeplitzNormal
     from csiq.pipeline import Result, reconstruct
     from csiq.quality.grade import Grade, Grader
     from csiq.ranking import Ranking, rank
@@ -42,7 +43,7 @@ _HOME = {
     "bin_spokes": "csiq.gating",
     "estimate_smaps": "csiq.coils",
     "ForwardModel": "csiq.operators",
-    "ToeplitzNormal": "csiq.operators",
+    "ToeplitzNormal": "csiq.toeplitz",
     "PhaseDifference": "csiq.operators",
     "build_problem": "csiq.solvers",
     "solve": "csiq.solvers",

@@ -140,7 +140,7 @@ def available_memory(device: Device | None = None) -> int:
 
 def _seconds_of_convolution(shape: tuple[int, ...]) -> float:
     """Return the seconds of one Toeplitz convolution, from one of a smaller size: cost N^3 log N."""
-    from csiq.operators import convolve
+    from csiq.toeplitz import convolve
 
     small = tuple(min(n, 32) if shape[0] > 1 else min(n, 128) for n in shape)
     volume = np.ones(small, np.complex64)

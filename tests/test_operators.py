@@ -8,7 +8,8 @@ import sigpy
 
 from csiq.errors import ShapeError
 from csiq.nufft import Nufft
-from csiq.operators import ForwardModel, PhaseDifference, ToeplitzNormal
+from csiq.operators import ForwardModel, PhaseDifference
+from csiq.toeplitz import ToeplitzNormal
 from tests.helpers import assert_adjoint, complex_normal, dense_fourier, relative_error
 
 SHAPES = [(6, 6, 6), (5, 6, 7), (1, 8, 8), (8, 6, 4), (1, 7, 9)]
