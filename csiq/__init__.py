@@ -27,13 +27,13 @@ if TYPE_CHECKING:
     from csiq.history import History
     from csiq.io import read_acquisition
     from csiq.operators import ForwardModel, PhaseDifference
-    from csiq.toeplitz import ToeplitzNormal
     from csiq.pipeline import Result, reconstruct
     from csiq.quality.grade import Grade, Grader
     from csiq.ranking import Ranking, rank
     from csiq.run import run
     from csiq.solvers import build_problem, solve
     from csiq.stopping import GradePlateau
+    from csiq.toeplitz import ToeplitzNormal
 
 _HOME = {
     "read_acquisition": "csiq.io",
