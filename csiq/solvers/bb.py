@@ -11,10 +11,11 @@ import sigpy
 
 from csiq.arrays import Array, norm2, vdot
 from csiq.solvers.problem import Cost, Problem, start_of
+from csiq.solvers.proximal import WarmProx
 
 
 class BarzilaiBorwein(sigpy.alg.Alg):
-    """Minimise data term + total variation along the phases, one operator application an iteration.
+    """Minimise data term + penalties, one operator application an iteration.
 
     Each step goes from x to the proximal point of x - t grad with the spectral step length t of the last
     move. N x is carried along, and the data term is quadratic, so the cost of every point on the segment
@@ -42,8 +43,7 @@ class BarzilaiBorwein(sigpy.alg.Alg):
         self.problem = problem
         self.volumes, self._normal_volumes, curvature = start_of(problem)
         self._step = 1 / (2 * curvature)
-        self._dual: Array = self.volumes[1:] * 0
-        self._dual_mu = 0.0
+        self._prox = WarmProx(problem)
         self.cost = problem.cost(self.volumes, self._normal_volumes)
         self.stationary = False
         super().__init__(max_iter)
@@ -52,8 +52,7 @@ class BarzilaiBorwein(sigpy.alg.Alg):
         problem = self.problem
         gradient = problem.gradient(self._normal_volumes)
         target = self.volumes - np.float32(self._step) * gradient
-        candidate = problem.warm_prox(target, self._step, self._dual, self._dual_mu)
-        self._dual_mu = self._step * problem.lamda_abs
+        candidate = self._prox(target, self._step)
         move = candidate - self.volumes
         normal_move = problem.normal(move)
         length2, curvature = norm2(move), vdot(move, normal_move).real
@@ -76,7 +75,7 @@ class BarzilaiBorwein(sigpy.alg.Alg):
         def cost_at(fraction: float) -> float:
             data = self.cost.data + fraction * slope + fraction**2 * curvature
             point = self.volumes + np.float32(fraction) * move
-            return data + self.problem.lamda_abs * self.problem.penalty(point)
+            return data + self.problem.weighted_penalty(point)
 
         return _minimise_convex(cost_at, self.cost.total)
 
@@ -85,8 +84,7 @@ class BarzilaiBorwein(sigpy.alg.Alg):
         return {
             "volumes": self.volumes,
             "normal_volumes": self._normal_volumes,
-            "dual": self._dual,
-            "dual_mu": self._dual_mu,
+            **self._prox.state(),
             "step": self._step,
             "iteration": self.iter,
             "cost_data": self.cost.data,
@@ -97,7 +95,7 @@ class BarzilaiBorwein(sigpy.alg.Alg):
         """Take up the state of another solver of the same problem."""
         self.volumes = state["volumes"]
         self._normal_volumes = state["normal_volumes"]
-        self._dual, self._dual_mu = state["dual"], float(state["dual_mu"])
+        self._prox.restore(state)
         self._step = float(state["step"])
         self.iter = int(state["iteration"])
         self.cost = Cost(float(state["cost_data"]), float(state["cost_penalty"]))

@@ -9,15 +9,16 @@ from typing import Any
 import numpy as np
 import sigpy
 
-from csiq.arrays import Array, norm2, vdot
+from csiq.arrays import norm2, vdot
 from csiq.solvers.problem import Cost, Problem, start_of
+from csiq.solvers.proximal import WarmProx
 
 #: Steps of the Lanczos estimate of the largest eigenvalue; each costs one phase, a quarter of an iteration.
 _LANCZOS_STEPS = 8
 
 
 class POGM(sigpy.alg.Alg):
-    """Minimise data term + total variation along the phases, one operator application an iteration.
+    """Minimise data term + penalties, one operator application an iteration.
 
     Momentum on top of proximal gradient steps of fixed length 1 / L, with L twice the largest eigenvalue of
     the normal operator. Curves of cost and grade are smooth, which a rule that looks for a plateau needs.
@@ -48,8 +49,7 @@ class POGM(sigpy.alg.Alg):
         self._lipschitz = 2 * max(problem.largest_eigenvalue(_LANCZOS_STEPS), curvature)
         self._gradient_point = self._momentum_point = self.volumes
         self._theta, self._gamma = 1.0, 1.0 / self._lipschitz
-        self._dual: Array = self.volumes[1:] * 0
-        self._dual_mu = 0.0
+        self._prox = WarmProx(problem)
         self.cost = problem.cost(self.volumes, self._normal_volumes)
         self.stationary = False
         super().__init__(max_iter)
@@ -64,8 +64,7 @@ class POGM(sigpy.alg.Alg):
         if theta > 1:
             z += np.float32((theta - 1) / theta_next) * (w - w_before)
             z += np.float32((theta - 1) * step / (self._gamma * theta_next)) * (z_before - x)
-        new = problem.warm_prox(z, gamma, self._dual, self._dual_mu)
-        self._dual_mu = gamma * problem.lamda_abs
+        new = self._prox(z, gamma)
         normal_new = problem.normal(new)
         cost = problem.cost(new, normal_new)
         move = new - x
@@ -86,8 +85,7 @@ class POGM(sigpy.alg.Alg):
             "normal_volumes": self._normal_volumes,
             "gradient_point": self._gradient_point,
             "momentum_point": self._momentum_point,
-            "dual": self._dual,
-            "dual_mu": self._dual_mu,
+            **self._prox.state(),
             "theta": self._theta,
             "gamma": self._gamma,
             "lipschitz": self._lipschitz,
@@ -101,7 +99,7 @@ class POGM(sigpy.alg.Alg):
         self.volumes = state["volumes"]
         self._normal_volumes = state["normal_volumes"]
         self._gradient_point, self._momentum_point = state["gradient_point"], state["momentum_point"]
-        self._dual, self._dual_mu = state["dual"], float(state["dual_mu"])
+        self._prox.restore(state)
         self._theta, self._gamma = float(state["theta"]), float(state["gamma"])
         self._lipschitz = float(state["lipschitz"])
         self.iter = int(state["iteration"])

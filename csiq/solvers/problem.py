@@ -1,20 +1,23 @@
 """What is minimised: the data term, the penalty, and the number that people compare.
 
-``cost(x) = sum_p ||sqrt(w_p) (A_p x_p - y_p)||^2 + lamda_abs sum |x_(p+1) - x_p|``, no 1/2 in front.
-Expanded, the data term is ``<x, N x> - 2 Re <x, b> + ||sqrt(w) y||^2`` with ``N = A^H W A`` and
-``b = A^H W y``: with N x at hand it costs two dot products and no operator.
+``cost(x) = sum_p ||sqrt(w_p) (A_p x_p - y_p)||^2 + lamda_abs sum |x_(p+1) - x_p|``, no 1/2 in front, and
+further penalties where they are asked for. Expanded, the data term is
+``<x, N x> - 2 Re <x, b> + ||sqrt(w) y||^2`` with ``N = A^H W A`` and ``b = A^H W y``: with N x at hand it
+costs two dot products and no operator.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
 
 from csiq.arrays import Array, norm2, vdot, xp_of
-from csiq.errors import RawDataError
+from csiq.errors import ConfigError, RawDataError
 from csiq.operators import ForwardModel
+from csiq.solvers.penalties import Penalty, PhaseTV
 from csiq.solvers.total_variation import phase_total_variation, prox_phase_tv
 
 
@@ -27,7 +30,7 @@ class Cost:
     data : float
         ``||sqrt(w) (A x - y)||^2``
     penalty : float
-        ``lamda_abs * sum |x_(p+1) - x_p|``
+        ``lamda_abs * sum |x_(p+1) - x_p|``, and the other penalties with their weights
     """
 
     data: float
@@ -67,7 +70,9 @@ class Problem:
     lamda_abs : float
         Weight of the total variation in units of the data.
     threads : int, optional
-        For the penalty on a CPU; all cores by default.
+        For the penalties on a CPU; all cores by default.
+    further : tuple of Penalty
+        What is penalised besides, with weights in units of the data.
     """
 
     normal: NormalOperator
@@ -76,11 +81,21 @@ class Problem:
     energy: float
     lamda_abs: float
     threads: int | None = None
+    further: tuple[Penalty, ...] = ()
+
+    @property
+    def penalties(self) -> tuple[Penalty, ...]:
+        """All penalties with weights in units of the data, that along the phases first."""
+        return (PhaseTV(self.lamda_abs), *self.further)
 
     def cost(self, volumes: Array, normal_volumes: Array) -> Cost:
         """Return the cost of ``volumes``, given N applied to them."""
         data = vdot(volumes, normal_volumes).real - 2 * vdot(volumes, self.rhs).real + self.energy
-        return Cost(data=data, penalty=self.lamda_abs * self.penalty(volumes))
+        return Cost(data=data, penalty=self.weighted_penalty(volumes))
+
+    def weighted_penalty(self, volumes: Array) -> float:
+        """Return the sum of all penalties, each with its weight."""
+        return sum(p.weight * p.value(volumes, self.threads) for p in self.penalties)
 
     def penalty(self, volumes: Array) -> float:
         """Return the total variation along the phases, without its weight."""
@@ -89,7 +104,9 @@ class Problem:
     def warm_prox(self, target: Array, step: float, dual: Array, dual_mu: float) -> Array:
         """Return the proximal point for a step, from the dual solution of the last one at ``dual_mu``.
 
-        The dual solution grows with the weight: rescaled, the last one is a good start. ``dual`` is written.
+        Of the total variation along the phases alone; :class:`~csiq.solvers.proximal.WarmProx` takes all
+        penalties. The dual solution grows with the weight: rescaled, the last one is a good start. ``dual``
+        is written.
         """
         mu = step * self.lamda_abs
         if dual_mu > 0:
@@ -129,7 +146,13 @@ def start_of(problem: Problem) -> tuple[Array, Array, float]:
 
 
 def build_problem(
-    model: ForwardModel, kspace: Array, dcf: Array, lamda: float, *, dcf_in_cost: bool = True
+    model: ForwardModel,
+    kspace: Array,
+    dcf: Array,
+    lamda: float,
+    *,
+    dcf_in_cost: bool = True,
+    penalties: Sequence[Penalty] = (),
 ) -> Problem:
     """Return the problem of a scan.
 
@@ -141,24 +164,34 @@ def build_problem(
     dcf : float32 array, (n_spokes, n_samples)
         w; the gridded image always uses it.
     lamda : float
-        Relative to max |A^H W y| over all phases, so that the minimiser does not change with the scale
-        of the data.
+        Weight of the total variation along the phases, relative to max |A^H W y| over all phases, so that
+        the minimiser does not change with the scale of the data.
     dcf_in_cost : bool
         Whether w weights the data term; else W is the identity there.
+    penalties : sequence of Penalty
+        What to penalise besides, weights relative as ``lamda``: ``[SpatialTV(0.005), Wavelet(0.01)]``.
+        One of weight 0 is left out.
 
     Raises
     ------
     RawDataError
         If the gridded image is zero or not finite.
+    ConfigError
+        If a penalty comes twice.
     """
+    names = [penalty.name for penalty in penalties]
+    if len({PhaseTV.name, *names}) <= len(names):
+        raise ConfigError("each penalty once", field="penalties", hint="lamda is that along the phases")
     weighted = (dcf * kspace).astype(np.complex64)
     gridded = model.H(weighted)
     peak = _peak(gridded)
     if dcf_in_cost:
-        normal = model.normal_operator(dcf)
-        return Problem(normal, gridded, gridded, vdot(kspace, weighted).real, lamda * peak, model.threads)
-    rhs = model.H(kspace)
-    return Problem(model.normal_operator(), rhs, gridded, norm2(kspace), lamda * _peak(rhs), model.threads)
+        normal, rhs, energy = model.normal_operator(dcf), gridded, vdot(kspace, weighted).real
+    else:
+        normal, rhs, energy = model.normal_operator(), model.H(kspace), norm2(kspace)
+        peak = _peak(rhs)
+    further = tuple(penalty.scaled(peak) for penalty in penalties if penalty.weight > 0)
+    return Problem(normal, rhs, gridded, energy, lamda * peak, model.threads, further)
 
 
 def _peak(volumes: Array) -> float:
