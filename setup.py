@@ -63,6 +63,7 @@ setup(
     package_dir={"csiq.recon_configs": "recon_configs"},
     package_data={
         "csiq": ["py.typed"],
+        "csiq.cuda": ["*.cu"],
         "csiq.quality": ["weights/*.safetensors", "weights/*.json"],
         "csiq.recon_configs": ["*.toml"],
         "csiq.report": ["templates/*"],

@@ -18,9 +18,8 @@ from csiq.arrays import Array, default_threads, run_tasks, xp_of
 from csiq.errors import ShapeError
 
 #: Duality gap of a voxel's proximal problem, relative to 1/2 |v|^2 of that voxel. The error of x is at
-#: most the root of the gap times |v|. On a CPU a voxel is computed in double precision.
+#: most the root of the gap times |v|. A voxel is computed in double precision, on a GPU too.
 GAP = 1e-8
-GAP_SINGLE_PRECISION = 1e-6
 #: Sweeps after which a voxel is left as it is; random 16-phase voxels need fewer than 200.
 MAX_SWEEPS = 500
 _CHUNK = 1 << 17
@@ -36,8 +35,12 @@ def phase_total_variation(volumes: Array, *, threads: int | None = None) -> floa
         On a CPU; all cores by default. The result does not depend on it.
     """
     xp = xp_of(volumes)
+    if volumes.shape[0] == 1:
+        return 0.0
     if xp is not np:
-        return float(xp.sum(xp.abs(volumes[1:] - volumes[:-1]), dtype=np.float64))
+        from csiq.cuda import tv
+
+        return tv.total_variation(volumes)
     flat = np.ascontiguousarray(volumes).reshape(volumes.shape[0], -1)
     loops, chunks = _numba(), _chunks(flat.shape[1])
     sums = np.zeros(len(chunks))
@@ -87,7 +90,9 @@ def prox_phase_tv(
     elif dual.shape != expected:
         raise ShapeError(f"expected {expected}, got {dual.shape}", field="dual")
     if xp_of(volumes) is not np:
-        return _prox_arrays(volumes, mu, dual)
+        from csiq.cuda import tv
+
+        return tv.prox(volumes, mu, dual, gap=GAP, max_sweeps=MAX_SWEEPS)
     flat = np.ascontiguousarray(volumes).reshape(volumes.shape[0], -1)
     flat_dual, out, loops = dual.reshape(dual.shape[0], -1), np.empty_like(flat), _numba()
 
@@ -108,39 +113,3 @@ def _numba() -> Any:
     from csiq.solvers import _tv_numba
 
     return _tv_numba
-
-
-def _prox_arrays(volumes: Array, mu: float, dual: Array) -> Array:
-    """The same search on whole arrays, for a GPU: all voxels take the sweeps the slowest one needs."""
-    xp = xp_of(volumes)
-    n_dual = dual.shape[0]
-    dual *= xp.minimum(1, mu / xp.maximum(xp.abs(dual), 1e-30)).astype(np.float32)
-    steps = volumes[1:] - volumes[:-1]
-    for sweep in range(MAX_SWEEPS):
-        for j in range(n_dual):
-            u = steps[j].copy()
-            if j > 0:
-                u += dual[j - 1]
-            if j < n_dual - 1:
-                u += dual[j + 1]
-            u *= np.float32(0.5)
-            dual[j] = u * xp.minimum(1, mu / xp.maximum(xp.abs(u), 1e-30)).astype(np.float32)
-        if sweep % 4 == 3 and _worst_gap(volumes, dual, mu) <= GAP_SINGLE_PRECISION:
-            break
-    return _primal(volumes, dual)
-
-
-def _primal(volumes: Array, dual: Array) -> Array:
-    x = volumes.copy()
-    x[1:] -= dual
-    x[:-1] += dual
-    return x
-
-
-def _worst_gap(volumes: Array, dual: Array, mu: float) -> float:
-    xp = xp_of(volumes)
-    x = _primal(volumes, dual)
-    steps = x[1:] - x[:-1]
-    gap = xp.sum(mu * xp.abs(steps) - (xp.conj(dual) * steps).real, axis=0)
-    scale = 0.5 * xp.sum(xp.abs(volumes) ** 2, axis=0)
-    return float(xp.max(gap / xp.maximum(scale, 1e-30)))

@@ -7,7 +7,7 @@ import pytest
 import scipy.optimize
 
 from csiq.errors import ShapeError
-from csiq.solvers.total_variation import _prox_arrays, phase_total_variation, prox_phase_tv
+from csiq.solvers.total_variation import phase_total_variation, prox_phase_tv
 from tests.helpers import complex_normal, relative_error
 
 
@@ -100,14 +100,6 @@ def test_warm_start_changes_the_way_but_not_the_end(rng):
     cold, warm = prox_phase_tv(v, 0.4), prox_phase_tv(v, 0.4, dual)
     assert relative_error(warm, cold) < 3e-4
     assert np.all(np.abs(dual) <= 0.4 * (1 + 1e-5))
-
-
-def test_array_form_agrees_with_the_compiled_loop(rng):
-    """The form that runs on a GPU, here on NumPy arrays."""
-    v = complex_normal(rng, (4, 6, 5, 7))
-    for mu in (0.05, 0.5, 2.0):
-        arrays = _prox_arrays(v, mu, np.zeros((3, 6, 5, 7), np.complex64))
-        assert relative_error(arrays, prox_phase_tv(v, mu)) < 2e-3
 
 
 def test_wrong_dual_is_refused(rng):
