@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from csiq.acquisition import Geometry
-from csiq.arrays import Array, Device, to_device
+from csiq.arrays import Array, Device, to_device, to_host, xp_of
 from csiq.config import Config
+from csiq.cuda.stream import SideLine
 from csiq.history import History
 from csiq.quality.grade import Grade, Grader
 from csiq.ranking import Ranking, rank
@@ -22,6 +24,8 @@ from csiq.stopping import GradePlateau, Rule, Stop, first_to_fire, returned_iter
 #: What a caller is told while a reconstruction runs: a dictionary with the key ``event``.
 Event = dict[str, Any]
 OnEvent = Callable[[Event], None]
+#: What is told of each iterate once it is graded: the iterate, the curves, the volumes to return now.
+OnIterate = Callable[[Iterate, History, Array], None]
 
 
 def ignore(event: Event) -> None:
@@ -44,6 +48,14 @@ class Resumed:
     history: History
     state: Mapping[str, Any]
     kept: np.ndarray
+
+
+@dataclass(frozen=True)
+class _Graded:
+    """The grades of an iterate, one a phase, and the seconds they took."""
+
+    grades: tuple[Grade | None, ...]
+    seconds: float
 
 
 class Loop:
@@ -77,31 +89,78 @@ class Loop:
         self._before = (resumed.history.last.recon_s, resumed.history.last.grading_s)
         self.kept = to_device(resumed.kept, device)
         self.returned = returned_iterations(self.history, self._how)
-        self.kept_grades = tuple(self._grade(volume) for volume in self.kept)
+        self.kept_grades = self._grade(self.kept).grades
+        self._pass_on_warnings(self.kept_grades)
         self.stop = first_to_fire(self.history, self._rules)
         state = dict(resumed.state)
         return {k: to_device(v, device) if isinstance(v, np.ndarray) else v for k, v in state.items()}
 
-    def look_at(self, iterate: Iterate) -> None:
-        """Grade an iterate, write it down, keep it if it is to be returned, and ask the rules."""
-        started = time.perf_counter()
-        grades = tuple(self._grade(volume) for volume in iterate.volumes)
-        grading = time.perf_counter() - started + (self.history.last.grading_s if len(self.history) else 0.0)
-        self.history.add(iterate.iteration, iterate.cost, grades, self._before[0] + iterate.seconds, grading)
-        self._keep(iterate, grades)
+    def follow(self, iterates: Iterable[Iterate], on_iterate: OnIterate | None = None) -> None:
+        """Grade iterates, write them down, keep what is to be returned, until a rule fires.
+
+        On a GPU an iterate is graded while the next one is computed. The rules then speak one iterate later
+        by the clock, but curves, stop and kept volumes are the same: the iterate too many is dropped.
+
+        Parameters
+        ----------
+        iterates : iterable of Iterate
+        on_iterate : callable, optional
+            Called after each iterate was written down.
+        """
+        if self.stop is not None:
+            return
+        line = self._grader.side_line() if self._grader is not None else None
+        try:
+            for iterate, graded in self._graded(iterates, line, hold_state=on_iterate is not None):
+                self._write_down(iterate, graded)
+                if on_iterate is not None:
+                    on_iterate(iterate, self.history, self.kept)
+                if self.stop is not None:
+                    return
+        finally:
+            if line is not None:
+                line.close()
+
+    def _graded(
+        self, iterates: Iterable[Iterate], line: SideLine | None, *, hold_state: bool
+    ) -> Iterator[tuple[Iterate, _Graded]]:
+        """Yield each iterate with its grades; with a side line the next one is computed meanwhile."""
+        before = None
+        for iterate in iterates:
+            if line is None:
+                yield iterate, self._grade(iterate.volumes)
+                continue
+            if before is not None:
+                yield before[0], before[1].result()
+            held = _held(iterate, hold_state)
+            before = held, line.submit(partial(self._grade, held.volumes))
+        if before is not None:
+            yield before[0], before[1].result()
+
+    def _write_down(self, iterate: Iterate, graded: _Graded) -> None:
+        self._pass_on_warnings(graded.grades)
+        grading = graded.seconds + (self.history.last.grading_s if len(self.history) else 0.0)
+        recon = self._before[0] + iterate.seconds
+        self.history.add(iterate.iteration, iterate.cost, graded.grades, recon, grading)
+        self._keep(iterate, graded.grades)
         self._tell(iterate)
         self.stop = first_to_fire(self.history, self._rules)
         if self.stop is None and iterate.last:
             # the solver cannot move any more: the cost has its minimum to rounding
             self.stop = Stop(iterate.iteration, "plateau", "solver_converged")
 
-    def _grade(self, volume: Array) -> Grade | None:
+    def _grade(self, volumes: Array) -> _Graded:
+        """Return the grades of all phases; called in a thread of its own where there is a side line."""
         if self._grader is None:
-            return None
-        grade = self._grader.grade(volume, self._voxel_size)
-        for warning in grade.warnings:
-            self._warn(warning)
-        return grade
+            return _Graded((None,) * len(volumes), 0.0)
+        started = time.perf_counter()
+        grades = tuple(self._grader.grade(volume, self._voxel_size) for volume in volumes)
+        return _Graded(grades, time.perf_counter() - started)
+
+    def _pass_on_warnings(self, grades: Sequence[Grade | None]) -> None:
+        for grade in grades:
+            for warning in grade.warnings if grade is not None else ():
+                self._warn(warning)
 
     def _keep(self, iterate: Iterate, grades: tuple[Grade | None, ...]) -> None:
         chosen = returned_iterations(self.history, self._how)
@@ -161,3 +220,18 @@ class Loop:
             self._warned.add(kind)
             self.warnings.append(message)
             self._on_event({"event": "warning", "message": message})
+
+
+def _held(iterate: Iterate, hold_state: bool) -> Iterate:
+    """Return an iterate that stays as it is when the solver goes on; its state, if wanted, on the host."""
+    held = replace(iterate, volumes=iterate.volumes.copy())
+    if not hold_state:
+        return held
+    state = {name: _on_host(value) for name, value in iterate.state().items()}
+    return replace(held, state=lambda: state)
+
+
+def _on_host(value: Any) -> Any:
+    if not hasattr(value, "shape"):
+        return value
+    return value.copy() if xp_of(value) is np else to_host(value)

@@ -173,11 +173,7 @@ def reconstruct(
         on_event,
     )
     state = loop.take_up(resumed, device) if resumed is not None else None
-    iterates = solve(problem, config.solver.solver, config.solver.max_iter, state)
-    while loop.stop is None and (iterate := next(iterates, None)) is not None:
-        loop.look_at(iterate)
-        if on_iterate is not None:
-            on_iterate(iterate, loop.history, loop.kept)
+    loop.follow(solve(problem, config.solver.solver, config.solver.max_iter, state), on_iterate)
     loop.name_outsiders()
     loop.advise_rescan(config.stop.min_grade)
     stages.seconds |= {"recon": loop.history.last.recon_s, "grading": loop.history.last.grading_s}

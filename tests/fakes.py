@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from csiq.cuda.stream import SideLine
 from csiq.quality.grade import Grade
 
 
@@ -24,6 +25,10 @@ class ScriptedGrader:
         self.script = script
         self.grade_sd = grade_sd
         self.calls = 0
+
+    def side_line(self) -> SideLine | None:
+        """Return None: it grades at once, as on a CPU."""
+        return None
 
     def grade(self, volume: Any, voxel_size: tuple[float, float, float]) -> Grade:
         """Return the next grade of the script."""

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from csiq.arrays import Array, Device, choose_device, to_host, to_torch
+from csiq.cuda.stream import SideLine
 from csiq.errors import ModelError
 from csiq.quality.domain import Domain, features
 from csiq.quality.model_file import ModelFile, open_model, read_tensors
@@ -77,6 +78,7 @@ class Grader:
         self.sha256 = model.sha256
         self.warnings = model.warnings
         self._domain = Domain.from_card(model.card) if model.card else None
+        self._beside = device if device.is_gpu else None
         # a torch without CUDA grades on the CPU what CuPy reconstructed: the 18 slices are small
         on_gpu = device.is_gpu and torch.cuda.is_available()
         self._device = torch.device(str(device) if on_gpu else "cpu")
@@ -129,6 +131,13 @@ class Grader:
             return Grade(math.nan, math.nan, False, grades.size, n_failed, warnings)
         kept = grades[finite].astype(np.float64)
         return Grade(float(kept.mean()), float(kept.std()), known, grades.size, n_failed, warnings)
+
+    def side_line(self) -> SideLine | None:
+        """Return a line on which to grade while the next iterate is computed; the caller closes it.
+
+        None on a CPU, where grading would take the solver's cores.
+        """
+        return SideLine(self._beside) if self._beside is not None else None
 
     def patch_grades(self, volume: Array, voxel_size: tuple[float, float, float]) -> np.ndarray:
         """Return the grade of each patch, float32 (3, 6, 6, 6).
