@@ -7,9 +7,12 @@ and before writing, never inside an operator or a solver.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+import threading
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -155,11 +158,49 @@ def default_threads() -> int:
 
 
 def run_tasks(tasks: Sequence[Callable[[], None]], threads: int, xp: Any = np) -> None:
-    """Run independent tasks: on a CPU in ``threads`` threads, on a GPU one after the other."""
+    """Run independent tasks: on a CPU in ``threads`` threads, on a GPU one after the other.
+
+    A task must not run tasks itself.
+    """
     if xp is not np or threads == 1 or len(tasks) == 1:
         for task in tasks:
             task()
         return
-    with ThreadPoolExecutor(min(threads, len(tasks))) as pool:
-        for done in [pool.submit(task) for task in tasks]:
-            done.result()
+    for done in [_pool(threads).submit(task) for task in tasks]:
+        done.result()
+
+
+@cache
+def _pool(threads: int) -> ThreadPoolExecutor:
+    # kept: starting threads anew costs as much as a small task, and what they hold stays warm
+    return ThreadPoolExecutor(threads, thread_name_prefix="csiq")
+
+
+# a forked child has the pools but not their threads
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_pool.cache_clear)
+
+
+_serial_lock = threading.Lock()
+_serial_depth = 0
+_torch_threads = 1
+
+
+@contextmanager
+def serial_torch() -> Iterator[None]:
+    """Keep torch from using threads of its own, so that several of ours can call it side by side."""
+    global _serial_depth, _torch_threads
+    import torch
+
+    with _serial_lock:
+        if _serial_depth == 0:
+            _torch_threads = torch.get_num_threads()
+            torch.set_num_threads(1)
+        _serial_depth += 1
+    try:
+        yield
+    finally:
+        with _serial_lock:
+            _serial_depth -= 1
+            if _serial_depth == 0:
+                torch.set_num_threads(_torch_threads)

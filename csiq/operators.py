@@ -94,16 +94,15 @@ class ForwardModel(sigpy.linop.Linop):
         weights : float32 array, (n_spokes, n_samples), optional
             In the order of the model's spokes; one by default.
         """
-        xp = xp_of(self.smaps)
-        n_phases, *shape = self.ishape
-        kernels = xp.empty((n_phases, *(2 * n if n > 1 else 1 for n in shape)), dtype=np.float32)
+        _, *shape = self.ishape
 
-        def phase_task(phase: int) -> None:
+        def kernel(phase: int) -> Array:
             coord = self.coords[phase]
-            w = weights[self.spokes[phase]] if weights is not None else xp.ones(coord.shape[:2], np.float32)
-            kernels[phase] = toeplitz_kernel(coord, w, tuple(shape))
+            if weights is None:
+                return toeplitz_kernel(coord, xp_of(coord).ones(coord.shape[:2], np.float32), tuple(shape))
+            return toeplitz_kernel(coord, weights[self.spokes[phase]], tuple(shape))
 
-        run_tasks([partial(phase_task, p) for p in range(n_phases)], self.threads, xp)
+        kernels = [partial(kernel, phase) for phase in range(len(self.coords))]
         return ToeplitzNormal(kernels, self.smaps, threads=self.threads)
 
 

@@ -65,7 +65,7 @@ def test_momentum_starts_anew_after_a_rise(small):
     for (before, after, theta), (_, next_after, _) in pairwise(costs):
         if after > before:
             assert theta == 1
-            assert next_after <= after * (1 + 1e-6)
+            assert next_after <= after * (1 + 5e-6)  # rounding of single precision
 
 
 def test_a_step_that_is_too_long_is_noticed(small):
