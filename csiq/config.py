@@ -68,6 +68,8 @@ class Penalty:
     """The cost that is minimised (docs/conventions.md)."""
 
     lamda: NotNegative = 0.02
+    lamda_spatial_tv: NotNegative = 0.0
+    lamda_wavelet: NotNegative = 0.0
     dcf: Literal["analytic", "pipe-menon"] = "analytic"
     dcf_in_cost: bool = True
 

@@ -25,7 +25,15 @@ from csiq.loop import Event, Loop, OnEvent, Resumed, ignore
 from csiq.operators import ForwardModel
 from csiq.quality.grade import Grade, Grader
 from csiq.ranking import Ranking
-from csiq.solvers import Iterate, Problem, build_problem, solve, solver_named
+from csiq.solvers import (
+    Iterate,
+    Problem,
+    SpatialTV,
+    Wavelet,
+    build_problem,
+    solve,
+    solver_named,
+)
 from csiq.stopping import (
     GradePlateau,
     MaxIter,
@@ -270,8 +278,14 @@ def set_up(
     model = ForwardModel(coords, maps, threads=threads, coil_batch=config.run.coil_batch)
     kspace = to_device(scan.kspace[:, order], device)
     penalty = config.penalty
+    further = [SpatialTV(penalty.lamda_spatial_tv), Wavelet(penalty.lamda_wavelet)]
     return build_problem(
-        model, kspace, to_device(dcf, device), penalty.lamda, dcf_in_cost=penalty.dcf_in_cost
+        model,
+        kspace,
+        to_device(dcf, device),
+        penalty.lamda,
+        dcf_in_cost=penalty.dcf_in_cost,
+        penalties=further,
     )
 
 

@@ -59,6 +59,10 @@ MODELLING = (
     ),
     click.option("--coils", type=int, metavar="N", help="Virtual coils kept by compression."),
     click.option("--lamda", type=float, help="Weight of the penalty, relative to max|A^H W y| [0.02]."),
+    click.option(
+        "--lamda-spatial-tv", type=float, help="Weight of total variation within each phase, likewise [0]."
+    ),
+    click.option("--lamda-wavelet", type=float, help="Weight of wavelet coefficients, likewise [0]."),
     click.option("--dcf", metavar="NAME", help="Density compensation: analytic or pipe-menon [analytic]."),
     click.option("--dcf-in-cost/--no-dcf-in-cost", default=None, help="Whether it weights the cost [yes]."),
     click.option("--solver", metavar="NAME", help="Algorithm [pogm]."),

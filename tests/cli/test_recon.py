@@ -26,6 +26,8 @@ TYPED = {
     "source": ("k0", "k0"),
     "coils": ("5", 5),
     "lamda": ("0.05", 0.05),
+    "lamda_spatial_tv": ("0.004", 0.004),
+    "lamda_wavelet": ("0.01", 0.01),
     "dcf": ("pipe-menon", "pipe-menon"),
     "solver": ("bb", "bb"),
     "max_iter": ("12", 12),
