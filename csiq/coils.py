@@ -229,7 +229,7 @@ def _interpolate(
             imag = spline_filter1d(fine.imag, axis=axis, mode="mirror")
             spline = (real + 1j * imag).astype(np.complex64)
             fine = np.moveaxis(np.tensordot(matrix, spline, axes=(1, axis)), 0, axis)
-        return fine.astype(np.complex64)
+        return np.ascontiguousarray(fine, np.complex64)
 
     with ThreadPoolExecutor(threads) as pool:
         return np.stack(list(pool.map(one, coarse)))
