@@ -31,8 +31,8 @@ def split_z(volume, smap, wr, wi, first, out):  # type: ignore[no-untyped-def]
 
 @njit(cache=True, nogil=True)
 def put_rows(work, first, spectrum):  # type: ignore[no-untyped-def]
-    """Write (2, rows, x, z) to the rows from ``first`` on of the spectrum (2, z, y, x)."""
-    for half in range(2):
+    """Write (n, rows, x, z) to the rows from ``first`` on of the spectrum (n, z, y, x)."""
+    for half in range(work.shape[0]):
         for row in range(work.shape[1]):
             w = work[half, row]
             for z in range(w.shape[1]):
@@ -44,7 +44,7 @@ def put_rows(work, first, spectrum):  # type: ignore[no-untyped-def]
 @njit(cache=True, nogil=True)
 def take_rows(spectrum, first, work):  # type: ignore[no-untyped-def]
     """Undo :func:`put_rows`."""
-    for half in range(2):
+    for half in range(work.shape[0]):
         for row in range(work.shape[1]):
             w = work[half, row]
             for z in range(w.shape[1]):

@@ -22,7 +22,7 @@ import numpy as np
 
 #: Bytes that go through a transform at a time, rows along z and planes: with their transform they fit the
 #: second-level cache of a core, and are not so few that calls cost more than work.
-_ROWS_BYTES, _PLANES_BYTES = 1 << 18, 1 << 20
+ROWS_BYTES, _PLANES_BYTES = 1 << 18, 1 << 20
 _COMPLEX = 8
 
 
@@ -75,24 +75,24 @@ def sum_of_coils(volume: np.ndarray, smaps: np.ndarray, kernel: np.ndarray) -> n
 
 
 def _slice(volume: np.ndarray, smaps: np.ndarray, kernel: np.ndarray, out: np.ndarray) -> None:
-    loops, (_, n_y, n_x) = _numba(), volume.shape
+    (_, n_y, n_x), compiled = volume.shape, loops()
     step = max(1, _PLANES_BYTES // (4 * n_y * n_x * _COMPLEX))
     for first in range(0, len(smaps), step):
         some = smaps[first : first + step]
         planes = np.empty((len(some), n_y, n_x), np.complex64)
-        loops.weigh(_pairs(volume).reshape(-1), _pairs(some).reshape(len(some), -1), _flat(planes))
+        compiled.weigh(_pairs(volume).reshape(-1), _pairs(some).reshape(len(some), -1), _flat(planes))
         _convolve_planes(planes, kernel[0])
-        loops.combine(_flat(planes), _pairs(some).reshape(len(some), -1), _pairs(out).reshape(-1))
+        compiled.combine(_flat(planes), _pairs(some).reshape(len(some), -1), _pairs(out).reshape(-1))
 
 
 def _volume(volume: np.ndarray, smap: np.ndarray, kernel: np.ndarray, out: np.ndarray) -> None:
-    loops, (n_z, n_y, n_x) = _numba(), volume.shape
+    (n_z, n_y, n_x), compiled = volume.shape, loops()
     twiddle, spectrum = _twiddle(n_z), _scratch("spectrum", (2, n_z, n_y, n_x))
-    rows = max(1, _ROWS_BYTES // (2 * n_z * n_x * _COMPLEX))
+    rows = max(1, ROWS_BYTES // (2 * n_z * n_x * _COMPLEX))
     for first in range(0, n_y, rows):
         work = _scratch("work", (2, min(rows, n_y - first), n_x, n_z))
-        loops.split_z(_pairs(volume), _pairs(smap), *twiddle, first, _pairs(work))
-        loops.put_rows(_fft(work, (3,)), first, spectrum)
+        compiled.split_z(_pairs(volume), _pairs(smap), *twiddle, first, _pairs(work))
+        compiled.put_rows(transform(work, (3,)), first, spectrum)
     planes = spectrum.reshape(2 * n_z, n_y, n_x)
     step = max(1, _PLANES_BYTES // (4 * n_y * n_x * _COMPLEX))
     for first in range(0, 2 * n_z, step):
@@ -100,22 +100,22 @@ def _volume(volume: np.ndarray, smap: np.ndarray, kernel: np.ndarray, out: np.nd
         _convolve_planes(planes[some], kernel[some])
     for first in range(0, n_y, rows):
         work = _scratch("work", (2, min(rows, n_y - first), n_x, n_z))
-        loops.take_rows(spectrum, first, work)
-        loops.join_z(_pairs(_ifft(work, (3,))), _pairs(smap), *twiddle, first, _pairs(out))
+        compiled.take_rows(spectrum, first, work)
+        compiled.join_z(_pairs(inverse_transform(work, (3,))), _pairs(smap), *twiddle, first, _pairs(out))
 
 
 def _convolve_planes(planes: np.ndarray, kernel: np.ndarray) -> None:
     """Convolve planes (n, y, x) in place, with a kernel each (n, 4, y, x) or one for all (4, y, x)."""
-    loops, (n, n_y, n_x) = _numba(), planes.shape
+    (n, n_y, n_x), compiled = planes.shape, loops()
     y, x = _twiddle(n_y), _twiddle(n_x)
     work = _scratch("work", (n, 4, n_y, n_x))
-    loops.split_plane(_pairs(planes), *y, *x, _pairs(work))
-    work = _fft(work, (2, 3))
+    compiled.split_plane(_pairs(planes), *y, *x, _pairs(work))
+    work = transform(work, (2, 3))
     if kernel.ndim == 3:
-        loops.multiply(_flat(work), kernel.reshape(-1))
+        compiled.multiply(_flat(work), kernel.reshape(-1))
     else:
-        loops.multiply(_pairs(work).reshape(1, -1), kernel.reshape(-1))
-    loops.join_plane(_pairs(_ifft(work, (2, 3))), *y, *x, _pairs(planes))
+        compiled.multiply(_pairs(work).reshape(1, -1), kernel.reshape(-1))
+    compiled.join_plane(_pairs(inverse_transform(work, (2, 3))), *y, *x, _pairs(planes))
 
 
 def _pairs(a: np.ndarray) -> np.ndarray:
@@ -154,7 +154,8 @@ def _scratch(name: str, shape: tuple[int, ...]) -> np.ndarray:
     return have[:size].reshape(shape)
 
 
-def _fft(a: np.ndarray, axes: tuple[int, ...]) -> np.ndarray:
+def transform(a: np.ndarray, axes: tuple[int, ...]) -> np.ndarray:
+    """Return the transform along axes, on the calling thread."""
     fft = _torch_with_mkl()
     if fft is not None:
         return fft.fft.fftn(fft.from_numpy(a), dim=axes).numpy()
@@ -163,7 +164,7 @@ def _fft(a: np.ndarray, axes: tuple[int, ...]) -> np.ndarray:
     return scipy.fft.fftn(a, axes=axes, workers=1)
 
 
-def _ifft(a: np.ndarray, axes: tuple[int, ...]) -> np.ndarray:
+def inverse_transform(a: np.ndarray, axes: tuple[int, ...]) -> np.ndarray:
     """Return the inverse transform without its factor 1/n."""
     fft = _torch_with_mkl()
     if fft is not None:
@@ -182,7 +183,8 @@ def _torch_with_mkl() -> Any:
 
 
 @cache
-def _numba() -> Any:
+def loops() -> Any:
+    """Return the compiled loops."""
     # compiled on first use: importing csiq must not wait for numba
     from csiq import _convolution_numba
 

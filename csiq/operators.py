@@ -17,7 +17,7 @@ from functools import partial
 import numpy as np
 import sigpy
 
-from csiq.arrays import Array, default_threads, run_tasks, xp_of
+from csiq.arrays import Array, default_threads, run_tasks, serial_torch, xp_of
 from csiq.errors import ShapeError
 from csiq.nufft import Nufft, toeplitz_kernel
 from csiq.toeplitz import ToeplitzNormal
@@ -65,20 +65,19 @@ class ForwardModel(sigpy.linop.Linop):
         ends = np.cumsum([c.shape[0] for c in coords])
         self.spokes = [slice(int(e) - c.shape[0], int(e)) for e, c in zip(ends, coords, strict=True)]
         super().__init__((smaps.shape[0], int(ends[-1]), coords[0].shape[1]), (len(coords), *shape))
-        self._nuffts: dict[int, Nufft] = {}
 
-    def _nufft(self, phase: int) -> Nufft:
-        if phase not in self._nuffts:
-            self._nuffts[phase] = Nufft(self.coords[phase], tuple(self.ishape[1:]))
-        return self._nuffts[phase]
+    def nufft(self, phase: int) -> Nufft:
+        """Return the transform of a phase; not kept, for its grids are larger than the volumes."""
+        return Nufft(self.coords[phase], tuple(self.ishape[1:]))
 
     def _apply(self, volumes: Array) -> Array:
         xp = xp_of(volumes)
         kspace = xp.empty(self.oshape, dtype=np.complex64)
 
         def phase_task(phase: int) -> None:
+            nufft = self.nufft(phase)
             for coil, smap in enumerate(self.smaps):
-                kspace[coil, self.spokes[phase]] = self._nufft(phase).forward(smap * volumes[phase])
+                kspace[coil, self.spokes[phase]] = nufft.forward(smap * volumes[phase])
 
         run_tasks([partial(phase_task, p) for p in range(self.ishape[0])], self.threads, xp)
         return kspace
@@ -118,11 +117,13 @@ class Gridding(sigpy.linop.Linop):
         volumes = xp.zeros(self.oshape, dtype=np.complex64)
 
         def phase_task(phase: int) -> None:
+            nufft = model.nufft(phase)
             for coil, smap in enumerate(model.smaps):
                 samples = xp.ascontiguousarray(kspace[coil, model.spokes[phase]])
-                volumes[phase] += xp.conj(smap) * model._nufft(phase).adjoint(samples)
+                volumes[phase] += xp.conj(smap) * nufft.adjoint(samples)
 
-        run_tasks([partial(phase_task, p) for p in range(self.oshape[0])], model.threads, xp)
+        with serial_torch():
+            run_tasks([partial(phase_task, p) for p in range(self.oshape[0])], model.threads, xp)
         return volumes
 
     def _adjoint_linop(self) -> sigpy.linop.Linop:
