@@ -95,7 +95,7 @@ def test_fused_normal_operator_is_exact(rng, shape, batch):
     kernel = rng.uniform(0.1, 1, doubled_shape(shape)).astype(np.float32)
     exact = np.zeros(shape, np.complex128)
     for smap in smaps.astype(np.complex128):
-        padded = np.fft.fftn(smap * volume, kernel.shape)
+        padded = np.fft.fftn(smap * volume, kernel.shape, axes=(0, 1, 2))
         exact += smap.conj() * np.fft.ifftn(kernel * padded)[tuple(slice(n) for n in shape)]
     there = [to_device(a, GPU) for a in (volume, smaps, kernel)]
     for slab in (1, 1 << 16, 1 << 30):
