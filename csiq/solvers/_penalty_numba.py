@@ -10,7 +10,7 @@ from numba import njit
 
 
 @njit(cache=True, nogil=True)
-def analyse(lines, low, high, out):  # type: ignore[no-untyped-def]
+def analyse(lines, low, high, shift, out):  # type: ignore[no-untyped-def]
     """Filter (n_outer, n, n_inner) along its middle axis, periodic: low half first, then the high one."""
     n_outer, n, n_inner = lines.shape
     half = n // 2
@@ -20,14 +20,14 @@ def analyse(lines, low, high, out):  # type: ignore[no-untyped-def]
                 out[o, k, i] = 0
                 out[o, half + k, i] = 0
             for m in range(low.size):
-                j = (2 * k + m) % n
+                j = (2 * k + m + n - shift) % n
                 for i in range(n_inner):
                     out[o, k, i] += low[m] * lines[o, j, i]
                     out[o, half + k, i] += high[m] * lines[o, j, i]
 
 
 @njit(cache=True, nogil=True)
-def synthesise(lines, low, high, out):  # type: ignore[no-untyped-def]
+def synthesise(lines, low, high, shift, out):  # type: ignore[no-untyped-def]
     """The adjoint of :func:`analyse`."""
     n_outer, n, n_inner = lines.shape
     half = n // 2
@@ -37,7 +37,7 @@ def synthesise(lines, low, high, out):  # type: ignore[no-untyped-def]
                 out[o, j, i] = 0
         for k in range(half):
             for m in range(low.size):
-                j = (2 * k + m) % n
+                j = (2 * k + m + n - shift) % n
                 for i in range(n_inner):
                     out[o, j, i] += low[m] * lines[o, k, i] + high[m] * lines[o, half + k, i]
 

@@ -1,16 +1,16 @@
 """An orthonormal wavelet transform of a volume: Daubechies, 4 vanishing moments, periodic.
 
-Both devices use the same two filters; a volume whose axes the levels do not divide is padded with zeros,
-which keeps the sum of squares, so that the adjoint undoes the transform.
+Where no axis needs padding it is PyWavelets' ``wavedecn(volume, "db4", "periodization")``, on any device. A
+volume whose axes the levels do not divide is padded with zeros, which keeps the sum of squares, so that the
+adjoint undoes the transform.
 """
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from csiq.arrays import Array, xp_of
+from csiq.solvers.modulus import loops_of
 
 #: Low-pass taps of db4 (Daubechies, Ten Lectures on Wavelets, table 6.1), of sum sqrt(2).
 LOW = np.array(
@@ -27,6 +27,8 @@ LOW = np.array(
     np.float32,
 )
 HIGH = LOW[::-1] * np.array([1, -1] * 4, np.float32)
+#: The filter starts this many samples before the one it is written to.
+SHIFT = 3
 #: Levels at most, and the shortest length an axis is still halved at: that of the filter.
 LEVELS, _SHORTEST = 3, LOW.size
 
@@ -94,37 +96,6 @@ def _filter(part: Array, axis: int, *, inverse: bool) -> Array:
     xp = xp_of(part)
     n, inner = part.shape[axis], int(np.prod(part.shape[axis + 1 :], dtype=int))
     lines = xp.ascontiguousarray(part).view(np.float32).reshape(-1, n, 2 * inner)
-    if xp is np:
-        out = np.empty_like(lines)
-        (_numba().synthesise if inverse else _numba().analyse)(lines, LOW, HIGH, out)
-    else:
-        out = (_synthesise if inverse else _analyse)(lines)
-    return out.reshape(*part.shape[:-1], 2 * part.shape[-1]).view(np.complex64)
-
-
-def _analyse(lines: Array) -> Array:
-    """The compiled loop on whole arrays, for a GPU."""
-    xp, n = xp_of(lines), lines.shape[1]
-    wrapped = xp.concatenate([lines, lines[:, : LOW.size - 2]], axis=1)
-    out = xp.zeros_like(lines)
-    for m, (low, high) in enumerate(zip(LOW, HIGH, strict=True)):
-        taken = wrapped[:, m : m + n : 2]
-        out[:, : n // 2] += low * taken
-        out[:, n // 2 :] += high * taken
-    return out
-
-
-def _synthesise(lines: Array) -> Array:
-    xp, n, extra = xp_of(lines), lines.shape[1], LOW.size - 2
-    wrapped = xp.zeros((lines.shape[0], n + extra, lines.shape[2]), dtype=np.float32)
-    for m, (low, high) in enumerate(zip(LOW, HIGH, strict=True)):
-        wrapped[:, m : m + n : 2] += low * lines[:, : n // 2] + high * lines[:, n // 2 :]
-    wrapped[:, :extra] += wrapped[:, n:]
-    return wrapped[:, :n]
-
-
-def _numba() -> Any:
-    # compiled on first use: importing csiq must not wait for numba
-    from csiq.solvers import _penalty_numba
-
-    return _penalty_numba
+    out, loops = xp.empty_like(lines), loops_of(lines)
+    (loops.synthesise if inverse else loops.analyse)(lines, LOW, HIGH, SHIFT, out)
+    return out.view(np.complex64).reshape(part.shape)
