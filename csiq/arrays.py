@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -131,38 +131,86 @@ def vdot(a: Array, b: Array) -> complex:
 
     Parameters
     ----------
-    a, b : complex64 or float32 arrays of one shape
+    a, b : complex64 arrays of one shape
+
+    Raises
+    ------
+    ShapeError
+        If the shapes differ.
     """
     if a.shape != b.shape:
         raise ShapeError(f"shapes {a.shape} and {b.shape} have no dot product")
     xp = xp_of(a)
     if xp is not np:
         return complex(xp.sum(xp.conj(a) * b, dtype=np.complex128))
-    total = 0.0 + 0.0j
-    flat_a, flat_b = a.reshape(-1), b.reshape(-1)
-    for start in range(0, flat_a.size, 1 << 16):
-        # einsum in complex128 per block: no full double-precision copy of a volume
-        block = slice(start, start + (1 << 16))
-        total += np.vdot(flat_a[block].astype(np.complex128), flat_b[block].astype(np.complex128))
-    return complex(total)
+    flat_a, flat_b = _pairs(a), _pairs(b)
+    parts = _by_blocks(lambda start, stop: _numba().dot(flat_a, flat_b, start, stop), a.size)
+    return complex(sum(part[0] for part in parts), sum(part[1] for part in parts))
 
 
 def norm2(a: Array) -> float:
-    """Return sum |a|^2, accumulated in double precision."""
-    return vdot(a, a).real
+    """Return sum |a|^2 of a complex64 array, accumulated in double precision."""
+    xp = xp_of(a)
+    if xp is not np:
+        return float(xp.sum(xp.abs(a) ** 2, dtype=np.float64))
+    flat = _pairs(a)
+    return float(sum(_by_blocks(lambda start, stop: _numba().square(flat, 2 * start, 2 * stop), a.size)))
+
+
+#: Elements that are summed at a time. Fixed, so that a sum does not depend on who adds it up.
+_BLOCK = 1 << 18
+
+
+def _pairs(a: np.ndarray) -> np.ndarray:
+    """Return a complex array as a flat array of real and imaginary parts."""
+    return np.ascontiguousarray(a, dtype=np.complex64).reshape(-1).view(np.float32)
+
+
+def _by_blocks(function: Callable[[int, int], Any], n: int) -> list[Any]:
+    """Return the values of a function of start and stop on blocks of n elements, in order."""
+    bounds = [(start, min(start + _BLOCK, n)) for start in range(0, n, _BLOCK)]
+    values: list[Any] = [None] * len(bounds)
+
+    def task(number: int) -> None:
+        values[number] = function(*bounds[number])
+
+    run_tasks([partial(task, i) for i in range(len(bounds))], default_threads())
+    return values
+
+
+def _numba() -> Any:
+    # compiled on first use: importing csiq must not wait for numba
+    from csiq import _arrays_numba
+
+    return _arrays_numba
+
+
+_threads: int | None = None
 
 
 def default_threads() -> int:
-    """Return the number of CPU cores this process may use."""
+    """Return the threads to use where nobody says: those of :func:`use_threads`, else all cores there are."""
+    if _threads is not None:
+        return _threads
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else (os.cpu_count() or 1)
+
+
+def use_threads(threads: int | None) -> None:
+    """Let everything that follows, torch's network included, use so many threads; all cores if None."""
+    global _threads
+    import torch
+
+    _threads = threads
+    torch.set_num_threads(default_threads())
 
 
 def run_tasks(tasks: Sequence[Callable[[], None]], threads: int, xp: Any = np) -> None:
     """Run independent tasks: on a CPU in ``threads`` threads, on a GPU one after the other.
 
-    A task must not run tasks itself.
+    Tasks of a task run one after the other: all threads may be busy with their likes.
     """
-    if xp is not np or threads == 1 or len(tasks) == 1:
+    nested = threading.current_thread().name.startswith(_POOL_NAME)
+    if xp is not np or threads == 1 or len(tasks) == 1 or nested:
         for task in tasks:
             task()
         return
@@ -170,10 +218,13 @@ def run_tasks(tasks: Sequence[Callable[[], None]], threads: int, xp: Any = np) -
         done.result()
 
 
+_POOL_NAME = "csiq-pool"
+
+
 @cache
 def _pool(threads: int) -> ThreadPoolExecutor:
     # kept: starting threads anew costs as much as a small task, and what they hold stays warm
-    return ThreadPoolExecutor(threads, thread_name_prefix="csiq")
+    return ThreadPoolExecutor(threads, thread_name_prefix=_POOL_NAME)
 
 
 # a forked child has the pools but not their threads

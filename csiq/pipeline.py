@@ -14,7 +14,15 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from csiq.acquisition import Acquisition, Geometry
-from csiq.arrays import Array, Device, choose_device, default_threads, to_device, to_host
+from csiq.arrays import (
+    Array,
+    Device,
+    choose_device,
+    default_threads,
+    to_device,
+    to_host,
+    use_threads,
+)
 from csiq.coils import compress, drop_dead_coils, estimate_smaps, whiten
 from csiq.config import Config, seconds_of
 from csiq.errors import ConfigError, ModelError
@@ -204,13 +212,6 @@ def reconstruct(
         device=str(device),
         threads=threads,
     )
-
-
-def use_threads(threads: int) -> None:
-    """Let torch use this many threads; our own pools are told one by one."""
-    import torch
-
-    torch.set_num_threads(threads)
 
 
 def use_device(device: Device) -> None:
