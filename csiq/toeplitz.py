@@ -46,7 +46,7 @@ class ToeplitzNormal(sigpy.linop.Linop):
         self, kernels: Sequence[Array | Callable[[], Array]], smaps: Array, *, threads: int | None = None
     ) -> None:
         shape = tuple(smaps.shape[1:])
-        self.smaps = smaps
+        self.smaps = xp_of(smaps).ascontiguousarray(smaps, dtype=np.complex64)
         self.threads = threads or default_threads()
         self.applications = 0
         self._on_cpu = xp_of(smaps) is np
