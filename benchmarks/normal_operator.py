@@ -22,8 +22,17 @@ import numpy as np
 from harness import report, side_by_side
 from rivals import RIVALS, Operands, available
 
-from csiq import toeplitz
-from csiq.arrays import Device, choose_device, default_threads, run_tasks, to_device, to_host, xp_of
+from csiq import convolution
+from csiq.arrays import (
+    Device,
+    choose_device,
+    default_threads,
+    run_tasks,
+    serial_torch,
+    to_device,
+    to_host,
+    xp_of,
+)
 from csiq.operators import ForwardModel
 from csiq.trajectory import density_compensation, golden_angle_2d, golden_means_3d, radial_coord
 
@@ -87,10 +96,12 @@ def compare(host: Operands, device: Device, repeats: int) -> None:
     rivals, notes = available(device.is_gpu)
     runs: dict[str, Callable[[], Any]] = {OURS: ours(given)}
     runs |= {name: rival.make(given) for name, rival in rivals.items()}
+    images: dict[str, Any] = {}
+    timed = {name: partial(keep, images, name, run) for name, run in runs.items()}
+    bare = {} if device.is_gpu else {BARE: bare_passes(given)}
+    seconds = side_by_side(timed | bare, repeats, synchroniser(given))
     truth = exact(host)
-    errors = {name: relative_error(to_host(run()).reshape(truth.shape), truth) for name, run in runs.items()}
-    bare = bare_passes(given)
-    seconds = side_by_side({**runs, BARE: bare}, repeats, synchroniser(given))
+    errors = {name: relative_error(to_host(im).reshape(truth.shape), truth) for name, im in images.items()}
     rows = [
         (name, f"{seconds[name]:.4f}", f"{seconds[name] / seconds[OURS]:.1f}", f"{error:.1e}")
         for name, error in errors.items()
@@ -103,6 +114,11 @@ def compare(host: Operands, device: Device, repeats: int) -> None:
         rows,
         " ".join([fastest_pair(seconds, errors), roofline(given, seconds), *notes]),
     )
+
+
+def keep(images: dict[str, Any], name: str, run: Callable[[], Any]) -> None:
+    """Run and keep what came out, for its error."""
+    images[name] = run()
 
 
 def ours(given: Operands) -> Callable[[], Any]:
@@ -129,61 +145,46 @@ def roofline(given: Operands, seconds: dict[str, float]) -> str:
     if not given.on_gpu:
         share = seconds[BARE] / seconds[OURS]
         return f"Bare FFT passes: {seconds[BARE]:.4f} s, so {share:.0%} of their rate is reached."
-    moved = len(given.smaps) * sum(2 * 8 * lines * length for lines, length in passes(given.volume.shape))
+    from csiq.cuda.toeplitz import traffic_bytes
+
+    rate = traffic_bytes(given.volume.shape, len(given.smaps), len(given.smaps)) / seconds[OURS]
     copy = copy_rate(given)
-    return (
-        f"Read and written by the passes: {moved / 1e9:.2f} GB, {moved / seconds[OURS] / 1e9:.0f} GB/s, "
-        f"{moved / seconds[OURS] / copy:.0%} of the copy rate of {copy / 1e9:.0f} GB/s; "
-        f"the passes bare take {seconds[BARE]:.4f} s."
-    )
+    return f"{rate / 1e9:.0f} GB/s, {rate / copy:.0%} of the measured copy rate of {copy / 1e9:.0f} GB/s."
 
 
-def passes(shape: Sequence[int]) -> list[tuple[int, int]]:
-    """Return (lines, length) of the passes of one coil, forward and back.
+def bare_passes(given: Operands) -> Callable[[], None]:
+    """Return the one-dimensional FFTs that the operator needs on a CPU, and nothing else.
 
-    z is padded first, while y and x are short; then x, while y is short; y last: 14 times n^2 lines of
-    length 2n in all, where passes over the whole doubled grid would be 24.
+    Seven passes over n^2 lines of 2n values forward (z while y and x are short, x while y is short, y last)
+    and seven back, as the operator does them: its own transforms, on arrays of its own sizes that are there
+    beforehand, one coil a thread. A line of 2n values is two transforms of n.
     """
-    z, y, x = shape
-    if z == 1:
-        return [(y, 2 * x), (2 * x, 2 * y)] * 2
-    return [(y * x, 2 * z), (2 * z * y, 2 * x), (2 * z * 2 * x, 2 * y)] * 2
+    z, y, x = given.volume.shape
+    step = max(1, convolution._PLANES_BYTES // (32 * y * x)) if z > 1 else 1
+    n_rows = max(1, min(convolution.ROWS_BYTES // (16 * z * x), y))
+    threads = min(given.threads, len(given.smaps))
+    planes = [np.ones((step, 4, y, x), np.complex64) for _ in range(threads)]
+    rows = [np.ones((2, n_rows, x, z), np.complex64) for _ in range(threads)]
 
-
-def bare_passes(given: Operands) -> Callable[[], Any]:
-    """Return the one-dimensional FFTs that the operator needs and nothing else, with its own FFTs.
-
-    Arrays are padded beforehand; y and x go plane by plane as in the operator, one coil a thread.
-    """
-    xp, (z, y, x) = xp_of(given.volume), given.volume.shape
-    fft, ifft = toeplitz._ffts(xp)
-    n_planes = 2 * z if z > 1 else 1
-    step = max(1, toeplitz._PLANE_BYTES // (8 * 4 * y * x)) if xp is np else n_planes
-
-    def buffers() -> tuple[Any, Any, Any]:
-        sizes = ((n_planes, y, x), (step, y, 2 * x), (step, 2 * y, 2 * x))
-        column, rows, planes = (xp.ones(size, np.complex64) for size in sizes)
-        return column, rows, planes
-
-    threads = 1 if given.on_gpu else min(given.threads, len(given.smaps))
-    held = [buffers() for _ in range(threads)]
-
-    def one_coil(column: Any, rows: Any, planes: Any) -> None:
-        if z > 1:
-            fft(column, n_planes, 0)
-        for _first in range(0, n_planes, step):
-            fft(rows, 2 * x, 2)
-            fft(planes, 2 * y, 1)
-            ifft(planes, 2 * y, 1)
-            ifft(rows, 2 * x, 2)
-        if z > 1:
-            ifft(column, n_planes, 0)
+    def one_coil(worker: int) -> None:
+        along_z = -(-y // n_rows) if z > 1 else 0
+        for _rows in range(along_z):
+            convolution.transform(rows[worker], (3,))
+        for _planes in range(-(-2 * z // step) if z > 1 else 1):
+            convolution.transform(planes[worker], (2, 3))
+            convolution.inverse_transform(planes[worker], (2, 3))
+        for _rows in range(along_z):
+            convolution.inverse_transform(rows[worker], (3,))
 
     def share(worker: int) -> None:
         for _coil in range(worker, len(given.smaps), threads):
-            one_coil(*held[worker])
+            one_coil(worker)
 
-    return lambda: run_tasks([partial(share, worker) for worker in range(threads)], threads, xp)
+    def run() -> None:
+        with serial_torch():
+            run_tasks([partial(share, worker) for worker in range(threads)], threads)
+
+    return run
 
 
 def copy_rate(given: Operands, repeats: int = 10) -> float:

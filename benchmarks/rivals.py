@@ -6,6 +6,7 @@ and kernels made beforehand. :data:`RIVALS` names them; where a package is missi
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
 import math
 from collections.abc import Callable
@@ -16,7 +17,6 @@ from typing import Any
 import numpy as np
 
 from csiq.arrays import to_host, to_torch, xp_of
-from csiq.nufft import Nufft
 
 Array = Any
 Normal = Callable[[], Array]
@@ -79,24 +79,38 @@ def sigpy_pair(given: Operands) -> Normal:
     return run
 
 
+def finufft_plans(given: Operands, eps: float, n_trans: int, **options: Any) -> tuple[Any, Any]:
+    """Return plans of the forward transform and of the adjoint; cufinufft's on a GPU."""
+    library = importlib.import_module("cufinufft" if given.on_gpu else "finufft")
+    plans = []
+    for kind, sign in ((2, -1), (1, 1)):
+        plan = library.Plan(
+            kind, given.modes, n_trans=n_trans, eps=eps, isign=sign, dtype="complex64", **options
+        )
+        plan.setpts(*xp_of(given.coord).ascontiguousarray(given.angles.T))
+        plans.append(plan)
+    return plans[0], plans[1]
+
+
 def finufft_by_coil(eps: float) -> Callable[[Operands], Normal]:
-    """One single-threaded plan a worker, one coil a worker at a time (upsampling 2; cufinufft on a GPU)."""
+    """One single-threaded plan a worker, one coil a worker at a time; upsampling 2."""
 
     def make(given: Operands) -> Normal:
-        workers = 1 if given.on_gpu else min(given.threads, len(given.smaps))
-        nuffts = [Nufft(given.coord, given.volume.shape, eps=eps) for _ in range(workers)]
+        workers = min(given.threads, len(given.smaps))
+        plans = [finufft_plans(given, eps, 1, nthreads=1, upsampfac=2.0) for _ in range(workers)]
+        smaps, volume = given.smaps.reshape(-1, *given.modes), given.volume.reshape(given.modes)
+        weights = given.dcf.ravel() * np.float32(1 / math.prod(given.modes))
 
         def share(worker: int) -> Array:
-            out = xp_of(given.volume).zeros_like(given.volume)
-            for smap in given.smaps[worker::workers]:
-                samples = nuffts[worker].forward(smap * given.volume)
-                samples *= given.dcf
-                out += smap.conj() * nuffts[worker].adjoint(samples)
+            forward, adjoint = plans[worker]
+            out = np.zeros(given.modes, np.complex64)
+            for smap in smaps[worker::workers]:
+                samples = forward.execute(smap * volume)
+                samples *= weights
+                out += smap.conj() * adjoint.execute(samples)
             return out
 
         def run() -> Array:
-            if workers == 1:
-                return share(0)
             with ThreadPoolExecutor(workers) as pool:
                 return sum(pool.map(share, range(workers)))
 
@@ -106,31 +120,18 @@ def finufft_by_coil(eps: float) -> Callable[[Operands], Normal]:
 
 
 def finufft_batched(eps: float) -> Callable[[Operands], Normal]:
-    """Plans of all coils with finufft's own threads and its own choice of upsampling."""
+    """Plans of all coils with the library's own threads and its own choice of upsampling."""
 
     def make(given: Operands) -> Normal:
-        import finufft
-
-        plans = []
-        for kind, sign in ((2, -1), (1, 1)):
-            plan = finufft.Plan(
-                kind,
-                given.modes,
-                n_trans=len(given.smaps),
-                eps=eps,
-                isign=sign,
-                dtype="complex64",
-                nthreads=given.threads,
-            )
-            plan.setpts(*np.ascontiguousarray(given.angles.T))
-            plans.append(plan)
-        smaps = given.smaps.reshape(len(given.smaps), *given.modes)
+        options = {} if given.on_gpu else {"nthreads": given.threads}
+        forward, adjoint = finufft_plans(given, eps, len(given.smaps), **options)
+        smaps, volume = given.smaps.reshape(-1, *given.modes), given.volume.reshape(given.modes)
         weights = given.dcf.ravel() * np.float32(1 / math.prod(given.modes))
 
         def run() -> Array:
-            samples = plans[0].execute(smaps * given.volume.reshape(given.modes))
+            samples = forward.execute(smaps * volume)
             samples *= weights
-            return (smaps.conj() * plans[1].execute(samples)).sum(axis=0)
+            return (smaps.conj() * adjoint.execute(samples)).sum(axis=0)
 
         return run
 
@@ -260,11 +261,11 @@ class Rival:
 
 RIVALS = {
     "SigPy pair, defaults": Rival(sigpy_pair, "sigpy"),
-    "finufft pair, 1e-3, coils batched (for reference)": Rival(finufft_batched(1e-3), "finufft", gpu=False),
-    "finufft pair, 1e-5, coils batched": Rival(finufft_batched(1e-5), "finufft", gpu=False),
-    "finufft pair, 1e-5, a coil a thread": Rival(finufft_by_coil(1e-5), "finufft"),
-    "finufft pair, 1e-6, coils batched": Rival(finufft_batched(1e-6), "finufft", gpu=False),
-    "finufft pair, 1e-6, a coil a thread": Rival(finufft_by_coil(1e-6), "finufft"),
+    "finufft pair, 1e-3, coils batched (for reference)": Rival(finufft_batched(1e-3), "finufft"),
+    "finufft pair, 1e-5, coils batched": Rival(finufft_batched(1e-5), "finufft"),
+    "finufft pair, 1e-5, a coil a thread": Rival(finufft_by_coil(1e-5), "finufft", gpu=False),
+    "finufft pair, 1e-6, coils batched": Rival(finufft_batched(1e-6), "finufft"),
+    "finufft pair, 1e-6, a coil a thread": Rival(finufft_by_coil(1e-6), "finufft", gpu=False),
     "mri-nufft pair, defaults": Rival(mrinufft_pair(None), "mrinufft"),
     "mri-nufft pair, 1e-5": Rival(mrinufft_pair(1e-5), "mrinufft"),
     "mrpro pair": Rival(mrpro_operator(False), "mrpro"),
@@ -276,6 +277,9 @@ RIVALS = {
 
 def available(on_gpu: bool) -> tuple[dict[str, Rival], list[str]]:
     """Return the rivals that can run here, and a sentence for each package that is missing."""
-    missing = sorted({r.package for r in RIVALS.values() if importlib.util.find_spec(r.package) is None})
-    ready = {n: r for n, r in RIVALS.items() if r.package not in missing and (r.gpu or not on_gpu)}
-    return ready, [f"{package} is not installed: its rows are left out." for package in missing]
+    fits = {name: rival for name, rival in RIVALS.items() if rival.gpu or not on_gpu}
+    needed = {"finufft": "cufinufft"} if on_gpu else {}
+    packages = {needed.get(rival.package, rival.package) for rival in fits.values()}
+    missing = {package for package in packages if importlib.util.find_spec(package) is None}
+    ready = {n: r for n, r in fits.items() if needed.get(r.package, r.package) not in missing}
+    return ready, [f"{package} is not installed: its rows are left out." for package in sorted(missing)]
