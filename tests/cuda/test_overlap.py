@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import pytest
 
+from csiq.acquisition import Geometry
 from csiq.arrays import Device
 from csiq.config import load_config
 from csiq.cuda.stream import SideLine
@@ -86,8 +87,8 @@ def without_clocks(history):
 
 
 @pytest.fixture
-def geometry(simulated):
-    return simulated[0].geometry
+def geometry():
+    return Geometry((4, 4, 4), (8.0, 8.0, 8.0))
 
 
 @pytest.mark.parametrize("curve", [PLATEAU, RISING])
