@@ -33,7 +33,7 @@ EXTRAS = {
     "dicom": ["pydicom>=3", "highdicom>=0.25"],
     "cluster": ["dask>=2024.8", "distributed>=2024.8", "dask-jobqueue>=0.9"],
     "tensorboard": ["tensorboard>=2.16"],
-    "bench": ["pytest-benchmark>=4", "mri-nufft>=1.3", "pyfftw>=0.14"],
+    "bench": ["pytest-benchmark>=4", "mri-nufft>=1.5", "torchkbnufft>=1.5"],
     "docs": ["sphinx>=7", "myst-parser>=3"],
     "test": [
         "pytest>=8",

@@ -124,7 +124,7 @@ def rows(curves: Sequence[Curve], ranges: dict[bool, Range]) -> list[tuple[str, 
     return out
 
 
-def write_tsv(name: str, curves: Sequence[Curve], ranges: dict[bool, Range], folder: Path = FOLDER) -> Path:
+def write_tsv(name: str, curves: Sequence[Curve], ranges: dict[bool, Range], folder: Path) -> Path:
     """Write all points of all curves; return the file."""
     folder.mkdir(parents=True, exist_ok=True)
     lines = ["program\titeration\tseconds\tcost\tgap\tnrmse"]
@@ -138,7 +138,7 @@ def write_tsv(name: str, curves: Sequence[Curve], ranges: dict[bool, Range], fol
     return path
 
 
-def plot(name: str, curves: Sequence[Curve], ranges: dict[bool, Range], folder: Path = FOLDER) -> Path:
+def plot(name: str, curves: Sequence[Curve], ranges: dict[bool, Range], folder: Path) -> Path:
     """Plot gap and NRMSE against seconds; return the file."""
     from matplotlib.figure import Figure
 

@@ -16,7 +16,7 @@ HERE = Path(__file__).resolve().parent
 RESULTS = Path(os.environ.get("CSIQ_BENCHMARK_RESULTS", HERE / "RESULTS.md"))
 #: Named in the line of provenance where they are installed.
 PACKAGES = (
-    *("numpy", "scipy", "numba", "finufft", "sigpy", "torch", "mri-nufft", "mrpro", "torchkbnufft", "pyfftw"),
+    *("numpy", "scipy", "numba", "finufft", "sigpy", "torch", "mri-nufft", "mrpro", "torchkbnufft"),
     *("cupy-cuda12x", "cupy-cuda13x", "cufinufft"),
 )
 

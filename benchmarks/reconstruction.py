@@ -14,6 +14,7 @@ import argparse
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import bart
 import circular
@@ -30,7 +31,7 @@ from csiq.solvers.problem import start_of
 
 #: Found by ``--only tune``: best of the sweep on the 2D problem, and on the honest problem at 48^3.
 TUNED = {"2d": bart.Settings(0.05, 3), "honest": bart.Settings(0.05, 3), "speed": bart.Settings(0.05, 3)}
-SWEEP = tuple(bart.Settings(rho, cg) for rho in (0.01, 0.02, 0.05, 0.1, 0.2, 0.5) for cg in (2, 3, 5, 10))
+SWEEP = tuple(bart.Settings(rho, cg) for rho in (0.02, 0.05, 0.1, 0.2, 0.5, 1.0) for cg in (2, 3, 5, 10))
 PARTS = ("csiq", "sigpy", "bart", "dcf", "tune")
 
 
@@ -97,8 +98,9 @@ def options(arguments: Sequence[str] | None) -> argparse.Namespace:
     add("--reference", type=int, default=150, help="iterations for the lowest cost, at most")
     add("--tune-matrix", type=int, default=48, help="matrix of the volume that BART is tuned on")
     add("--threads", type=int, default=default_threads())
-    add("--curves", action="store_true", help="write curves/<problem>.tsv")
-    add("--plot", action="store_true", help="write curves/<problem>.png")
+    add("--curves", action="store_true", help="write <problem>.tsv")
+    add("--plot", action="store_true", help="write <problem>.png")
+    add("--folder", type=Path, default=curves.FOLDER, help="of these files")
     return parser.parse_args(arguments)
 
 
@@ -136,9 +138,9 @@ def race(name: str, bench: Benchmark, plan: Plan, asked: argparse.Namespace) -> 
         " ".join([*notes, *(range_note(ring, costs) for ring, costs in ranges.items())]),
     )
     if asked.curves:
-        print(curves.write_tsv(name, ran, ranges))
+        print(curves.write_tsv(name, ran, ranges, asked.folder))
     if asked.plot:
-        print(curves.plot(name, ran, ranges))
+        print(curves.plot(name, ran, ranges, asked.folder))
 
 
 SIGPY_NOTE = {
