@@ -123,6 +123,9 @@ class Nufft:
             options["upsampfac"] = _UPSAMPLING
             if not self._gpu:
                 options["nthreads"] = 1
+            if self._gpu:
+                # cufinufft allocates beside CuPy's pool, which may hold everything
+                xp_of(self._angles[0]).get_default_memory_pool().free_all_blocks()
             plan = self._library.Plan(kind, self._modes, **options)
             plan.setpts(*self._angles)
             self._plans[kind] = plan
@@ -207,4 +210,4 @@ def _real_fft(half: Array, doubled: tuple[int, ...], axes: tuple[int, ...], xp: 
         import torch
 
         return torch.fft.irfftn(torch.from_numpy(half), s=sizes, dim=axes, norm="forward").numpy()
-    return xp.fft.irfftn(half, s=sizes, axes=axes) * np.float32(math.prod(sizes))
+    return xp.fft.irfftn(half, s=sizes, axes=axes, norm="forward")

@@ -18,6 +18,7 @@ import numpy as np
 import sigpy
 
 from csiq.arrays import Array, default_threads, run_tasks, serial_torch, xp_of
+from csiq.cuda.memory import GpuPlan
 from csiq.errors import ShapeError
 from csiq.nufft import Nufft, toeplitz_kernel
 from csiq.toeplitz import ToeplitzNormal
@@ -37,8 +38,9 @@ class ForwardModel(sigpy.linop.Linop):
     threads : int, optional
         On a CPU; all cores by default.
     coil_batch : int, optional
-        Coil images in flight at once, at most: one a thread by default. Fewer take less memory. On a GPU
-        coils are done one at a time.
+        Coil images in flight at once, at most: one a thread by default. Fewer take less memory. For a CPU.
+    plan : GpuPlan, optional
+        The layout on a GPU; see :class:`csiq.toeplitz.ToeplitzNormal`.
 
     Raises
     ------
@@ -53,6 +55,7 @@ class ForwardModel(sigpy.linop.Linop):
         *,
         threads: int | None = None,
         coil_batch: int | None = None,
+        plan: GpuPlan | None = None,
     ) -> None:
         if smaps.ndim != 4:
             raise ShapeError(f"expected maps (n_coils, z, y, x), got shape {smaps.shape}", field="smaps")
@@ -60,6 +63,7 @@ class ForwardModel(sigpy.linop.Linop):
             raise ShapeError("phases differ in samples per spoke", field="coords")
         self.smaps = smaps
         self.coords = list(coords)
+        self.plan = plan
         self.threads = min(threads or default_threads(), coil_batch or smaps.shape[0] * len(coords))
         shape = tuple(smaps.shape[1:])
         ends = np.cumsum([c.shape[0] for c in coords])
@@ -77,7 +81,7 @@ class ForwardModel(sigpy.linop.Linop):
         def phase_task(phase: int) -> None:
             nufft = self.nufft(phase)
             for coil, smap in enumerate(self.smaps):
-                kspace[coil, self.spokes[phase]] = nufft.forward(smap * volumes[phase])
+                kspace[coil, self.spokes[phase]] = nufft.forward(xp.asarray(smap) * volumes[phase])
 
         run_tasks([partial(phase_task, p) for p in range(self.ishape[0])], self.threads, xp)
         return kspace
@@ -99,10 +103,10 @@ class ForwardModel(sigpy.linop.Linop):
             coord = self.coords[phase]
             if weights is None:
                 return toeplitz_kernel(coord, xp_of(coord).ones(coord.shape[:2], np.float32), tuple(shape))
-            return toeplitz_kernel(coord, weights[self.spokes[phase]], tuple(shape))
+            return toeplitz_kernel(coord, xp_of(coord).asarray(weights[self.spokes[phase]]), tuple(shape))
 
         kernels = [partial(kernel, phase) for phase in range(len(self.coords))]
-        return ToeplitzNormal(kernels, self.smaps, threads=self.threads)
+        return ToeplitzNormal(kernels, self.smaps, threads=self.threads, plan=self.plan)
 
 
 class Gridding(sigpy.linop.Linop):
@@ -113,14 +117,15 @@ class Gridding(sigpy.linop.Linop):
         super().__init__(model.ishape, model.oshape)
 
     def _apply(self, kspace: Array) -> Array:
-        model, xp = self.model, xp_of(kspace)
+        model, xp = self.model, xp_of(self.model.coords[0])
         volumes = xp.zeros(self.oshape, dtype=np.complex64)
 
         def phase_task(phase: int) -> None:
             nufft = model.nufft(phase)
             for coil, smap in enumerate(model.smaps):
-                samples = xp.ascontiguousarray(kspace[coil, model.spokes[phase]])
-                volumes[phase] += xp.conj(smap) * nufft.adjoint(samples)
+                # k-space and maps may wait on the host
+                samples = xp.ascontiguousarray(xp.asarray(kspace[coil, model.spokes[phase]]))
+                volumes[phase] += xp.conj(xp.asarray(smap)) * nufft.adjoint(samples)
 
         with serial_torch():
             run_tasks([partial(phase_task, p) for p in range(self.oshape[0])], model.threads, xp)

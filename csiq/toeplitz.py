@@ -12,7 +12,10 @@ import numpy as np
 import sigpy
 
 from csiq import convolution
-from csiq.arrays import Array, default_threads, norm2, run_tasks, serial_torch, vdot, xp_of
+from csiq.arrays import Array, default_threads, norm2, run_tasks, serial_torch, to_host, vdot, xp_of
+from csiq.cuda.memory import GpuPlan, GpuProblem, with_back_off
+from csiq.cuda.stream import PhaseUploads
+from csiq.cuda.toeplitz import Buffers, sum_of_coils
 from csiq.errors import ShapeError
 
 
@@ -28,8 +31,12 @@ class ToeplitzNormal(sigpy.linop.Linop):
         One a phase, from :func:`csiq.nufft.toeplitz_kernel`, or functions that return one: then only as many
         are under way at once as there are threads. z is not doubled for a slice.
     smaps : complex64 array, (n_coils, z, y, x)
+        On the device, or on the host if the plan says so.
     threads : int, optional
         On a CPU; all cores by default.
+    plan : GpuPlan, optional
+        On a GPU: coils at a time, and what waits on the host. Where memory runs out all the same, half as
+        many coils are taken from then on. By default all coils at a time, everything on the device.
 
     Attributes
     ----------
@@ -43,14 +50,23 @@ class ToeplitzNormal(sigpy.linop.Linop):
     """
 
     def __init__(
-        self, kernels: Sequence[Array | Callable[[], Array]], smaps: Array, *, threads: int | None = None
+        self,
+        kernels: Sequence[Array | Callable[[], Array]],
+        smaps: Array,
+        *,
+        threads: int | None = None,
+        plan: GpuPlan | None = None,
     ) -> None:
-        shape = tuple(smaps.shape[1:])
+        n_coils, *shape = smaps.shape
         self.smaps = xp_of(smaps).ascontiguousarray(smaps, dtype=np.complex64)
         self.threads = threads or default_threads()
         self.applications = 0
-        self._on_cpu = xp_of(smaps) is np
-        self._kernels: list[Array] = [None] * len(kernels)
+        self._on_cpu = plan is None and xp_of(smaps) is np
+        self._plan = plan
+        if not self._on_cpu and plan is None:
+            self._plan = GpuPlan(GpuProblem((shape[0], shape[1], shape[2]), len(kernels), n_coils), n_coils)
+        self._buffers: Buffers | None = None
+        self._kernels: Any = [None] * len(kernels)
         self._peaks = [0.0] * len(kernels)
 
         def task(phase: int) -> None:
@@ -60,10 +76,15 @@ class ToeplitzNormal(sigpy.linop.Linop):
             if tuple(kernel.shape) != doubled:
                 raise ShapeError(f"expected kernels {doubled}, got {kernel.shape}", field="kernels")
             self._peaks[phase] = float(kernel.max())
-            self._kernels[phase] = convolution.split_kernel(kernel) if self._on_cpu else kernel
+            if self._on_cpu:
+                kernel = convolution.split_kernel(kernel)
+            elif self._plan is not None and not self._plan.kernels_on_device:
+                kernel = to_host(kernel)
+            self._kernels[phase] = kernel
 
-        with serial_torch():
-            run_tasks([partial(task, p) for p in range(len(kernels))], self.threads, xp_of(smaps))
+        self._run([partial(task, p) for p in range(len(kernels))])
+        if not self._on_cpu and isinstance(self._kernels[0], np.ndarray):
+            self._kernels = PhaseUploads(np.stack(self._kernels), self._xp)
         super().__init__((len(kernels), *shape), (len(kernels), *shape))
 
     def _apply(self, volumes: Array) -> Array:
@@ -81,8 +102,7 @@ class ToeplitzNormal(sigpy.linop.Linop):
             group, phase = divmod(number, n_phases)
             sums[group, phase] = self._one_phase(volumes[phase], phase, groups[group])
 
-        with serial_torch():
-            run_tasks([partial(task, i) for i in range(n_groups * n_phases)], self.threads, xp)
+        self._run([partial(task, i) for i in range(n_groups * n_phases)])
         total = sums[0]
         for more in sums[1:]:
             total += more
@@ -93,7 +113,35 @@ class ToeplitzNormal(sigpy.linop.Linop):
 
     def _one_phase(self, volume: Array, phase: int, coils: slice) -> Array:
         """Return the sum over some coils for one phase."""
-        return convolution.sum_of_coils(volume, self.smaps[coils], self._kernels[phase])
+        if self._plan is None:
+            return convolution.sum_of_coils(volume, self.smaps[coils], self._kernels[phase])
+
+        def on_gpu(plan: GpuPlan) -> Array:
+            if self._buffers is None or self._plan is not plan:
+                self._buffers = None  # the old ones go before the new ones come
+                shape, slab = tuple(volume.shape), plan.slab_bytes
+                self._plan, batch = plan, plan.coil_batch
+                self._buffers = Buffers.allocate(xp_of(volume), shape, batch, slab)
+            kernel = self._kernels[phase]
+            return sum_of_coils(volume, self.smaps, kernel, batch=plan.coil_batch, buffers=self._buffers)
+
+        return with_back_off(on_gpu, self._plan)
+
+    @property
+    def _xp(self) -> Any:
+        if self._on_cpu:
+            return np
+        import cupy
+
+        return cupy
+
+    def _run(self, tasks: Sequence[Callable[[], None]]) -> None:
+        if not self._on_cpu:
+            for task in tasks:
+                task()
+            return
+        with serial_torch():
+            run_tasks(tasks, self.threads)
 
     def largest_eigenvalue(self, n_steps: int = 8) -> float:
         """Return an estimate of the operator's largest eigenvalue, for the step of a solver.
@@ -101,7 +149,6 @@ class ToeplitzNormal(sigpy.linop.Linop):
         Lanczos steps on one phase, the one whose kernel is largest: phases are equal parts of one scan. They
         approach from below, so :data:`_LANCZOS_MARGIN` is added; a solver checks the curvature it meets.
         """
-        xp = xp_of(self.smaps)
         phase, n_coils = int(np.argmax(self._peaks)), self.smaps.shape[0]
         groups = _groups(n_coils, min(n_coils, self.threads) if self._on_cpu else 1)
 
@@ -111,11 +158,10 @@ class ToeplitzNormal(sigpy.linop.Linop):
             def task(group: int) -> None:
                 parts[group] = self._one_phase(volume, phase, groups[group])
 
-            with serial_torch():
-                run_tasks([partial(task, i) for i in range(len(groups))], self.threads, xp)
+            self._run([partial(task, i) for i in range(len(groups))])
             return sum(parts[1:], parts[0])
 
-        return _LANCZOS_MARGIN * _lanczos(apply, self.ishape[1:], n_steps, xp)
+        return _LANCZOS_MARGIN * _lanczos(apply, self.ishape[1:], n_steps, self._xp)
 
 
 #: Eight steps from noise come within 6 % of the largest eigenvalue of simulated scans of 64^3 and 96^3.

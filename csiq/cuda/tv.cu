@@ -33,9 +33,9 @@ __device__ static inline REAL duality_gap(const Pair* steps, const Pair* u, REAL
     return total;
 }
 
-// Block coordinate ascent on the dual of each voxel, warm-started; writes dual and out
+// Over-relaxed block coordinate ascent on the dual of each voxel, warm-started; writes dual and out
 extern "C" __global__ void prox(const float2* volumes, float2* dual, float2* out, wide n_voxels, REAL mu,
-                                REAL gap, int max_sweeps) {
+                                REAL gap, int max_sweeps, REAL omega) {
     const wide i = (wide)blockIdx.x * blockDim.x + threadIdx.x;
     if (i >= n_voxels) return;
     Pair v[N_PHASES], steps[N_DUAL], u[N_DUAL];
@@ -59,7 +59,8 @@ extern "C" __global__ void prox(const float2* volumes, float2* dual, float2* out
             REAL x = steps[j].x, y = steps[j].y;
             if (j > 0) { x += u[j - 1].x; y += u[j - 1].y; }
             if (j < N_DUAL - 1) { x += u[j + 1].x; y += u[j + 1].y; }
-            u[j] = to_disk((REAL)0.5 * x, (REAL)0.5 * y, mu);
+            const REAL half = (REAL)0.5 * omega, keep = 1 - omega;
+            u[j] = to_disk(keep * u[j].x + half * x, keep * u[j].y + half * y, mu);
         }
         if (duality_gap(steps, u, mu) <= tolerance) break;
     }

@@ -14,7 +14,7 @@ from csiq.cuda import kernels
 _N_SUMS = 1 << 16
 
 
-def prox(volumes: Array, mu: float, dual: Array, *, gap: float, max_sweeps: int) -> Array:
+def prox(volumes: Array, mu: float, dual: Array, *, gap: float, max_sweeps: int, omega: float = 1.0) -> Array:
     """Return the proximal point; each voxel's dual is searched by one thread, in double precision.
 
     Parameters
@@ -27,6 +27,8 @@ def prox(volumes: Array, mu: float, dual: Array, *, gap: float, max_sweeps: int)
     gap : float
         Duality gap at which a voxel is done, relative to 1/2 |v|^2 of that voxel.
     max_sweeps : int
+    omega : float
+        Relaxation, below 2.
 
     Returns
     -------
@@ -36,7 +38,8 @@ def prox(volumes: Array, mu: float, dual: Array, *, gap: float, max_sweeps: int)
     volumes = xp.ascontiguousarray(volumes)
     flat_dual = xp.ascontiguousarray(dual)
     out, n_voxels = xp.empty_like(volumes), volumes[0].size
-    arguments = (volumes, flat_dual, out, np.int64(n_voxels), np.float64(mu), np.float64(gap), max_sweeps)
+    numbers = (np.int64(n_voxels), np.float64(mu), np.float64(gap), max_sweeps, np.float64(omega))
+    arguments = (volumes, flat_dual, out, *numbers)
     kernels.launch_flat(kernels.kernel("tv", "prox", f"N_PHASES={len(volumes)}"), n_voxels, arguments)
     if flat_dual is not dual:
         dual[...] = flat_dual
