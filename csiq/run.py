@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from csiq.config import Config, bytes_of
 from csiq.errors import OutputError, RawDataError, ResourceError
 from csiq.history import COLUMNS, History
 from csiq.io import ReadOptions, read_acquisition
+from csiq.io.beside import Beside
 from csiq.io.health import describe
 from csiq.io.nifti import write_nifti
 from csiq.io.run_folder import RunFolder, read_json
@@ -147,29 +149,14 @@ class _Run:
     history: History | None = None
     seconds_output: float = 0.0
     warnings: list[str] = field(default_factory=list)
+    beside: Beside = field(default_factory=Beside)
 
     def go(self, resume: bool) -> Result:
         """Read, reconstruct, write; leave an honest ``run.json`` however it ends."""
-        started = time.perf_counter()
         try:
-            self._write_status("running")
-            self.scan = read_scan(self.config, self.raw)
-            seconds_load = time.perf_counter() - started
-            self.tell({"event": "stage", "stage": "load", "seconds": seconds_load})
-            resumed = self._resumed() if resume else None
-            check_memory(estimate(self.scan, self.config, choose_device(self.config.run.device)), self.config)
-            for warning in self.scan.warnings:
-                self._on_event({"event": "warning", "message": warning})
-            self._check_disk()
-            result = reconstruct(
-                self.scan,
-                self.config,
-                on_event=self._on_event,
-                on_iterate=self._save,
-                resumed=resumed,
-                elapsed=seconds_load,
-            )
-            self._write(result, seconds_load)
+            # left before the status is written: the last checkpoint is whole by then
+            with self.beside:
+                result = self._reconstruct(resume)
         except BaseException as error:
             interrupted = not isinstance(error, Exception) or getattr(error, "status", "") == "interrupted"
             self._write_status("interrupted" if interrupted else "failed")
@@ -181,6 +168,28 @@ class _Run:
                 file=self.raw,
                 field="cost",
             )
+        return result
+
+    def _reconstruct(self, resume: bool) -> Result:
+        started = time.perf_counter()
+        self._write_status("running")
+        self.scan = read_scan(self.config, self.raw)
+        seconds_load = time.perf_counter() - started
+        self.tell({"event": "stage", "stage": "load", "seconds": seconds_load})
+        resumed = self._resumed() if resume else None
+        check_memory(estimate(self.scan, self.config, choose_device(self.config.run.device)), self.config)
+        for warning in self.scan.warnings:
+            self._on_event({"event": "warning", "message": warning})
+        self._check_disk()
+        result = reconstruct(
+            self.scan,
+            self.config,
+            on_event=self._on_event,
+            on_iterate=self._save,
+            resumed=resumed,
+            elapsed=seconds_load,
+        )
+        self._write(result, seconds_load)
         return result
 
     def _on_event(self, event: Event) -> None:
@@ -234,7 +243,7 @@ class _Run:
     # ------------------------------------------------------------ while it runs
 
     def _save(self, iterate: Iterate, history: History, kept: Array) -> None:
-        """Write the curves and a checkpoint, and the iterate itself if asked to."""
+        """Write the curves, the iterate itself if asked to, and begin a checkpoint."""
         started = time.perf_counter()
         self.history = history.upto(iterate.iteration)  # a copy: the other one grows before it is saved
         if math.isnan(self.bright):
@@ -244,29 +253,29 @@ class _Run:
             self.folder.write_iterate(
                 to_host(iterate.volumes), self._known_scan().geometry, iterate.iteration
             )
-        self._write_checkpoint(iterate, history, kept)
+        self._begin_checkpoint(iterate, history, kept)
         if self.config.run.live:
             self._write_pages(read_json(self.folder.path / "run.json"))
         self.seconds_output += time.perf_counter() - started
 
-    def _write_checkpoint(self, iterate: Iterate, history: History, kept: Array) -> None:
+    def _begin_checkpoint(self, iterate: Iterate, history: History, kept: Array) -> None:
+        """Write a checkpoint beside the next iteration; the one before is waited for."""
         state = iterate.state()
+        # on a CPU these are the solver's own arrays, which it does not change any more
         arrays = {name: to_host(value) for name, value in state.items() if hasattr(value, "shape")}
         numbers = {name: value for name, value in state.items() if not hasattr(value, "shape")}
-        same = history.last.iteration == iterate.iteration and bool((kept == iterate.volumes).all())
-        if not same:
-            arrays["kept"] = to_host(kept)
-        self.folder.write_checkpoint(
-            arrays,
-            {
-                "config_sha256": self.config.sha256(),
-                "input_sha256": self._known_scan().sha256,
-                "model_sha256": self.model_sha256,
-                "state": numbers,
-                "curves": history.rows(),
-                "bright": self.bright,
-            },
-        )
+        if not _equal(kept, iterate.volumes):
+            # a copy: phases that become better are written into it
+            arrays["kept"] = to_host(kept.copy())
+        attributes = {
+            "config_sha256": self.config.sha256(),
+            "input_sha256": self._known_scan().sha256,
+            "model_sha256": self.model_sha256,
+            "state": numbers,
+            "curves": history.rows(),
+            "bright": self.bright,
+        }
+        self.beside.submit(partial(self.folder.write_checkpoint, arrays, attributes))
 
     def _resumed(self) -> Resumed | None:
         """Return where the interrupted run ended, or None if it had not come to its first iterate.
@@ -351,6 +360,7 @@ class _Run:
     def _write(self, result: Result, seconds_load: float) -> None:
         """Write everything that a complete run folder has; ``run.json`` says complete only at the end."""
         started = time.perf_counter()
+        self.beside.wait()
         scan, folder = self._known_scan(), self.folder
         folder.write_volumes(result.volumes, result.geometry, self._iterations(result))
         self._write_images(result)
@@ -416,6 +426,10 @@ class _Run:
             )
         ]
         self.folder.write_table("respiration.tsv", rows, ("spoke", "time_s", "signal", "phase"))
+
+
+def _equal(a: Array, b: Array) -> bool:
+    return all(bool((one == other).all()) for one, other in zip(a, b, strict=True))
 
 
 def bright_level(volumes: np.ndarray) -> float:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import json
+import time
 
 import h5py
 import nibabel
@@ -15,6 +16,7 @@ from csiq.config import load_config
 from csiq.errors import ConfigError, CsiqError, OutputError, RawDataError, ResourceError
 from csiq.history import COLUMNS
 from csiq.io.ismrmrd import write_ismrmrd
+from csiq.io.run_folder import RunFolder
 from csiq.io.tables import read_table
 from csiq.run import run
 from tests.fakes import ScriptedGrader, rising
@@ -284,3 +286,53 @@ def test_files_in_the_configuration_are_written_by_base_name():
     assert content["data"]["trajectory"] == "traj.h5:/a/coord"
     assert content["quality"]["model"] == "net.safetensors"
     assert "secret" not in json.dumps(content)
+
+
+def slow_checkpoints(monkeypatch, seconds=0.3):
+    """Let a checkpoint be written well after the next iteration has begun."""
+    write = RunFolder.write_checkpoint
+
+    def slowly(*arguments):
+        time.sleep(seconds)
+        write(*arguments)
+
+    monkeypatch.setattr(RunFolder, "write_checkpoint", slowly)
+
+
+@pytest.mark.parametrize("solver", ["pogm", "bb"])
+def test_a_checkpoint_is_of_its_iterate_however_late_it_is_written(raw, tmp_path, monkeypatch, solver):
+    small = {"solver": solver, "phases": 2, "coils": 2, "max_iter": 4}
+    whole, broken = tmp_path / "whole", tmp_path / "broken"
+    run(config_of(**small), raw, whole)
+    slow_checkpoints(monkeypatch)
+    with pytest.raises(Killed):
+        run(config_of(**small), raw, broken, on_event=kill_at(3))
+    script = rising(plateau=3).script
+    put_grader(monkeypatch, lambda config, device: ScriptedGrader([script[2], *script[3:]]))
+    run(config_of(**small), raw, broken, resume=True)
+    assert np.array_equal(volumes_of(broken), volumes_of(whole))
+
+
+def test_a_checkpoint_is_written_beside_the_next_iteration(raw, tmp_path, monkeypatch):
+    slow_checkpoints(monkeypatch)
+    at = {}
+
+    def on_event(event):
+        if event["event"] == "iteration":
+            at[event["iteration"]] = (tmp_path / "out" / "checkpoint.h5").exists()
+
+    run(config_of(phases=2, coils=2, max_iter=2), raw, tmp_path / "out", on_event=on_event)
+    # the first is not there yet when the next iterate is, the one after waits for it
+    assert at == {0: False, 1: False, 2: True}
+
+
+def test_a_checkpoint_that_cannot_be_written_ends_the_run(raw, tmp_path, monkeypatch):
+    def full(self, arrays, attributes):
+        raise ResourceError("disk full", file="checkpoint.h5")
+
+    monkeypatch.setattr(RunFolder, "write_checkpoint", full)
+    events = []
+    with pytest.raises(ResourceError, match="disk full"):
+        run(config_of(phases=2, coils=2), raw, tmp_path / "out", on_event=events.append)
+    assert [e["iteration"] for e in events if e["event"] == "iteration"] == [0, 1]
+    assert json.loads((tmp_path / "out" / "run.json").read_text())["status"] == "failed"

@@ -35,7 +35,7 @@ class Iterate:
     last : bool
         Whether the solver is done.
     state : callable
-        Arrays and numbers to :func:`solve` on from; the solver's own buffers.
+        Arrays and numbers to :func:`solve` on from; the solver does not change the arrays any more.
     """
 
     iteration: int

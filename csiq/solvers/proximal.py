@@ -121,12 +121,12 @@ class WarmProx:
         return float(totals[0]), float(totals[1])
 
     def state(self) -> dict[str, Any]:
-        """Return arrays and numbers for :meth:`restore`; the arrays are the buffers in use."""
+        """Return arrays and numbers for :meth:`restore`; the arrays do not change any more."""
         duals = zip(self._problem.further, self._duals, strict=True)
         return {
-            "dual": self._phase_dual,
+            "dual": self._phase_dual.copy(),
             "dual_step": self._step,
-            **{f"dual_{penalty.name}": dual for penalty, dual in duals},
+            **{f"dual_{penalty.name}": dual.copy() for penalty, dual in duals},
         }
 
     def restore(self, state: Mapping[str, Any]) -> None:
