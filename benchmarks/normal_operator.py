@@ -20,7 +20,7 @@ from typing import Any
 import finufft
 import numpy as np
 from harness import report, side_by_side
-from rivals import RIVALS, Operands, available
+from rivals import RIVALS, Operands, Rival, available
 
 from csiq import convolution
 from csiq.arrays import (
@@ -94,8 +94,7 @@ def compare(host: Operands, device: Device, repeats: int) -> None:
     arrays = {name: to_device(getattr(host, name), device) for name in ("volume", "smaps", "coord", "dcf")}
     given = replace(host, **arrays)
     rivals, notes = available(device.is_gpu)
-    runs: dict[str, Callable[[], Any]] = {OURS: ours(given)}
-    runs |= {name: rival.make(given) for name, rival in rivals.items()}
+    runs = {OURS: ours(given)} | working(rivals, given, notes)
     images: dict[str, Any] = {}
     timed = {name: partial(keep, images, name, run) for name, run in runs.items()}
     bare = {} if device.is_gpu else {BARE: bare_passes(given)}
@@ -114,6 +113,20 @@ def compare(host: Operands, device: Device, repeats: int) -> None:
         rows,
         " ".join([fastest_pair(seconds, errors), roofline(given, seconds), *notes]),
     )
+
+
+def working(rivals: dict[str, Rival], given: Operands, notes: list[str]) -> dict[str, Callable[[], Any]]:
+    """Return what each rival computes with; one that fails gets a note, not the end of the table."""
+    runs = {}
+    for name, rival in rivals.items():
+        try:
+            runs[name] = rival.make(given)
+            if given.on_gpu:
+                runs[name]()
+        except Exception as error:
+            runs.pop(name, None)
+            notes.append(f"{name} failed: {type(error).__name__}: {' '.join(str(error).split())[:200]}.")
+    return runs
 
 
 def keep(images: dict[str, Any], name: str, run: Callable[[], Any]) -> None:

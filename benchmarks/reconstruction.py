@@ -48,22 +48,39 @@ class Plan:
     sigpy_step : bool
         Whether SigPy is handed its step instead of 30 power iterations: without them, one iteration
         is seen within minutes.
-    sigpy_iterations : int
-        At most.
+    sigpy_iterations, reference : int
+        Iterations of SigPy, and for the lowest cost, at most.
     """
 
     make: Callable[[int | None, int], Benchmark]
     steps: tuple[int, ...]
     sigpy_step: bool
     sigpy_iterations: int
+    reference: int
 
 
 PLANS = {
     "2d": Plan(
-        lambda n, c: radial_2d(n or 208, n_coils=c), (2, 5, 10, 15, 20, 30, 40, 60, 80, 120), False, 400
+        make=lambda n, coils: radial_2d(n or 208, n_coils=coils),
+        steps=(2, 5, 10, 15, 20, 30, 40, 60, 80, 120),
+        sigpy_step=False,
+        sigpy_iterations=400,
+        reference=1000,
     ),
-    "honest": Plan(lambda n, c: honest_3d(n or 96, n_coils=c), (3, 9, 15, 24, 36), True, 1000),
-    "speed": Plan(lambda n, c: speed_3d(n or 96, 15000 if n is None else 16 * n, n_coils=c), (3, 9), True, 4),
+    "honest": Plan(
+        make=lambda n, coils: honest_3d(n or 96, n_coils=coils),
+        steps=(3, 9, 15, 24, 36),
+        sigpy_step=True,
+        sigpy_iterations=1000,
+        reference=150,
+    ),
+    "speed": Plan(
+        make=lambda n, coils: speed_3d(n or 96, 15000 if n is None else 16 * n, n_coils=coils),
+        steps=(3, 9),
+        sigpy_step=True,
+        sigpy_iterations=4,
+        reference=40,
+    ),
 }
 
 
@@ -95,7 +112,7 @@ def options(arguments: Sequence[str] | None) -> argparse.Namespace:
     add("--iterations", type=int, default=40, help="of csiq")
     add("--budget", type=float, default=300, help="seconds for SigPy on one problem")
     add("--steps", type=int, nargs="+", help="conjugate gradient steps (-i) of BART's commands")
-    add("--reference", type=int, default=150, help="iterations for the lowest cost, at most")
+    add("--reference", type=int, help="iterations for the lowest cost, at most")
     add("--tune-matrix", type=int, default=48, help="matrix of the volume that BART is tuned on")
     add("--threads", type=int, default=default_threads())
     add("--curves", action="store_true", help="write <problem>.tsv")
@@ -117,6 +134,7 @@ def warm_up(threads: int) -> None:
 def race(name: str, bench: Benchmark, plan: Plan, asked: argparse.Namespace) -> None:
     """Run the programs asked for on one problem and report."""
     problem = bench.problem(asked.threads)
+    reference = asked.reference or plan.reference
     ran: list[Curve] = []
     if "csiq" in asked.only:
         ran += [csiq_curve(bench, solver, asked) for solver in asked.solvers or [None]]
@@ -130,7 +148,7 @@ def race(name: str, bench: Benchmark, plan: Plan, asked: argparse.Namespace) -> 
         )
         settings = dict.fromkeys((bart.DEFAULTS, TUNED[name])) if found else {}
         ran += [bart_curve(bench, problem, s, asked.steps or plan.steps, asked.threads) for s in settings]
-    ranges = {ring: costs_of(problem, ran, ring, asked.reference) for ring in sorted({c.ring for c in ran})}
+    ranges = {ring: costs_of(problem, ran, ring, reference) for ring in sorted({c.ring for c in ran})}
     report(
         f"Reconstruction, {bench.name}, lambda {bench.lamda:g}, {asked.threads} threads",
         curves.HEADER,
@@ -209,7 +227,7 @@ def costs_of(problem: Problem, ran: Sequence[Curve], ring: bool, max_iter: int) 
     top = circular.cost(problem, start, ring, normal_start)
     images = [start, *(c.last for c in ran if c.last is not None)]
     best = min(images, key=lambda image: circular.cost(problem, image, ring))
-    tolerance = 1e-5 * (top - circular.cost(problem, best, ring))
+    tolerance = 1e-6 * (top - circular.cost(problem, best, ring))
     lowest, _ = circular.lowest_cost(problem, best, ring, tolerance=tolerance, max_iter=max_iter)
     return Range(top, min([lowest, *(p.cost for c in ran if c.ring == ring for p in c.points)]))
 
@@ -222,7 +240,7 @@ def tune(name: str, bench: Benchmark, asked: argparse.Namespace) -> None:
     problem = bench.problem(asked.threads)
     steps = asked.steps or (15, 40)
     ran = [bart_curve(bench, problem, settings, steps, asked.threads) for settings in SWEEP]
-    costs = costs_of(problem, ran, True, asked.reference)
+    costs = costs_of(problem, ran, True, asked.reference or PLANS[name].reference)
     table = [(c.program, *(f"{costs.gap(p.cost):.2e} ({p.seconds:.2f} s)" for p in c.points)) for c in ran]
     header = ("settings", *(f"gap after -i {count}" for count in steps))
     report(f"BART's settings, {bench.name}, {asked.threads} threads", header, table)
@@ -239,7 +257,7 @@ def with_and_without(bench: Benchmark, asked: argparse.Namespace) -> None:
             errors[iterate.iteration], last = bench.nrmse(iterate.volumes), iterate
         tolerance = 1e-5 * (problem.energy - last.cost.total)
         _, optimum = circular.lowest_cost(
-            problem, last.volumes, False, tolerance=tolerance, max_iter=asked.reference
+            problem, last.volumes, False, tolerance=tolerance, max_iter=asked.reference or 200
         )
         shown = [f"{errors.get(n, errors[last.iteration]):.4f}" for n in looked_at]
         table.append(("yes" if inside else "no", *shown, f"{bench.nrmse(optimum):.4f}"))
