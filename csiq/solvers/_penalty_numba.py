@@ -11,35 +11,48 @@ from numba import njit
 
 @njit(cache=True, nogil=True)
 def analyse(lines, low, high, shift, out):  # type: ignore[no-untyped-def]
-    """Filter (n_outer, n, n_inner) along its middle axis, periodic: low half first, then the high one."""
+    """Filter (n_outer, n, n_inner) along its middle axis, periodic: low half first, then the high one.
+
+    Even and odd samples of a line, wrapped at its ends, are gathered first: the filters then run over
+    contiguous numbers also where n_inner is small.
+    """
     n_outer, n, n_inner = lines.shape
-    half = n // 2
+    size = n // 2 * n_inner
+    samples = np.empty((2, size + (low.size // 2 - 1) * n_inner), np.float32)
+    halves = out.reshape(n_outer, 2, size)
     for o in range(n_outer):
-        for k in range(half):
+        for j in range(n + low.size - 2):
+            start = j // 2 * n_inner
             for i in range(n_inner):
-                out[o, k, i] = 0
-                out[o, half + k, i] = 0
-            for m in range(low.size):
-                j = (2 * k + m + n - shift) % n
-                for i in range(n_inner):
-                    out[o, k, i] += low[m] * lines[o, j, i]
-                    out[o, half + k, i] += high[m] * lines[o, j, i]
+                samples[j % 2, start + i] = lines[o, (j + n - shift) % n, i]
+        halves[o] = 0
+        for m in range(low.size):
+            start = m // 2 * n_inner
+            taken, a, b = samples[m % 2, start : start + size], low[m], high[m]
+            for i in range(size):
+                halves[o, 0, i] += a * taken[i]
+                halves[o, 1, i] += b * taken[i]
 
 
 @njit(cache=True, nogil=True)
 def synthesise(lines, low, high, shift, out):  # type: ignore[no-untyped-def]
-    """The adjoint of :func:`analyse`."""
+    """Do the adjoint of :func:`analyse`."""
     n_outer, n, n_inner = lines.shape
-    half = n // 2
+    size = n // 2 * n_inner
+    samples = np.empty((2, size + (low.size // 2 - 1) * n_inner), np.float32)
+    halves = lines.reshape(n_outer, 2, size)
     for o in range(n_outer):
-        for j in range(n):
+        samples[:] = 0
+        for m in range(low.size):
+            start = m // 2 * n_inner
+            given, a, b = samples[m % 2, start : start + size], low[m], high[m]
+            for i in range(size):
+                given[i] += a * halves[o, 0, i] + b * halves[o, 1, i]
+        out[o] = 0
+        for j in range(n + low.size - 2):
+            start = j // 2 * n_inner
             for i in range(n_inner):
-                out[o, j, i] = 0
-        for k in range(half):
-            for m in range(low.size):
-                j = (2 * k + m + n - shift) % n
-                for i in range(n_inner):
-                    out[o, j, i] += low[m] * lines[o, k, i] + high[m] * lines[o, half + k, i]
+                out[o, (j + n - shift) % n, i] += samples[j % 2, start + i]
 
 
 @njit(cache=True, nogil=True)
@@ -93,29 +106,30 @@ def along_line(line, t, mu2):  # type: ignore[no-untyped-def]
     return slope, curvature
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"})
 def dual_step(kx, q, u, tau, radius, beta):  # type: ignore[no-untyped-def]
     """Do one accelerated projected step on the dual; write u and q, return the gap and the restart test."""
-    gap, product = 0.0, 0.0
-    new = np.empty(kx.shape[0], np.complex128)
+    gap, product, weight = 0.0, 0.0, 0.5 / tau
+    new = np.empty((2, kx.shape[0]))
     for i in range(kx.shape[1]):
-        size, modulus = 0.0, 0.0
+        size, modulus, factor, here, turned = 0.0, 0.0, 1.0, 0.0, 0.0
         for c in range(kx.shape[0]):
-            k = np.complex128(kx[c, i])
-            new[c] = q[c, i] + tau * k
-            size += new[c].real * new[c].real + new[c].imag * new[c].imag
-            modulus += k.real * k.real + k.imag * k.imag
-        size, factor = np.sqrt(size), 1.0
-        if size > radius:
-            factor = radius / size
-        gap += radius * np.sqrt(modulus)
+            kr, ki = np.float64(kx[c, i].real), np.float64(kx[c, i].imag)
+            vr, vi = q[c, i].real + tau * kr, q[c, i].imag + tau * ki
+            new[0, c], new[1, c] = vr, vi
+            size += vr * vr + vi * vi
+            modulus += kr * kr + ki * ki
+        if size > radius * radius:
+            factor = radius / np.sqrt(size)
         for c in range(kx.shape[0]):
-            k, before, old = np.complex128(kx[c, i]), np.complex128(q[c, i]), np.complex128(u[c, i])
-            v = new[c] * factor
-            change, move = v - before, v - old
-            gap += (change.real * change.real + change.imag * change.imag) / (2 * tau)
-            gap -= v.real * k.real + v.imag * k.imag
-            product -= change.real * move.real + change.imag * move.imag
-            u[c, i] = v
-            q[c, i] = v + beta * move
+            vr, vi = new[0, c] * factor, new[1, c] * factor
+            change_r, change_i = vr - q[c, i].real, vi - q[c, i].imag
+            move_r, move_i = vr - u[c, i].real, vi - u[c, i].imag
+            here += weight * (change_r * change_r + change_i * change_i)
+            here -= vr * kx[c, i].real + vi * kx[c, i].imag
+            turned += change_r * move_r + change_i * move_i
+            u[c, i] = complex(vr, vi)
+            q[c, i] = complex(vr + beta * move_r, vi + beta * move_i)
+        gap += here + radius * np.sqrt(modulus)
+        product -= turned
     return gap, product

@@ -132,10 +132,11 @@ class SpatialTV(Penalty):
 
     def forward(self, part: Array) -> Array:
         """Return the differences along each axis."""
-        out = xp_of(part).zeros(self.coefficients_shape(part.shape), dtype=np.complex64)
+        xp = xp_of(part)
+        out = xp.zeros(self.coefficients_shape(part.shape), dtype=np.complex64)
         for component, axis in zip(out, _long_axes(part.shape), strict=True):
             low, high = _neighbours(axis)
-            np.subtract(part[high], part[low], out=component[low])
+            xp.subtract(part[high], part[low], out=component[low])
         return out
 
     def adjoint(self, coefficients: Array, part: tuple[int, ...]) -> Array:

@@ -205,3 +205,16 @@ def test_iterates_scale_with_the_data(dense, solver):
     base = run(dense.problem, solver, 15).volumes
     louder = listed_problem(dense.model, 1000 * dense.kspace, dense.dcf)
     assert relative_error(run(louder, solver, 15).volumes, 1000 * base) < 1e-3
+
+
+@pytest.mark.gpu
+def test_a_gpu_finds_the_same(dense, solver):
+    import cupy
+
+    coords = [cupy.asarray(coord) for coord in dense.model.coords]
+    model = ForwardModel(coords, cupy.asarray(dense.model.smaps))
+    problem = listed_problem(model, cupy.asarray(dense.kspace), cupy.asarray(dense.dcf))
+    there, here = run(problem, solver, 10), run(dense.problem, solver, 10)
+    # 10 iterations: later ones amplify what single precision rounds differently
+    assert relative_error(cupy.asnumpy(there.volumes), here.volumes) < 2e-3
+    assert there.cost.total == pytest.approx(here.cost.total, rel=1e-4)
