@@ -50,7 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             n = asked.n2 if kind == "2d" else asked.n3
             shape = (1, n, n) if kind == "2d" else (n, n, n)
             few = paper_spokes(shape) if spokes == 0 else spokes
-            compare(operands(shape, few, asked.coils, asked.threads), device, asked.repeats)
+            compare(operands(shape, few, asked.coils, asked.threads), device, asked)
 
 
 def options(arguments: Sequence[str] | None) -> argparse.Namespace:
@@ -69,6 +69,8 @@ def options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--device", default="auto")
     parser.add_argument("--threads", type=int, default=default_threads())
     parser.add_argument("--repeats", type=int, default=3)
+    packages = sorted({rival.package for rival in RIVALS.values()})
+    parser.add_argument("--programs", nargs="+", choices=packages, default=packages, help="to compare with")
     return parser.parse_args(arguments)
 
 
@@ -89,16 +91,17 @@ def operands(shape: tuple[int, int, int], spokes: int, n_coils: int, threads: in
     return Operands(noise(*shape), noise(n_coils, *shape), coord, density_compensation(coord), threads)
 
 
-def compare(host: Operands, device: Device, repeats: int) -> None:
-    """Time everything that is installed on one problem, and report."""
+def compare(host: Operands, device: Device, asked: argparse.Namespace) -> None:
+    """Time everything that is asked for and installed on one problem, and report."""
     arrays = {name: to_device(getattr(host, name), device) for name in ("volume", "smaps", "coord", "dcf")}
     given = replace(host, **arrays)
     rivals, notes = available(device.is_gpu)
-    runs = {OURS: ours(given)} | working(rivals, given, notes)
+    chosen = {name: rival for name, rival in rivals.items() if rival.package in asked.programs}
+    runs = {OURS: ours(given)} | working(chosen, given, notes)
     images: dict[str, Any] = {}
     timed = {name: partial(keep, images, name, run) for name, run in runs.items()}
     bare = {} if device.is_gpu else {BARE: bare_passes(given)}
-    seconds = side_by_side(timed | bare, repeats, synchroniser(given))
+    seconds = side_by_side(timed | bare, asked.repeats, synchroniser(given))
     truth = exact(host)
     errors = {name: relative_error(to_host(im).reshape(truth.shape), truth) for name, im in images.items()}
     rows = [
