@@ -28,7 +28,6 @@ from csiq.arrays import (
     choose_device,
     default_threads,
     run_tasks,
-    serial_torch,
     to_device,
     to_host,
     xp_of,
@@ -197,8 +196,7 @@ def bare_passes(given: Operands) -> Callable[[], None]:
             one_coil(worker)
 
     def run() -> None:
-        with serial_torch():
-            run_tasks([partial(share, worker) for worker in range(threads)], threads)
+        run_tasks([partial(share, worker) for worker in range(threads)], threads)
 
     return run
 

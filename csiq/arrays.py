@@ -6,11 +6,11 @@ and before writing, never inside an operator or a solver.
 
 from __future__ import annotations
 
+import ctypes
 import os
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache, partial
 from typing import TYPE_CHECKING, Any
@@ -206,6 +206,16 @@ def use_threads(threads: int | None) -> None:
     torch.set_num_threads(default_threads())
 
 
+def return_free_memory() -> None:
+    """Give the C library's free memory back to the system, where it can (glibc).
+
+    It keeps what arrays of up to 32 MB leave: after a set-up more than all volumes together.
+    """
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None) if os.name == "posix" else None
+    if trim is not None:
+        trim(0)
+
+
 def run_tasks(tasks: Sequence[Callable[[], None]], threads: int, xp: Any = np) -> None:
     """Run independent tasks: on a CPU in ``threads`` threads, on a GPU one after the other.
 
@@ -225,35 +235,24 @@ _POOL_NAME = "csiq-pool"
 
 @cache
 def _pool(threads: int) -> ThreadPoolExecutor:
-    # kept: starting threads anew costs as much as a small task, and what they hold stays warm
-    return ThreadPoolExecutor(threads, thread_name_prefix=_POOL_NAME)
+    """Return threads that are kept, each of which has torch's transforms to itself.
+
+    Starting threads anew costs as much as a small task. Without being told, MKL would start a team of its own
+    behind each of them.
+    """
+    import torch
+
+    before = torch.get_num_threads()
+    pool = ThreadPoolExecutor(
+        threads, thread_name_prefix=_POOL_NAME, initializer=torch.set_num_threads, initargs=(1,)
+    )
+    all_there = threading.Barrier(threads)
+    for started in [pool.submit(all_there.wait) for _ in range(threads)]:
+        started.result()
+    torch.set_num_threads(before)  # torch lends new threads the number that was set last
+    return pool
 
 
 # a forked child has the pools but not their threads
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_pool.cache_clear)
-
-
-_serial_lock = threading.Lock()
-_serial_depth = 0
-_torch_threads = 1
-
-
-@contextmanager
-def serial_torch() -> Iterator[None]:
-    """Keep torch from using threads of its own, so that several of ours can call it side by side."""
-    global _serial_depth, _torch_threads
-    import torch
-
-    with _serial_lock:
-        if _serial_depth == 0:
-            _torch_threads = torch.get_num_threads()
-            torch.set_num_threads(1)
-        _serial_depth += 1
-    try:
-        yield
-    finally:
-        with _serial_lock:
-            _serial_depth -= 1
-            if _serial_depth == 0:
-                torch.set_num_threads(_torch_threads)

@@ -184,9 +184,11 @@ def toeplitz_kernel(coord: Array, weights: Array, shape: tuple[int, int, int]) -
         ramp = xp.exp(1j * angle).astype(np.complex64) * weights.reshape(-1)
         psf = nufft.adjoint(ramp.reshape(coord.shape[:-1])) * scale
         _place(half, psf, block, shape)
+    del nufft, psf  # its grid is as large as what the last transform needs
     # conj: the kernel is real, so its forward transform equals the inverse one of the conjugate
+    xp.conj(half, out=half)
     axes = tuple(range(3)) if shape[0] > 1 else (1, 2)
-    return _real_fft(xp.conj(half), doubled, axes, xp).astype(np.float32)
+    return _real_fft(half, doubled, axes, xp).astype(np.float32, copy=False)
 
 
 def _blocks(shape: tuple[int, int, int]) -> list[tuple[int, int, int]]:

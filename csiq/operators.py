@@ -17,7 +17,7 @@ from functools import partial
 import numpy as np
 import sigpy
 
-from csiq.arrays import Array, default_threads, run_tasks, serial_torch, xp_of
+from csiq.arrays import Array, default_threads, run_tasks, xp_of
 from csiq.cuda.memory import GpuPlan
 from csiq.errors import ShapeError
 from csiq.nufft import Nufft, toeplitz_kernel
@@ -127,8 +127,7 @@ class Gridding(sigpy.linop.Linop):
                 samples = xp.ascontiguousarray(xp.asarray(kspace[coil, model.spokes[phase]]))
                 volumes[phase] += xp.conj(xp.asarray(smap)) * nufft.adjoint(samples)
 
-        with serial_torch():
-            run_tasks([partial(phase_task, p) for p in range(self.oshape[0])], model.threads, xp)
+        run_tasks([partial(phase_task, p) for p in range(self.oshape[0])], model.threads, xp)
         return volumes
 
     def _adjoint_linop(self) -> sigpy.linop.Linop:

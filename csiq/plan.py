@@ -140,17 +140,15 @@ def available_memory(device: Device | None = None) -> int:
 
 def _seconds_of_convolution(shape: tuple[int, ...]) -> float:
     """Return the seconds of one Toeplitz convolution, from one of a smaller size: cost N^3 log N."""
-    from csiq.arrays import serial_torch
     from csiq.convolution import sum_of_coils
 
     small = tuple(min(n, 32) if shape[0] > 1 else min(n, 128) for n in shape)
     volume = np.ones(small, np.complex64)
     smaps = np.ones((1, *small), np.complex64)
     kernel = np.ones((2 * small[0] if small[0] > 1 else 1, 4, *small[1:]), np.float32)
-    with serial_torch():
-        sum_of_coils(volume, smaps, kernel)
-        started = time.perf_counter()
-        sum_of_coils(volume, smaps, kernel)
+    sum_of_coils(volume, smaps, kernel)
+    started = time.perf_counter()
+    sum_of_coils(volume, smaps, kernel)
     seconds = time.perf_counter() - started
     work = [math.prod(s) * math.log2(2 * max(s)) for s in (shape, small)]
     return seconds * work[0] / work[1]

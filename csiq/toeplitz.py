@@ -12,7 +12,7 @@ import numpy as np
 import sigpy
 
 from csiq import convolution
-from csiq.arrays import Array, default_threads, norm2, run_tasks, serial_torch, to_host, vdot, xp_of
+from csiq.arrays import Array, default_threads, norm2, run_tasks, to_host, vdot, xp_of
 from csiq.cuda.memory import GpuPlan, GpuProblem, with_back_off
 from csiq.cuda.stream import PhaseUploads
 from csiq.cuda.toeplitz import Buffers, sum_of_coils
@@ -136,12 +136,7 @@ class ToeplitzNormal(sigpy.linop.Linop):
         return cupy
 
     def _run(self, tasks: Sequence[Callable[[], None]]) -> None:
-        if not self._on_cpu:
-            for task in tasks:
-                task()
-            return
-        with serial_torch():
-            run_tasks(tasks, self.threads)
+        run_tasks(tasks, self.threads, self._xp)
 
     def largest_eigenvalue(self, n_steps: int = 8) -> float:
         """Return an estimate of the operator's largest eigenvalue, for the step of a solver.
