@@ -181,9 +181,12 @@ def reconstruct(
     with stages("setup"):
         problem = set_up(scan, bins, smaps, config, device, threads)
         grader = load_grader(config, device)
+    # samples are no longer needed: the right-hand side has them
+    geometry, n_coils = scan.geometry, scan.n_coils
+    del scan, smaps
     loop = Loop(
         config,
-        scan.geometry,
+        geometry,
         grader,
         _rules(config, elapsed + sum(stages.seconds.values()), resumed),
         on_event,
@@ -203,8 +206,8 @@ def reconstruct(
         counterfactual=counterfactual(loop.history, plateau_rules(plateau_rule(config))),
         signal=signal,
         bins=bins,
-        geometry=scan.geometry,
-        n_coils=scan.n_coils,
+        geometry=geometry,
+        n_coils=n_coils,
         lamda_abs=problem.lamda_abs,
         model={"name": grader.name, "sha256": grader.sha256} if grader is not None else {},
         seconds=stages.seconds,

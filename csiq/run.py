@@ -18,8 +18,8 @@ from typing import Any
 import numpy as np
 
 from csiq._version import __version__
-from csiq.acquisition import Acquisition
-from csiq.arrays import Array, choose_device, default_threads, to_host
+from csiq.acquisition import Acquisition, Geometry
+from csiq.arrays import Array, choose_device, default_threads, return_free_memory, to_host
 from csiq.config import Config, bytes_of
 from csiq.errors import OutputError, RawDataError, ResourceError
 from csiq.history import COLUMNS, History
@@ -135,6 +135,17 @@ def _log_into(folder: Path) -> Iterator[None]:
         handler.close()
 
 
+@dataclass(frozen=True)
+class _Facts:
+    """What is still wanted of a scan once its samples are gone: they are let go while it iterates."""
+
+    geometry: Geometry
+    times: np.ndarray
+    sha256: str
+    warnings: tuple[str, ...]
+    described: dict[str, Any]
+
+
 @dataclass
 class _Run:
     """The state of one run between reading and writing."""
@@ -144,7 +155,7 @@ class _Run:
     folder: RunFolder
     tell: OnEvent
     model_sha256: str | None = None
-    scan: Acquisition | None = None
+    facts: _Facts | None = None
     bright: float = math.nan
     history: History | None = None
     seconds_output: float = 0.0
@@ -173,16 +184,19 @@ class _Run:
     def _reconstruct(self, resume: bool) -> Result:
         started = time.perf_counter()
         self._write_status("running")
-        self.scan = read_scan(self.config, self.raw)
+        held = [read_scan(self.config, self.raw)]
+        scan = held[0]
+        self.facts = _Facts(scan.geometry, scan.times, scan.sha256, scan.warnings, _described(scan))
         seconds_load = time.perf_counter() - started
-        self.tell({"event": "stage", "stage": "load", "seconds": seconds_load})
+        self._on_event({"event": "stage", "stage": "load", "seconds": seconds_load})
         resumed = self._resumed() if resume else None
-        check_memory(estimate(self.scan, self.config, choose_device(self.config.run.device)), self.config)
-        for warning in self.scan.warnings:
+        check_memory(estimate(scan, self.config, choose_device(self.config.run.device)), self.config)
+        for warning in scan.warnings:
             self._on_event({"event": "warning", "message": warning})
         self._check_disk()
+        del scan
         result = reconstruct(
-            self.scan,
+            held.pop(),  # nothing here holds the samples of all coils any more
             self.config,
             on_event=self._on_event,
             on_iterate=self._save,
@@ -196,6 +210,8 @@ class _Run:
         if event["event"] == "warning" and event["message"] not in self.warnings:
             self.warnings.append(event["message"])
         level = {"warning": logging.WARNING, "iteration": logging.DEBUG}.get(event["event"], logging.INFO)
+        if event["event"] == "stage":
+            return_free_memory()
         _log.log(level, "%s", {key: value for key, value in event.items() if key != "event"})
         self.tell(event)
 
@@ -228,9 +244,9 @@ class _Run:
         ResourceError
             If there is too little.
         """
-        scan, config = self._known_scan(), self.config
+        facts, config = self._known(), self.config
         phases = 1 if config.gating.mode == "selfnav" else config.gating.phases
-        volume = 8 * int(np.prod(scan.geometry.shape)) * phases
+        volume = 8 * int(np.prod(facts.geometry.shape)) * phases
         kept = config.solver.max_iter + 1 if config.run.save_iterates else 0
         need, free = (2 + 2 * 6 + kept) * volume, self.folder.free_bytes()
         if need > free:
@@ -250,9 +266,8 @@ class _Run:
             self.bright = bright_level(to_host(iterate.volumes))
         self.folder.write_table("curves.tsv", history.rows(), COLUMNS)
         if self.config.run.save_iterates:
-            self.folder.write_iterate(
-                to_host(iterate.volumes), self._known_scan().geometry, iterate.iteration
-            )
+            volumes = to_host(iterate.volumes)
+            self.folder.write_iterate(volumes, self._known().geometry, iterate.iteration)
         self._begin_checkpoint(iterate, history, kept)
         if self.config.run.live:
             self._write_pages(read_json(self.folder.path / "run.json"))
@@ -269,7 +284,7 @@ class _Run:
             arrays["kept"] = to_host(kept.copy())
         attributes = {
             "config_sha256": self.config.sha256(),
-            "input_sha256": self._known_scan().sha256,
+            "input_sha256": self._known().sha256,
             "model_sha256": self.model_sha256,
             "state": numbers,
             "curves": history.rows(),
@@ -291,7 +306,7 @@ class _Run:
         arrays, attributes = found
         for key, own, what in (
             ("config_sha256", self.config.sha256(), "configuration"),
-            ("input_sha256", self._known_scan().sha256, "raw file"),
+            ("input_sha256", self._known().sha256, "raw file"),
             ("model_sha256", self.model_sha256, "model"),
         ):
             if attributes.get(key) != own:
@@ -305,10 +320,10 @@ class _Run:
         history = History.from_rows(attributes["curves"])
         return Resumed(history, {**arrays, **attributes["state"]}, kept)
 
-    def _known_scan(self) -> Acquisition:
-        if self.scan is None:
+    def _known(self) -> _Facts:
+        if self.facts is None:
             raise RuntimeError("the scan was not read yet")
-        return self.scan
+        return self.facts
 
     # ------------------------------------------------------------ run.json and results
 
@@ -343,7 +358,7 @@ class _Run:
             "csiq": __version__,
             "config": self.config.as_dict(),
             "config_sha256": self.config.sha256(),
-            "input": {"name": self.raw.name, "sha256": self.scan.sha256 if self.scan is not None else None},
+            "input": {"name": self.raw.name, "sha256": self.facts.sha256 if self.facts is not None else None},
             "model": None,
             "device": str(choose_device(self.config.run.device)),
             "threads": self.config.run.threads or default_threads(),
@@ -354,14 +369,14 @@ class _Run:
             "returned_iteration": None,
             "counterfactual": {},
             "seconds": {},
-            "warnings": list(self.scan.warnings) if self.scan is not None else [],
+            "warnings": list(self.facts.warnings) if self.facts is not None else [],
         }
 
     def _write(self, result: Result, seconds_load: float) -> None:
         """Write everything that a complete run folder has; ``run.json`` says complete only at the end."""
         started = time.perf_counter()
         self.beside.wait()
-        scan, folder = self._known_scan(), self.folder
+        folder = self.folder
         folder.write_volumes(result.volumes, result.geometry, self._iterations(result))
         self._write_images(result)
         self._write_respiration(result)
@@ -369,7 +384,9 @@ class _Run:
             folder.write_json("ranking.json", result.ranking.as_json())
             folder.write_table("ranking.tsv", result.ranking.rows())
         content = self._header("failed" if result.stop.reason == "nan" else "complete")
-        content |= result_json(result, scan) | {"returned_iteration": self._iterations(result)}
+        content |= result_json(result, self._known().described) | {
+            "returned_iteration": self._iterations(result)
+        }
         output = self.seconds_output + time.perf_counter() - started
         content["seconds"] = {"load": seconds_load, **result.seconds, "output": output}
         # the pages first: a folder that says complete has them
@@ -408,7 +425,7 @@ class _Run:
                 "voxel_size_mm": list(result.geometry.voxel_size),
                 "orientation_known": result.geometry.known,
                 "config_sha256": self.config.sha256(),
-                "input": {"name": self.raw.name, "sha256": self._known_scan().sha256},
+                "input": {"name": self.raw.name, "sha256": self._known().sha256},
                 "model": result.model or None,
                 "note": "research use; graded by a network trained on simulated scans",
             }
@@ -417,12 +434,12 @@ class _Run:
             write_nifti(path, magnitude, result.geometry, sidecar=sidecar)
 
     def _write_respiration(self, result: Result) -> None:
-        scan = self._known_scan()
-        signal = result.signal.values if result.signal is not None else np.full(scan.n_spokes, np.nan)
+        times = self._known().times
+        signal = result.signal.values if result.signal is not None else np.full(times.size, np.nan)
         rows = [
             {"spoke": spoke, "time_s": float(seconds), "signal": float(value), "phase": int(phase)}
             for spoke, (seconds, value, phase) in enumerate(
-                zip(scan.times, signal, result.bins.phase_of_spoke, strict=True)
+                zip(times, signal, result.bins.phase_of_spoke, strict=True)
             )
         ]
         self.folder.write_table("respiration.tsv", rows, ("spoke", "time_s", "signal", "phase"))
@@ -437,7 +454,7 @@ def bright_level(volumes: np.ndarray) -> float:
     return float(np.percentile(np.abs(volumes[:, ::2, ::2, ::2]), _BRIGHT_PERCENTILE))
 
 
-def result_json(result: Result, scan: Acquisition) -> dict[str, Any]:
+def result_json(result: Result, described: dict[str, Any]) -> dict[str, Any]:
     """Return what ``run.json`` says of a result; the contract's keys, then those the report shows."""
     signal, grades = result.signal, result.grades
     content: dict[str, Any] = {
@@ -449,7 +466,7 @@ def result_json(result: Result, scan: Acquisition) -> dict[str, Any]:
         "stop": result.stop.as_json(),
         "counterfactual": result.counterfactual,
         "warnings": list(result.warnings),
-        "scan": _described(scan) | {"n_coils_used": result.n_coils},
+        "scan": described | {"n_coils_used": result.n_coils},
         "grading": {"in_domain": [g.in_domain if g is not None else None for g in grades]},
     }
     if signal is not None:

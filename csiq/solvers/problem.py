@@ -182,7 +182,7 @@ def build_problem(
     names = [penalty.name for penalty in penalties]
     if len({PhaseTV.name, *names}) <= len(names):
         raise ConfigError("each penalty once", field="penalties", hint="lamda is that along the phases")
-    weighted = (dcf * kspace).astype(np.complex64)
+    weighted = (dcf * kspace).astype(np.complex64, copy=False)
     gridded = model.H(weighted)
     peak = _peak(gridded)
     if dcf_in_cost:
