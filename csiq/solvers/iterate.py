@@ -11,11 +11,17 @@ from csiq.arrays import Array
 from csiq.errors import ConfigError, nearest
 from csiq.solvers.bb import BarzilaiBorwein
 from csiq.solvers.nlcg import NLCG
+from csiq.solvers.pnlcg import PreconditionedNLCG
 from csiq.solvers.pogm import POGM
 from csiq.solvers.problem import Cost, Problem
 
 #: Name in the configuration -> ``solver(problem, max_iter)``, an Alg with ``volumes`` and ``cost``.
-SOLVERS: dict[str, Callable[[Problem, int], Any]] = {"pogm": POGM, "bb": BarzilaiBorwein, "nlcg": NLCG}
+SOLVERS: dict[str, Callable[[Problem, int], Any]] = {
+    "pogm": POGM,
+    "bb": BarzilaiBorwein,
+    "nlcg": NLCG,
+    "pnlcg": PreconditionedNLCG,
+}
 
 
 @dataclass(frozen=True)

@@ -44,6 +44,10 @@ class NLCG(sigpy.alg.Alg):
     Reson Med 2007;58:1182-1195. Polak E, Ribiere G. Rev Fr Inform Rech Oper 1969;3:35-43.
     """
 
+    #: For :mod:`csiq.footprint`: sets of volumes at the peak of an update, sets of differences along the
+    #: phases, sets while further penalties are searched (0: they are not).
+    VOLUME_SETS, DIFFERENCE_SETS, SEARCH_SETS = 10, 1.5, 0
+
     def __init__(self, problem: Problem, max_iter: int = 20) -> None:
         self.problem = problem
         self.volumes, self._normal_volumes, _ = start_of(problem)
@@ -57,7 +61,7 @@ class NLCG(sigpy.alg.Alg):
 
     def _update(self) -> None:
         problem, x = self.problem, self.volumes
-        mu = self._peak * max(LEAST_SMOOTHING, SMOOTHING * 0.5 ** (self.iter / HALVED_AFTER))
+        mu = self._smoothing()
         gradient = problem.gradient(self._normal_volumes)
         data_gradient = gradient.copy()
         add_penalty_gradient(problem, x, mu, gradient)
@@ -77,6 +81,9 @@ class NLCG(sigpy.alg.Alg):
         self._gradient, self._direction = gradient, direction
         self.cost = problem.cost(self.volumes, self._normal_volumes)
         self.stationary = self._step**2 * norm2(direction) <= 1e-14 * norm2(self.volumes)
+
+    def _smoothing(self) -> float:
+        return self._peak * max(LEAST_SMOOTHING, SMOOTHING * 0.5 ** (self.iter / HALVED_AFTER))
 
     def _next_direction(self, gradient: Array) -> Array:
         """Return the direction of Polak and Ribiere; steepest descent where it would not descend."""
