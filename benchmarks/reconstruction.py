@@ -12,9 +12,7 @@ from __future__ import annotations
 
 import argparse
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Sequence
 
 import bart
 import circular
@@ -23,65 +21,11 @@ import numpy as np
 import sigpy_app
 from curves import Curve, Point, Range
 from harness import report
-from problems import Benchmark, honest_3d, radial_2d, speed_3d
+from plans import PLANS, SWEEP, TUNED, Plan, options
+from problems import Benchmark, radial_2d
 
-from csiq.arrays import default_threads
 from csiq.solvers import SOLVERS, Problem, solve
 from csiq.solvers.problem import start_of
-
-#: Found by ``--only tune``: best of the sweep on the 2D problem, and on the honest problem at 48^3.
-TUNED = {"2d": bart.Settings(0.05, 3), "honest": bart.Settings(0.05, 3), "speed": bart.Settings(0.05, 3)}
-SWEEP = tuple(bart.Settings(rho, cg) for rho in (0.02, 0.05, 0.1, 0.2, 0.5, 1.0) for cg in (2, 3, 5, 10))
-PARTS = ("csiq", "sigpy", "bart", "dcf", "tune")
-
-
-@dataclass(frozen=True)
-class Plan:
-    """How far each program goes on one problem.
-
-    Attributes
-    ----------
-    make : callable
-        (matrix or None, coils) -> Benchmark
-    steps : tuple of int
-        `-i` of BART, one command each.
-    sigpy_step : bool
-        Whether SigPy is handed its step instead of 30 power iterations: without them, one iteration
-        is seen within minutes.
-    sigpy_iterations, reference : int
-        Iterations of SigPy, and for the lowest cost, at most.
-    """
-
-    make: Callable[[int | None, int], Benchmark]
-    steps: tuple[int, ...]
-    sigpy_step: bool
-    sigpy_iterations: int
-    reference: int
-
-
-PLANS = {
-    "2d": Plan(
-        make=lambda n, coils: radial_2d(n or 208, n_coils=coils),
-        steps=(2, 5, 10, 15, 20, 30, 40, 60, 80, 120),
-        sigpy_step=False,
-        sigpy_iterations=400,
-        reference=1000,
-    ),
-    "honest": Plan(
-        make=lambda n, coils: honest_3d(n or 96, n_coils=coils),
-        steps=(3, 9, 15, 24, 36),
-        sigpy_step=True,
-        sigpy_iterations=1000,
-        reference=150,
-    ),
-    "speed": Plan(
-        make=lambda n, coils: speed_3d(n or 96, 15000 if n is None else 16 * n, n_coils=coils),
-        steps=(3, 9),
-        sigpy_step=True,
-        sigpy_iterations=4,
-        reference=40,
-    ),
-}
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -98,27 +42,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
                 with_and_without(bench, asked)
             if set(asked.only) - {"tune", "dcf"}:
                 race(name, bench, plan, asked)
-
-
-def options(arguments: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    add = parser.add_argument
-    add("--problems", nargs="+", choices=PLANS, default=["2d", "honest", "speed"])
-    add("--only", nargs="+", choices=PARTS, default=["csiq", "sigpy", "bart"], help="parts to run")
-    add("--solvers", nargs="+", choices=SOLVERS, help="of csiq; its default alone if not given")
-    add("--n2", type=int, help="matrix of the slice; 208")
-    add("--n3", type=int, help="matrix of the volumes; 96")
-    add("--coils", type=int, default=8)
-    add("--iterations", type=int, default=40, help="of csiq")
-    add("--budget", type=float, default=300, help="seconds for SigPy on one problem")
-    add("--steps", type=int, nargs="+", help="conjugate gradient steps (-i) of BART's commands")
-    add("--reference", type=int, help="iterations for the lowest cost, at most")
-    add("--tune-matrix", type=int, default=48, help="matrix of the volume that BART is tuned on")
-    add("--threads", type=int, default=default_threads())
-    add("--curves", action="store_true", help="write <problem>.tsv")
-    add("--plot", action="store_true", help="write <problem>.png")
-    add("--folder", type=Path, default=curves.FOLDER, help="of these files")
-    return parser.parse_args(arguments)
 
 
 def warm_up(threads: int) -> None:
@@ -146,8 +69,9 @@ def race(name: str, bench: Benchmark, plan: Plan, asked: argparse.Namespace) -> 
         notes.append(
             f"BART {found}: {BART_NOTE}" if found else "BART is not installed: its rows are left out."
         )
-        settings = dict.fromkeys((bart.DEFAULTS, TUNED[name])) if found else {}
-        ran += [bart_curve(bench, problem, s, asked.steps or plan.steps, asked.threads) for s in settings]
+        chosen = [bart.DEFAULTS] * (plan.untuned or asked.untuned) + [TUNED[name]]
+        for settings in chosen if found else []:
+            ran.append(bart_curve(bench, problem, settings, asked.steps or plan.steps, asked.threads))
     ranges = {ring: costs_of(problem, ran, ring, reference) for ring in sorted({c.ring for c in ran})}
     report(
         f"Reconstruction, {bench.name}, lambda {bench.lamda:g}, {asked.threads} threads",
@@ -196,9 +120,8 @@ def sigpy_curve(bench: Benchmark, problem: Problem, plan: Plan, asked: argparse.
     curve = Curve("SigPy App, PDHG")
     # with its dual step of 1; 4 bounds the phase difference
     tau = 1 / (problem.largest_eigenvalue(8) + 4) if plan.sigpy_step else None
-    runs = sigpy_app.run(
-        bench, problem.lamda_abs, max_iter=plan.sigpy_iterations, budget=asked.budget, tau=tau
-    )
+    budget = plan.budget if asked.budget is None else asked.budget
+    runs = sigpy_app.run(bench, problem.lamda_abs, max_iter=1000, budget=budget, tau=tau)
     for iteration, seconds, volumes in runs:
         cost = circular.cost(problem, volumes, False)
         curve.points.append(Point(iteration, seconds, cost, bench.nrmse(volumes) if iteration else np.nan))
