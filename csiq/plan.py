@@ -3,23 +3,31 @@
 from __future__ import annotations
 
 import math
-import time
-from dataclasses import dataclass
+import os
+from dataclasses import dataclass, field
 from pathlib import Path
-
-import numpy as np
+from typing import TYPE_CHECKING, Any
 
 from csiq.acquisition import Acquisition
-from csiq.arrays import Device, default_threads
+from csiq.arrays import Device, default_threads, return_free_memory
+from csiq.clock import seconds_of_parts, setup_seconds
 from csiq.config import Config, bytes_of
+from csiq.cuda.memory import N_VOLUMES, GpuPlan, GpuProblem, plan_gpu
 from csiq.errors import ResourceError
+from csiq.footprint import Sizes, stages
+from csiq.solvers import solver_named
 
-_COMPLEX, _REAL = 8, 4
-#: Arrays as large as all phases that live at once during an iteration: right-hand side, two iterates and
-#: their normal images, gradient and momentum points old and new, dual, move, the kept copy, one on the way.
-_VOLUMES_IN_FLIGHT = 12
-#: Python, NumPy, torch, numba and the network, loaded.
-_PROCESS = 700 << 20
+if TYPE_CHECKING:
+    from csiq.quality.grade import Grader
+
+#: Terms of an iteration that are sets of volumes, on a GPU too.
+_SETS = ("right-hand side", "solver", "penalties' duals", "volumes to return")
+
+#: What is loaded after the scan was read: compiled loops, SciPy's filters, LAPACK's buffers, the network's
+#: activations, matplotlib.
+_LOADED_LATER = 140 << 20
+#: The process before any array, where the system does not say.
+_PROCESS = 450 << 20
 
 
 @dataclass(frozen=True)
@@ -31,13 +39,19 @@ class Estimate:
     memory_bytes : int
         Peak of the whole process (on a GPU: of the device).
     setup_bytes, iteration_bytes : int
-        Peaks while kernels are made, and while iterations run.
+        Peaks up to the kernels' end, and while iterations run.
     seconds_setup, seconds_per_iteration : float
-        Without reading and gating; from a measured transform on this machine.
+        Set-up without reading and gating; an iteration with its grades.
     available_bytes : int
         Memory that is free now; 0 if unknown.
     loaded_bytes : int
-        What of the need is taken already: the scan.
+        What of the need is taken already: the process and the scan.
+    process_bytes : int
+        What the process takes besides the arrays; 0 on a GPU.
+    terms : dict
+        Stage -> name -> bytes of the arrays at its peak; empty on a GPU.
+    seconds_terms : dict
+        Name -> seconds of the parts of an iteration.
     """
 
     memory_bytes: int
@@ -47,14 +61,21 @@ class Estimate:
     seconds_per_iteration: float
     available_bytes: int
     loaded_bytes: int = 0
+    process_bytes: int = 0
+    terms: dict[str, dict[str, int]] = field(default_factory=dict)
+    seconds_terms: dict[str, float] = field(default_factory=dict)
 
-    def as_json(self) -> dict[str, float]:
+    def as_json(self) -> dict[str, Any]:
         """Return the numbers for ``--json``."""
         return dict(vars(self))
 
 
-def estimate(scan: Acquisition, config: Config, device: Device | None = None) -> Estimate:
+def estimate(
+    scan: Acquisition, config: Config, device: Device | None = None, grader: Grader | None = None
+) -> Estimate:
     """Return what reconstructing ``scan`` will need.
+
+    Best called right after reading: what the process takes now, less the scan, counts as the program's own.
 
     Parameters
     ----------
@@ -62,36 +83,101 @@ def estimate(scan: Acquisition, config: Config, device: Device | None = None) ->
     config : Config
     device : Device, optional
         The CPU by default.
+    grader : Grader, optional
+        To time a grade with; without one grading is left out.
+
+    Notes
+    -----
+    Times are those of the CPU, on a GPU too: nothing is started there for an estimate.
     """
     device = device or Device()
-    threads = 1 if device.is_gpu else (config.run.threads or default_threads())
-    in_flight = min(threads, config.run.coil_batch or threads)
+    sizes, held = sizes_of(scan, config), scan_bytes(scan)
+    seconds = seconds_of_parts(sizes, grader)
+    setup = setup_seconds(sizes)
+    if device.is_gpu:
+        plan = gpu_plan(sizes, config, available_memory(device))
+        return Estimate(
+            plan.peak_bytes,
+            plan.setup_bytes,
+            plan.iteration_bytes,
+            setup,
+            sum(seconds.values()),
+            available_memory(device),
+            seconds_terms=seconds,
+        )
+    own = max(resident_bytes() - held, 0) or _PROCESS
+    terms = stages(sizes)
+    peaks = {stage: own + _LOADED_LATER + sum(parts.values()) for stage, parts in terms.items()}
+    iteration = peaks.pop("iteration")
+    return Estimate(
+        memory_bytes=max(iteration, *peaks.values()),
+        setup_bytes=max(peaks.values()),
+        iteration_bytes=iteration,
+        seconds_setup=setup,
+        seconds_per_iteration=sum(seconds.values()),
+        available_bytes=available_memory(device),
+        loaded_bytes=own + held,
+        process_bytes=own + _LOADED_LATER,
+        terms=terms,
+        seconds_terms=seconds,
+    )
+
+
+def sizes_of(scan: Acquisition, config: Config) -> Sizes:
+    """Return what memory and time depend on."""
+    solver: Any = solver_named(config.solver.solver)
+    penalty = config.penalty
     n_phases = 1 if config.gating.mode == "selfnav" else config.gating.phases
     n_coils = min(scan.n_coils, config.coils.coils or scan.n_coils)
-    voxels = math.prod(scan.geometry.shape)
-    doubled = math.prod(2 * n if n > 1 else 1 for n in scan.geometry.shape)
-    samples = scan.n_spokes * scan.n_samples
-    raw = samples * (scan.n_coils * _COMPLEX + 3 * _REAL)
-    kspace = samples * (2 * n_coils * _COMPLEX + 5 * _REAL)
-    kernels = n_phases * doubled * _REAL + n_coils * voxels * _COMPLEX
-    # a kernel being made: half spectrum, its real transform, and the NUFFT's own doubled grid
-    making = min(in_flight, n_phases) * doubled * (_COMPLEX // 2 + _REAL + _COMPLEX)
-    setup = raw + kspace + kernels + making + 2 * n_phases * voxels * _COMPLEX
-    convolving = in_flight * 5 * voxels * _COMPLEX
-    iteration = raw + kernels + convolving + _VOLUMES_IN_FLIGHT * n_phases * voxels * _COMPLEX
-    process = 0 if device.is_gpu else _PROCESS
-    per_convolution = _seconds_of_convolution(scan.geometry.shape)
-    workers = min(in_flight, n_phases * n_coils)
-    per_iteration = 1.4 * n_phases * n_coils * per_convolution / workers
-    return Estimate(
-        memory_bytes=process + max(setup, iteration),
-        setup_bytes=process + setup,
-        iteration_bytes=process + iteration,
-        seconds_setup=3 * per_iteration + 2e-7 * samples * n_coils,
-        seconds_per_iteration=per_iteration,
-        loaded_bytes=0 if device.is_gpu else raw,
-        available_bytes=available_memory(device),
+    threads = config.run.threads or default_threads()
+    axes = sum(n > 1 for n in scan.geometry.shape)
+    return Sizes(
+        shape=scan.geometry.shape,
+        n_phases=n_phases,
+        n_coils=n_coils,
+        n_receive=scan.n_coils,
+        n_samples=scan.n_spokes * scan.n_samples,
+        threads=min(threads, config.run.coil_batch or n_coils * n_phases),
+        whitens=scan.noise is not None,
+        solver_sets=solver.VOLUME_SETS,
+        difference_sets=solver.DIFFERENCE_SETS,
+        search_sets=solver.SEARCH_SETS,
+        components=(axes,) * (penalty.lamda_spatial_tv > 0) + (1,) * (penalty.lamda_wavelet > 0),
     )
+
+
+def gpu_plan(sizes: Sizes, config: Config, free_bytes: int) -> GpuPlan:
+    """Return how a problem is laid out on a GPU.
+
+    Raises
+    ------
+    ResourceError
+        If not even one coil at a time fits.
+    """
+    sets = stages(sizes)["iteration"]
+    arrays = sum(n for name, n in sets.items() if name in _SETS) / sizes.volumes
+    problem = GpuProblem(
+        sizes.shape, sizes.n_phases, sizes.n_coils, sizes.n_samples, max(N_VOLUMES, math.ceil(arrays))
+    )
+    return plan_gpu(problem, free_bytes, config.run.coil_batch)
+
+
+def scan_bytes(scan: Acquisition) -> int:
+    """Return the bytes of a scan's arrays."""
+    arrays = [scan.kspace, scan.coord, scan.noise]
+    if scan.navigators is not None:
+        arrays.append(scan.navigators.kspace)
+    return sum(int(array.nbytes) for array in arrays if array is not None)
+
+
+def resident_bytes() -> int:
+    """Return what this process holds in memory; 0 if the system does not say."""
+    return_free_memory()
+    try:
+        pages = int(Path("/proc/self/statm").read_text().split()[1])
+    except (OSError, ValueError, IndexError):
+        return 0
+    return pages * os.sysconf("SC_PAGE_SIZE")
 
 
 def check_memory(need: Estimate, config: Config) -> None:
@@ -136,19 +222,3 @@ def available_memory(device: Device | None = None) -> int:
     except OSError:
         pass
     return max(0, min(limits, default=0))
-
-
-def _seconds_of_convolution(shape: tuple[int, ...]) -> float:
-    """Return the seconds of one Toeplitz convolution, from one of a smaller size: cost N^3 log N."""
-    from csiq.convolution import sum_of_coils
-
-    small = tuple(min(n, 32) if shape[0] > 1 else min(n, 128) for n in shape)
-    volume = np.ones(small, np.complex64)
-    smaps = np.ones((1, *small), np.complex64)
-    kernel = np.ones((2 * small[0] if small[0] > 1 else 1, 4, *small[1:]), np.float32)
-    sum_of_coils(volume, smaps, kernel)
-    started = time.perf_counter()
-    sum_of_coils(volume, smaps, kernel)
-    seconds = time.perf_counter() - started
-    work = [math.prod(s) * math.log2(2 * max(s)) for s in (shape, small)]
-    return seconds * work[0] / work[1]

@@ -2,18 +2,35 @@
 
 from __future__ import annotations
 
+import importlib
+import tracemalloc
+from pathlib import Path
+
+import numpy as np
 import pytest
 
-from csiq import plan
+from csiq import clock, plan
+from csiq.arrays import Device
 from csiq.config import load_config
 from csiq.errors import ResourceError
+from csiq.operators import ForwardModel
 from csiq.plan import available_memory, check_memory, estimate
+from csiq.solvers import SOLVERS, build_problem, solve
+from csiq.trajectory import golden_means_3d, radial_coord
+from tests.helpers import complex_normal
+
+BENCHMARKS = Path(__file__).resolve().parents[1] / "benchmarks"
 
 
 @pytest.fixture(autouse=True)
 def steady_clock(monkeypatch):
     """Give every convolution the same seconds a voxel: the clock is not what is tested."""
-    monkeypatch.setattr(plan, "_seconds_of_convolution", lambda shape: 1e-8 * shape[0] * shape[1] * shape[2])
+
+    def seconds(shape, workers):
+        return 1e-8 * shape[0] * shape[1] * shape[2] / workers
+
+    monkeypatch.setattr(clock, "seconds_of_convolution", seconds)
+    monkeypatch.setattr(clock, "_solver_seconds", lambda sizes: 1e-12 * sizes.volumes)
 
 
 def config_of(**options):
@@ -22,11 +39,15 @@ def config_of(**options):
 
 def test_time_is_linear_in_phases_and_coils(simulated):
     scan = simulated[0]
-    base = estimate(scan, config_of(phases=1, coils=1)).seconds_per_iteration
-    assert estimate(scan, config_of(phases=4, coils=1)).seconds_per_iteration == pytest.approx(4 * base)
-    assert estimate(scan, config_of(phases=4, coils=6)).seconds_per_iteration == pytest.approx(24 * base)
+
+    def convolutions(**options):
+        return estimate(scan, config_of(**options)).seconds_terms["convolutions"]
+
+    base = convolutions(phases=1, coils=1)
+    assert convolutions(phases=4, coils=1) == pytest.approx(4 * base)
+    assert convolutions(phases=4, coils=6) == pytest.approx(24 * base)
     # more coils than there are change nothing
-    assert estimate(scan, config_of(phases=4, coils=99)).seconds_per_iteration == pytest.approx(24 * base)
+    assert convolutions(phases=4, coils=99) == pytest.approx(24 * base)
 
 
 def test_memory_grows_with_phases_and_coils(simulated):
@@ -54,3 +75,73 @@ def test_a_smaller_coil_batch_takes_less_memory_and_more_time(simulated):
     few, many = (estimate(scan, load_config(overrides={"threads": 4, "coil_batch": n})) for n in (1, 4))
     assert few.iteration_bytes < many.iteration_bytes
     assert few.seconds_per_iteration > many.seconds_per_iteration
+
+
+def test_each_option_changes_the_terms_it_should(simulated):
+    scan = simulated[0]
+
+    def terms(**options):
+        return plan.stages(plan.sizes_of(scan, config_of(**{"phases": 4, "coils": 4, **options})))[
+            "iteration"
+        ]
+
+    base = terms()
+    assert {k for k, n in terms(coils=2).items() if n != base[k]} == {"coil maps"}
+    assert terms(coils=2)["coil maps"] == base["coil maps"] // 2
+    assert {k for k, n in terms(threads=2).items() if n != base[k]} == {"convolutions"}
+    assert terms(phases=2)["kernels"] == base["kernels"] // 2
+    assert terms(solver="bb")["solver"] < base["solver"]
+    assert terms(lamda_spatial_tv=0.01)["penalties' duals"] == 3 * base["right-hand side"]
+
+
+def test_a_gpu_is_planned_by_its_own_rules(simulated, monkeypatch):
+    monkeypatch.setattr(plan, "available_memory", lambda device: 10 << 30)
+    scan = simulated[0]
+    need = estimate(scan, config_of(coils=4), Device(0))
+    laid_out = plan.gpu_plan(plan.sizes_of(scan, config_of(coils=4)), config_of(coils=4), 10 << 30)
+    assert need.memory_bytes == laid_out.peak_bytes
+    assert laid_out.problem.n_coils == 4
+    assert estimate(scan, config_of(coils=4, coil_batch=1), Device(0)).memory_bytes < need.memory_bytes
+
+
+def test_sets_of_volumes_of_each_solver_are_counted(rng):
+    """NumPy tells tracemalloc of its arrays: what a solver holds at its peak is no guess."""
+    problem = small_problem(rng)
+    for name in SOLVERS:
+        found = traced_sets(problem, name)
+        solver = SOLVERS[name]
+        said = solver.VOLUME_SETS + solver.DIFFERENCE_SETS * 3 / 4
+        assert found == pytest.approx(said, rel=0.12), name
+
+
+def small_problem(rng):
+    shape, n_phases = (32, 32, 32), 4
+    coords = [radial_coord(golden_means_3d(40), shape, 64) for _ in range(n_phases)]
+    model = ForwardModel(coords, np.ones((1, *shape), np.complex64), threads=1)
+    kspace = complex_normal(rng, (1, 40 * n_phases, 64))
+    return build_problem(model, kspace, np.ones((40 * n_phases, 64), np.float32), 0.02)
+
+
+def traced_sets(problem, name):
+    for _ in solve(problem, name, 1):
+        pass  # compiles, and allocates what threads keep
+    tracemalloc.start()
+    try:
+        for _ in solve(problem, name, 3):
+            pass
+        return tracemalloc.get_traced_memory()[1] / problem.rhs.nbytes
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("n", [64, 96])
+def test_the_estimate_is_what_a_run_takes(n, tmp_path, monkeypatch):
+    """Peak of a process of its own, as the system tells it, against csiq check --json."""
+    monkeypatch.syspath_prepend(BENCHMARKS)
+    memory = importlib.import_module("memory")
+    memory.simulate(tmp_path / "scan.h5", n, 8)
+    for settings in (["--coils", "6"], ["--coils", "3", "--phases", "2", "--threads", "1"]):
+        said = memory.estimate(tmp_path / "scan.h5", settings)["memory_bytes"]
+        measured = memory.measured_peak(tmp_path / "scan.h5", settings, iterations=2)
+        assert 0.85 <= said / measured <= 1.15, settings

@@ -61,9 +61,9 @@ def examine(raw: Path, config: Config, *, as_json: bool = False) -> None:
 
     device = choose_device(config.run.device)
     solver_named(config.solver.solver)
-    load_grader(config, device)
+    grader = load_grader(config, device)
     scan = read_scan(config, raw)
-    need = estimate(scan, config, device)
+    need = estimate(scan, config, device, grader)
     check_memory(need, config)
     signal, bins = gate(prepare_coils(scan, config), config)
     if as_json:
@@ -109,12 +109,19 @@ def _print(
             f"{signal.orientation.replace('-', ' ')} (confidence {signal.confidence:.2f})"
         )
     found["spokes per phase"] = " ".join(str(len(indices)) for indices in bins.indices)
-    found["memory"] = f"{need.memory_bytes / 1e9:.1f} GB, {need.available_bytes / 1e9:.1f} GB free"
+    found["memory"] = (
+        f"{_gb(need.memory_bytes)} in all, set-up {_gb(need.setup_bytes)}, "
+        f"iterations {_gb(need.iteration_bytes)}; {_gb(need.available_bytes)} free"
+    )
     at_most = need.seconds_setup + config.solver.max_iter * need.seconds_per_iteration
     found["time"] = (
-        f"about {duration(need.seconds_per_iteration)} an iteration, at most {duration(at_most)} "
-        f"for {config.solver.max_iter}, grading apart"
+        f"set-up about {duration(need.seconds_setup)}, an iteration {duration(need.seconds_per_iteration)}, "
+        f"at most {duration(at_most)} for {config.solver.max_iter}"
     )
     echo_pairs(found)
     echo_findings(scan)
     click.echo("nothing stops a reconstruction")
+
+
+def _gb(n_bytes: int) -> str:
+    return f"{n_bytes / 1e9:.1f} GB"

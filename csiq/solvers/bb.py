@@ -39,6 +39,10 @@ class BarzilaiBorwein(sigpy.alg.Alg):
     Signal Process 2009;57:2479-2493. Barzilai J, Borwein JM. IMA J Numer Anal 1988;8:141-148.
     """
 
+    #: For :mod:`csiq.footprint`: sets of volumes at the peak of an update, sets of differences along the
+    #: phases, sets while further penalties are searched (0: they are not).
+    VOLUME_SETS, DIFFERENCE_SETS, SEARCH_SETS = 9, 1, 6
+
     def __init__(self, problem: Problem, max_iter: int = 20) -> None:
         self.problem = problem
         self.volumes, self._normal_volumes, curvature = start_of(problem)

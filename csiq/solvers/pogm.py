@@ -43,6 +43,10 @@ class POGM(sigpy.alg.Alg):
     gradient method for convex optimization. J Optim Theory Appl 2018;178:240-263.
     """
 
+    #: For :mod:`csiq.footprint`: sets of volumes at the peak of an update, sets of differences along the
+    #: phases, sets while further penalties are searched (0: they are not).
+    VOLUME_SETS, DIFFERENCE_SETS, SEARCH_SETS = 10, 1, 8
+
     def __init__(self, problem: Problem, max_iter: int = 20) -> None:
         self.problem = problem
         self.volumes, self._normal_volumes, curvature = start_of(problem)
