@@ -176,7 +176,10 @@ def _by_blocks(function: Callable[[int, int], Any], n: int) -> list[Any]:
     def task(number: int) -> None:
         values[number] = function(*bounds[number])
 
-    run_tasks([partial(task, i) for i in range(len(bounds))], default_threads())
+    if len(bounds) == 1:
+        task(0)
+    else:
+        run_tasks([partial(task, i) for i in range(len(bounds))], default_threads())
     return values
 
 
@@ -219,10 +222,11 @@ def return_free_memory() -> None:
 def run_tasks(tasks: Sequence[Callable[[], None]], threads: int, xp: Any = np) -> None:
     """Run independent tasks: on a CPU in ``threads`` threads, on a GPU one after the other.
 
-    Tasks of a task run one after the other: all threads may be busy with their likes.
+    A single task goes to a thread of the pool too: it has torch's transforms to itself. Tasks of a task run
+    one after the other: all threads may be busy with their likes.
     """
     nested = threading.current_thread().name.startswith(_POOL_NAME)
-    if xp is not np or threads == 1 or len(tasks) == 1 or nested:
+    if xp is not np or nested:
         for task in tasks:
             task()
         return

@@ -8,11 +8,12 @@ coil covariance of a low-resolution image.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 
 from csiq.acquisition import Acquisition, Navigators
-from csiq.arrays import default_threads
+from csiq.arrays import default_threads, run_tasks
 from csiq.errors import RawDataError
 from csiq.nufft import Nufft
 from csiq.trajectory import density_compensation
@@ -158,9 +159,10 @@ def estimate_smaps(scan: Acquisition, *, threads: int | None = None) -> np.ndarr
     if scan.n_coils == 1:
         return np.ones((1, *shape), np.complex64)
     calibration = _Calibration.of(shape)
-    images = _coarse_images(scan, calibration)
+    threads = threads or default_threads()
+    images = _coarse_images(scan, calibration, threads)
     coarse = _dominant_eigenvector(_local_covariance(images))
-    maps = _interpolate(coarse, calibration, shape, threads or default_threads())
+    maps = _interpolate(coarse, calibration, shape, threads)
     size = np.sqrt(np.sum(np.abs(maps) ** 2, axis=0, keepdims=True))
     if not np.all(np.isfinite(size)) or np.any(size == 0):
         raise RawDataError("sensitivity maps are not finite", file=scan.name, field="smaps")
@@ -168,7 +170,7 @@ def estimate_smaps(scan: Acquisition, *, threads: int | None = None) -> np.ndarr
     return maps
 
 
-def _coarse_images(scan: Acquisition, calibration: _Calibration) -> np.ndarray:
+def _coarse_images(scan: Acquisition, calibration: _Calibration, threads: int) -> np.ndarray:
     """Return the windowed low-resolution image of each coil, (n_coils, *calibration.shape)."""
     n = np.array(scan.geometry.shape)
     band = np.where(n > 1, np.minimum(CALIBRATION_BAND, n / 2), 1.0)
@@ -179,8 +181,16 @@ def _coarse_images(scan: Acquisition, calibration: _Calibration) -> np.ndarray:
     dcf = density_compensation(coord, shape=scan.geometry.shape)
     window = np.cos(np.pi / 2 * np.minimum(radius[:, samples], 1)) ** 2
     weights = (dcf * window).astype(np.float32)
-    nufft = Nufft((coord * np.array(calibration.factor)).astype(np.float32), calibration.shape)
-    return np.stack([nufft.adjoint(weights * coil) for coil in scan.kspace[:, :, samples]])
+    positions = (coord * np.array(calibration.factor)).astype(np.float32)
+    images = np.empty((scan.n_coils, *calibration.shape), np.complex64)
+
+    def share(worker: int) -> None:
+        nufft = Nufft(positions, calibration.shape)
+        for coil in range(worker, scan.n_coils, threads):
+            images[coil] = nufft.adjoint(weights * scan.kspace[coil, :, samples])
+
+    run_tasks([partial(share, worker) for worker in range(min(threads, scan.n_coils))], threads)
+    return images
 
 
 def _local_covariance(images: np.ndarray) -> np.ndarray:
@@ -211,28 +221,29 @@ def _interpolate(
     coarse: np.ndarray, calibration: _Calibration, shape: tuple[int, int, int], threads: int
 ) -> np.ndarray:
     """Return the maps on the reconstruction's grid, by separable cubic splines."""
-    from concurrent.futures import ThreadPoolExecutor
-
     from scipy.ndimage import spline_filter1d
 
     matrices = [
         _spline_matrix(n_coarse, factor, n)
         for n_coarse, factor, n in zip(calibration.shape, calibration.factor, shape, strict=True)
     ]
+    maps = np.empty((len(coarse), *shape), np.complex64)
 
-    def one(coil: np.ndarray) -> np.ndarray:
-        fine = coil.astype(np.complex64)
+    def one(number: int) -> None:
+        # all axes are filtered while the grid is coarse: filters and sums of other axes commute
+        real, imag = coarse[number].real, coarse[number].imag
         for axis, matrix in enumerate(matrices):
-            if matrix is None:
-                continue
-            real = spline_filter1d(fine.real, axis=axis, mode="mirror")
-            imag = spline_filter1d(fine.imag, axis=axis, mode="mirror")
-            spline = (real + 1j * imag).astype(np.complex64)
-            fine = np.moveaxis(np.tensordot(matrix, spline, axes=(1, axis)), 0, axis)
-        return np.ascontiguousarray(fine, np.complex64)
+            if matrix is not None:
+                real = spline_filter1d(real, axis=axis, mode="mirror", output=np.float32)
+                imag = spline_filter1d(imag, axis=axis, mode="mirror", output=np.float32)
+        fine = (real + 1j * imag).astype(np.complex64)
+        for axis, matrix in enumerate(matrices):
+            if matrix is not None:
+                fine = np.moveaxis(np.tensordot(matrix, fine, axes=(1, axis)), 0, axis)
+        maps[number] = fine
 
-    with ThreadPoolExecutor(threads) as pool:
-        return np.stack(list(pool.map(one, coarse)))
+    run_tasks([partial(one, number) for number in range(len(coarse))], threads)
+    return maps
 
 
 def _spline_matrix(n_coarse: int, factor: int, n: int) -> np.ndarray | None:
