@@ -25,12 +25,14 @@ from csiq.arrays import (
 )
 from csiq.coils import compress, drop_dead_coils, estimate_smaps, whiten
 from csiq.config import Config, seconds_of
+from csiq.cuda.memory import GpuPlan, free_bytes, with_back_off
 from csiq.errors import ConfigError, ModelError
 from csiq.gating import Bins, Signal, bin_spokes, respiratory_signal
 from csiq.gating.selfnav import si_shift_mm
 from csiq.history import History
 from csiq.loop import Event, Loop, OnEvent, Resumed, ignore
 from csiq.operators import ForwardModel
+from csiq.plan import gpu_plan, sizes_of
 from csiq.quality.grade import Grade, Grader
 from csiq.ranking import Ranking
 from csiq.solvers import (
@@ -277,20 +279,31 @@ def set_up(
     """Return the problem on the device: kernels, gridded image, penalty weight."""
     order = np.concatenate(bins.indices)
     dcf = phase_dcf(scan, bins, config.penalty.dcf)
-    coords = [to_device(np.ascontiguousarray(scan.coord[indices]), device) for indices in bins.indices]
-    maps = to_device(smaps, device)
-    model = ForwardModel(coords, maps, threads=threads, coil_batch=config.run.coil_batch)
-    kspace = to_device(scan.kspace[:, order], device)
-    penalty = config.penalty
-    further = [SpatialTV(penalty.lamda_spatial_tv), Wavelet(penalty.lamda_wavelet)]
-    return build_problem(
-        model,
-        kspace,
-        to_device(dcf, device),
-        penalty.lamda,
-        dcf_in_cost=penalty.dcf_in_cost,
-        penalties=further,
-    )
+    kspace = scan.kspace[:, order]
+
+    def build(plan: GpuPlan | None) -> Problem:
+        coords = [to_device(np.ascontiguousarray(scan.coord[i]), device) for i in bins.indices]
+        wait = (plan is not None and not plan.smaps_on_device, plan is not None and not plan.kspace_on_device)
+        model = ForwardModel(
+            coords,
+            smaps if wait[0] else to_device(smaps, device),
+            threads=threads,
+            coil_batch=config.run.coil_batch,
+            plan=plan,
+        )
+        penalty = config.penalty
+        return build_problem(
+            model,
+            kspace if wait[1] else to_device(kspace, device),
+            dcf if wait[1] else to_device(dcf, device),
+            penalty.lamda,
+            dcf_in_cost=penalty.dcf_in_cost,
+            penalties=[SpatialTV(penalty.lamda_spatial_tv), Wavelet(penalty.lamda_wavelet)],
+        )
+
+    if not device.is_gpu:
+        return build(None)
+    return with_back_off(build, gpu_plan(sizes_of(scan, config), config, free_bytes(device)))
 
 
 def phase_dcf(scan: Acquisition, bins: Bins, method: str) -> np.ndarray:
