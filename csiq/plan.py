@@ -25,7 +25,7 @@ _SETS = ("right-hand side", "solver", "penalties' duals", "volumes to return")
 
 #: What is loaded after the scan was read: compiled loops, SciPy's filters, LAPACK's buffers, the network's
 #: activations, matplotlib.
-_LOADED_LATER = 140 << 20
+_LOADED_LATER = 100 << 20
 #: The process before any array, where the system does not say.
 _PROCESS = 450 << 20
 
