@@ -49,6 +49,12 @@ class Settings:
         return f"-u {self.rho:g} -C {self.cg}"
 
 
+def settings(text: str) -> Settings:
+    """Return the settings of ``rho,cg``."""
+    rho, _, cg = text.partition(",")
+    return Settings(float(rho), int(cg))
+
+
 #: What `pics` takes if it is not told otherwise.
 DEFAULTS = Settings()
 

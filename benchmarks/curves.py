@@ -146,13 +146,14 @@ def plot(name: str, curves: Sequence[Curve], ranges: dict[bool, Range], folder: 
     figure = Figure(figsize=(10, 4), layout="constrained")
     left, right = figure.subplots(1, 2)
     for curve in curves:
-        seconds = [p.seconds for p in curve.points]
+        images = [p for p in curve.points if not math.isnan(p.nrmse)] or curve.points  # SigPy's first is zero
+        seconds = [p.seconds for p in images]
         style = {"marker": "o" if curve.restarted else ".", "markersize": 4, "label": curve.program}
-        left.loglog(seconds, [ranges[curve.ring].gap(p.cost) for p in curve.points], **style)
-        right.semilogx(seconds, [p.nrmse for p in curve.points], **style)
+        left.loglog(seconds, [ranges[curve.ring].gap(p.cost) for p in images], **style)
+        right.semilogx(seconds, [p.nrmse for p in images], **style)
     for level in LEVELS:
         left.axhline(level, color="0.85", linewidth=0.8, zorder=0)
-    left.set(ylabel="relative cost gap", ylim=(1e-5, 30))
+    left.set(ylabel="relative cost gap", ylim=(1e-4, 10))
     right.set(ylabel="NRMSE to the truth")
     for axes in (left, right):
         axes.set_xlabel("seconds, set-up included")

@@ -69,7 +69,7 @@ def race(name: str, bench: Benchmark, plan: Plan, asked: argparse.Namespace) -> 
         notes.append(
             f"BART {found}: {BART_NOTE}" if found else "BART is not installed: its rows are left out."
         )
-        chosen = [bart.DEFAULTS] * (plan.untuned or asked.untuned) + [TUNED[name]]
+        chosen = [bart.DEFAULTS] * (plan.untuned or asked.untuned) + list(asked.bart or TUNED[name])
         for settings in chosen if found else []:
             ran.append(bart_curve(bench, problem, settings, asked.steps or plan.steps, asked.threads))
     ranges = {ring: costs_of(problem, ran, ring, reference) for ring in sorted({c.ring for c in ran})}

@@ -29,6 +29,14 @@ TINY = {
         " --steps 2 6 --reference 20 --threads 1 --curves --plot --folder .",
         ["| csiq, default solver |", "| SigPy App, PDHG |", "BART", "w in the cost"],
     ),
+    "growth.py": (
+        "--matrix 8 12 --coils 1 2 --phases 1 2 --spokes 20 40 --base 8 --base-spokes 20 --iterations 1"
+        " --threads 1",
+        ["| matrix | 12 |"],
+    ),
+    "grading.py": ("--matrix 16 --coils 1 --phases 1 --repeats 1 --threads 1", ["patches/s"]),
+    "memory.py": ("--matrix 16 --receive 2 --iterations 1 --settings=--coils=2", ["measured MB"]),
+    "solvers.py": ("16 --iterations 3 --reference 6 --threads 1", ["pogm"]),
 }
 #: Scripts not run here, and why.
 ELSEWHERE = {
