@@ -102,32 +102,37 @@ def cut_slices(
     float32 array, (3, len(offsets), 208, 208)
     """
     xp = xp_of(volume)
-    magnitude = xp.abs(volume).astype(np.float32)
-    bad = ~xp.isfinite(magnitude)
+    full = np.arange(SIDE) - SIDE // 2
+    matrices = [interpolation_matrix(n, v, full) for n, v in zip(volume.shape, voxel_size, strict=True)]
+    wide = [xp.asarray(matrix) for matrix in matrices]
+    slices = xp.empty((3, len(offsets), SIDE, SIDE), dtype=np.float32)
+    for axis in range(3):
+        few = interpolation_matrix(volume.shape[axis], voxel_size[axis], np.asarray(offsets))
+        # the other planes of the volume have no weight: they are not even read
+        used = np.flatnonzero(few.any(axis=0))
+        planes = xp.abs(xp.take(volume, xp.asarray(used), axis=axis)).astype(np.float32, copy=False)
+        row, column = (a for a in range(3) if a != axis)
+        weights = (xp.asarray(few[:, used]), wide[row], wide[column].T)
+        slices[axis] = _slices_of(xp.moveaxis(planes, axis, 0), weights)
+    return slices
+
+
+def _slices_of(planes: Array, weights: tuple[Array, Array, Array]) -> Array:
+    """Return slices of planes (n, row, column), NaN where a value that is not finite would have gone."""
+    xp = xp_of(planes)
+    bad = ~xp.isfinite(planes)
     if not bool(bad.any()):
-        return _resample(magnitude, voxel_size, offsets)
+        return _resample(planes, weights)
     # a zero weight times NaN is NaN: resample the rest, then mark what a bad voxel would have reached
-    slices = _resample(xp.where(bad, np.float32(0), magnitude), voxel_size, offsets)
-    reached = xp.abs(_resample(bad.astype(np.float32), voxel_size, offsets)) > 1e-6
+    slices = _resample(xp.where(bad, np.float32(0), planes), weights)
+    reached = xp.abs(_resample(bad.astype(np.float32), weights)) > 1e-6
     return xp.where(reached, np.float32(np.nan), slices)
 
 
-def _resample(magnitude: Array, voxel_size: tuple[float, float, float], offsets: tuple[float, ...]) -> Array:
-    xp = xp_of(magnitude)
-    full = np.arange(SIDE) - SIDE // 2
-    shape = magnitude.shape
-    wide = [xp.asarray(interpolation_matrix(n, v, full)) for n, v in zip(shape, voxel_size, strict=True)]
-    few = [
-        xp.asarray(interpolation_matrix(n, v, np.asarray(offsets)))
-        for n, v in zip(shape, voxel_size, strict=True)
-    ]
-    slices = xp.empty((3, len(offsets), SIDE, SIDE), dtype=np.float32)
-    for axis in range(3):
-        row, column = (a for a in range(3) if a != axis)
-        # the few slices first: the two wide products then see 6 planes, not the volume
-        planes = xp.tensordot(few[axis], magnitude, axes=(1, axis))
-        slices[axis] = wide[row] @ planes @ wide[column].T
-    return slices
+def _resample(planes: Array, weights: tuple[Array, Array, Array]) -> Array:
+    across, rows, columns = weights
+    # across the slices first: the two wide products then see 6 planes
+    return rows @ xp_of(planes).tensordot(across, planes, axes=1) @ columns
 
 
 def intensity_scale(slices: Array) -> float:
