@@ -14,9 +14,9 @@ from problems import Benchmark, honest_3d, radial_2d, speed_3d
 from csiq.arrays import default_threads
 from csiq.solvers import SOLVERS
 
-#: The best of the sweep (``--only tune``): of a slice of 96^2, for a gap of 1e-2 and of 1e-3. The same in 3D.
-_BEST = (bart.Settings(0.2, 2), bart.Settings(0.1, 2))
-TUNED = {"2d": _BEST, "honest": _BEST[1:], "speed": _BEST[1:]}
+#: The best of the sweep (``--only tune``): for a gap of 1e-2 and of 1e-3 on a slice of 96^2, and at 24^3.
+_BEST_2D, _BEST_3D = (bart.Settings(0.2, 2), bart.Settings(0.1, 2)), (bart.Settings(0.1, 10),)
+TUNED = {"2d": _BEST_2D, "honest": _BEST_3D, "speed": _BEST_3D}
 SWEEP = tuple(bart.Settings(rho, cg) for rho in (0.02, 0.05, 0.1, 0.2, 0.5, 1.0) for cg in (2, 3, 5, 10))
 PARTS = ("csiq", "sigpy", "bart", "dcf", "tune")
 
@@ -61,7 +61,7 @@ PLANS = {
     ),
     "honest": Plan(
         make=lambda n, coils: honest_3d(n or 96, n_coils=coils),
-        steps=(6, 12, 21),
+        steps=(10, 20, 30),
         untuned=False,
         sigpy_step=True,
         budget=150,
@@ -69,7 +69,7 @@ PLANS = {
     ),
     "speed": Plan(
         make=lambda n, coils: speed_3d(n or 96, 15000 if n is None else 16 * n, n_coils=coils),
-        steps=(3, 9),
+        steps=(5, 10),
         untuned=False,
         sigpy_step=True,
         budget=0,
