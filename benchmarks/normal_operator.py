@@ -22,7 +22,7 @@ import numpy as np
 from harness import report, side_by_side
 from rivals import RIVALS, Operands, Rival, available
 
-from csiq import convolution
+from csiq import convolution, fft
 from csiq.arrays import (
     Device,
     choose_device,
@@ -170,30 +170,38 @@ def roofline(given: Operands, seconds: dict[str, float]) -> str:
 def bare_passes(given: Operands) -> Callable[[], None]:
     """Return the one-dimensional FFTs that the operator needs on a CPU, and nothing else.
 
-    Seven passes over n^2 lines of 2n values forward (z while y and x are short, x while y is short, y last)
-    and seven back, as the operator does them: its own transforms, on arrays of its own sizes that are there
-    beforehand, one coil a thread. A line of 2n values is two transforms of n.
+    Seven passes over y x lines of 2n values forward (z while y and x are short, x while y is short, y last)
+    and seven back, with the operator's own library, in place, on arrays that are there beforehand: a block of
+    planes that fits the cache for y and x, rows of the volume for z; one coil a thread. A line of 2n values of
+    which half are zero is two lines of n.
     """
     z, y, x = given.volume.shape
     step = max(1, convolution._PLANES_BYTES // (32 * y * x)) if z > 1 else 1
-    n_rows = max(1, min(convolution.ROWS_BYTES // (16 * z * x), y))
+    n_rows = max(1, min(convolution._ROWS_BYTES // (16 * z * x), y))
     threads = min(given.threads, len(given.smaps))
-    planes = [np.ones((step, 4, y, x), np.complex64) for _ in range(threads)]
-    rows = [np.ones((2, n_rows, x, z), np.complex64) for _ in range(threads)]
+    along_x = [fft.aligned((step, 2, y, x)) for _ in range(threads)]
+    along_y = [fft.aligned((step, 4, y, x)) for _ in range(threads)]
+    along_z = [fft.aligned((2, z, y, x)) for _ in range(threads)]
+    for array in (*along_x, *along_y, *along_z):
+        array[...] = 0
 
-    def one_coil(worker: int) -> None:
-        along_z = -(-y // n_rows) if z > 1 else 0
-        for _rows in range(along_z):
-            convolution.transform(rows[worker], (3,))
-        for _planes in range(-(-2 * z // step) if z > 1 else 1):
-            convolution.transform(planes[worker], (2, 3))
-            convolution.inverse_transform(planes[worker], (2, 3))
-        for _rows in range(along_z):
-            convolution.inverse_transform(rows[worker], (3,))
+    def z_passes(worker: int, inverse: bool) -> None:
+        for half in along_z[worker] if z > 1 else ():
+            for first in range(0, y, n_rows):
+                fft.along_first(half[:, first : first + n_rows], inverse=inverse)
+
+    def plane_passes(worker: int) -> None:
+        for inverse in (False, True):
+            fft.along_last(along_x[worker], inverse=inverse)
+            for plane in along_y[worker].reshape(-1, y, x):
+                fft.along_first(plane, inverse=inverse)
 
     def share(worker: int) -> None:
         for _coil in range(worker, len(given.smaps), threads):
-            one_coil(worker)
+            z_passes(worker, False)
+            for _planes in range(-(-2 * z // step) if z > 1 else 1):
+                plane_passes(worker)
+            z_passes(worker, True)
 
     def run() -> None:
         run_tasks([partial(share, worker) for worker in range(threads)], threads)

@@ -10,60 +10,34 @@ from numba import njit
 
 
 @njit(cache=True, nogil=True, fastmath={"contract"})
-def split_z(volume, smap, wr, wi, first, out):  # type: ignore[no-untyped-def]
-    """Write smap * volume of some rows y, once as it is and once times the twiddle factors of z.
+def split_z(volume, smap, wr, wi, rows, out):  # type: ignore[no-untyped-def]
+    """Write smap * volume of the rows y = rows[0] .. rows[1], as it is and times the twiddle factors of z.
 
-    volume, smap (z, y, 2x); out (2, rows, x, 2z) takes the rows from ``first`` on, z along the last axis.
+    volume, smap (z, y, 2x); out (2, z, y, 2x).
     """
-    for row in range(out.shape[1]):
-        even, odd = out[0, row], out[1, row]
-        for z in range(volume.shape[0]):
-            c, s = wr[z], wi[z]
-            v, m = volume[z, first + row], smap[z, first + row]
-            for x in range(even.shape[0]):
+    for z in range(volume.shape[0]):
+        c, s = wr[z], wi[z]
+        for y in range(rows[0], rows[1]):
+            v, m, even, odd = volume[z, y], smap[z, y], out[0, z, y], out[1, z, y]
+            for x in range(v.size // 2):
                 re = v[2 * x] * m[2 * x] - v[2 * x + 1] * m[2 * x + 1]
                 im = v[2 * x] * m[2 * x + 1] + v[2 * x + 1] * m[2 * x]
-                even[x, 2 * z] = re
-                even[x, 2 * z + 1] = im
-                odd[x, 2 * z] = re * c - im * s
-                odd[x, 2 * z + 1] = re * s + im * c
-
-
-@njit(cache=True, nogil=True)
-def put_rows(work, first, spectrum):  # type: ignore[no-untyped-def]
-    """Write (n, rows, x, z) to the rows from ``first`` on of the spectrum (n, z, y, x)."""
-    for half in range(work.shape[0]):
-        for row in range(work.shape[1]):
-            w = work[half, row]
-            for z in range(w.shape[1]):
-                to = spectrum[half, z, first + row]
-                for x in range(to.size):
-                    to[x] = w[x, z]
-
-
-@njit(cache=True, nogil=True)
-def take_rows(spectrum, first, work):  # type: ignore[no-untyped-def]
-    """Undo :func:`put_rows`."""
-    for half in range(work.shape[0]):
-        for row in range(work.shape[1]):
-            w = work[half, row]
-            for z in range(w.shape[1]):
-                take = spectrum[half, z, first + row]
-                for x in range(take.size):
-                    w[x, z] = take[x]
+                even[2 * x] = re
+                even[2 * x + 1] = im
+                odd[2 * x] = re * c - im * s
+                odd[2 * x + 1] = re * s + im * c
 
 
 @njit(cache=True, nogil=True, fastmath={"contract"})
-def join_z(work, smap, wr, wi, first, out):  # type: ignore[no-untyped-def]
+def join_z(work, smap, wr, wi, rows, out):  # type: ignore[no-untyped-def]
     """Add conj(smap) times (even + conj(twiddle) odd) to rows of ``out``; the inverse of :func:`split_z`."""
-    for row in range(work.shape[1]):
-        even, odd = work[0, row], work[1, row]
-        for z in range(out.shape[0]):
-            c, s = wr[z], wi[z]
-            m, o = smap[z, first + row], out[z, first + row]
-            for x in range(even.shape[0]):
-                re = even[x, 2 * z] + odd[x, 2 * z] * c + odd[x, 2 * z + 1] * s
-                im = even[x, 2 * z + 1] - odd[x, 2 * z] * s + odd[x, 2 * z + 1] * c
+    for z in range(out.shape[0]):
+        c, s = wr[z], wi[z]
+        for y in range(rows[0], rows[1]):
+            even, odd, m, o = work[0, z, y], work[1, z, y], smap[z, y], out[z, y]
+            for x in range(m.size // 2):
+                re = even[2 * x] + odd[2 * x] * c + odd[2 * x + 1] * s
+                im = even[2 * x + 1] - odd[2 * x] * s + odd[2 * x + 1] * c
                 o[2 * x] += re * m[2 * x] + im * m[2 * x + 1]
                 o[2 * x + 1] += im * m[2 * x] - re * m[2 * x + 1]
 

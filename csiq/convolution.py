@@ -20,9 +20,11 @@ from typing import Any
 
 import numpy as np
 
+from csiq import fft
+
 #: Bytes that go through a transform at a time, rows along z and planes: with their transform they fit the
 #: second-level cache of a core, and are not so few that calls cost more than work.
-ROWS_BYTES, _PLANES_BYTES = 1 << 18, 1 << 20
+_ROWS_BYTES, _PLANES_BYTES = 1 << 18, 1 << 20
 _COMPLEX = 8
 
 
@@ -88,20 +90,21 @@ def _slice(volume: np.ndarray, smaps: np.ndarray, kernel: np.ndarray, out: np.nd
 def _volume(volume: np.ndarray, smap: np.ndarray, kernel: np.ndarray, out: np.ndarray) -> None:
     (n_z, n_y, n_x), compiled = volume.shape, loops()
     twiddle, spectrum = _twiddle(n_z), _scratch("spectrum", (2, n_z, n_y, n_x))
-    rows = max(1, ROWS_BYTES // (2 * n_z * n_x * _COMPLEX))
-    for first in range(0, n_y, rows):
-        work = _scratch("work", (2, min(rows, n_y - first), n_x, n_z))
-        compiled.split_z(_pairs(volume), _pairs(smap), *twiddle, first, _pairs(work))
-        compiled.put_rows(transform(work, (3,)), first, spectrum)
+    step = max(1, _ROWS_BYTES // (2 * n_z * n_x * _COMPLEX))
+    blocks = [(first, min(first + step, n_y)) for first in range(0, n_y, step)]
+    for rows in blocks:
+        compiled.split_z(_pairs(volume), _pairs(smap), *twiddle, rows, _pairs(spectrum))
+        for half in spectrum:
+            fft.along_first(half[:, slice(*rows)])
     planes = spectrum.reshape(2 * n_z, n_y, n_x)
     step = max(1, _PLANES_BYTES // (4 * n_y * n_x * _COMPLEX))
     for first in range(0, 2 * n_z, step):
         some = slice(first, first + step)
         _convolve_planes(planes[some], kernel[some])
-    for first in range(0, n_y, rows):
-        work = _scratch("work", (2, min(rows, n_y - first), n_x, n_z))
-        compiled.take_rows(spectrum, first, work)
-        compiled.join_z(_pairs(inverse_transform(work, (3,))), _pairs(smap), *twiddle, first, _pairs(out))
+    for rows in blocks:
+        for half in spectrum:
+            fft.along_first(half[:, slice(*rows)], inverse=True)
+        compiled.join_z(_pairs(spectrum), _pairs(smap), *twiddle, rows, _pairs(out))
 
 
 def _convolve_planes(planes: np.ndarray, kernel: np.ndarray) -> None:
@@ -110,12 +113,13 @@ def _convolve_planes(planes: np.ndarray, kernel: np.ndarray) -> None:
     y, x = _twiddle(n_y), _twiddle(n_x)
     work = _scratch("work", (n, 4, n_y, n_x))
     compiled.split_plane(_pairs(planes), *y, *x, _pairs(work))
-    work = transform(work, (2, 3))
+    fft.along_last(work, 2)
     if kernel.ndim == 3:
         compiled.multiply(_flat(work), kernel.reshape(-1))
     else:
         compiled.multiply(_pairs(work).reshape(1, -1), kernel.reshape(-1))
-    compiled.join_plane(_pairs(inverse_transform(work, (2, 3))), *y, *x, _pairs(planes))
+    fft.along_last(work, 2, inverse=True)
+    compiled.join_plane(_pairs(work), *y, *x, _pairs(planes))
 
 
 def _pairs(a: np.ndarray) -> np.ndarray:
@@ -148,38 +152,8 @@ def _scratch(name: str, shape: tuple[int, ...]) -> np.ndarray:
     size = int(np.prod(shape))
     have = _LOCAL.buffers.get(name)
     if have is None or have.size < size:
-        import torch
-
-        have = _LOCAL.buffers[name] = torch.empty(size, dtype=torch.complex64).numpy()
+        have = _LOCAL.buffers[name] = fft.aligned((size,))
     return have[:size].reshape(shape)
-
-
-def transform(a: np.ndarray, axes: tuple[int, ...]) -> np.ndarray:
-    """Return the transform along axes, on the calling thread."""
-    fft = _torch_with_mkl()
-    if fft is not None:
-        return fft.fft.fftn(fft.from_numpy(a), dim=axes).numpy()
-    import scipy.fft
-
-    return scipy.fft.fftn(a, axes=axes, workers=1)
-
-
-def inverse_transform(a: np.ndarray, axes: tuple[int, ...]) -> np.ndarray:
-    """Return the inverse transform without its factor 1/n."""
-    fft = _torch_with_mkl()
-    if fft is not None:
-        return fft.fft.ifftn(fft.from_numpy(a), dim=axes, norm="forward").numpy()
-    import scipy.fft
-
-    return scipy.fft.ifftn(a, axes=axes, norm="forward", workers=1)
-
-
-@cache
-def _torch_with_mkl() -> Any:
-    """Return torch where its transforms are MKL's, twice to three times as fast as SciPy's; else None."""
-    import torch
-
-    return torch if torch.backends.mkl.is_available() else None
 
 
 @cache

@@ -1,8 +1,8 @@
-"""The adjoint NUFFT on a CPU: finufft spreads, the transforms in between are the fast ones of the machine.
+"""The adjoint NUFFT on a CPU: finufft spreads, the transforms are ours.
 
-Spreading is a sixth of the time of finufft's adjoint in 3D; the rest is a transform of the doubled grid,
-most of whose result is thrown away. Here it goes plane by plane, what is thrown away is never computed twice,
-and the same transforms as those of :mod:`csiq.convolution` are used.
+Spreading is a sixth of the time of finufft's adjoint in 3D; the rest is a transform of the doubled grid, most
+of whose result is thrown away. Here it goes plane by plane (:mod:`csiq.fft`), and what is thrown away of a
+plane is not carried on.
 """
 
 from __future__ import annotations
@@ -12,11 +12,12 @@ from typing import Any
 
 import numpy as np
 
-from csiq.convolution import ROWS_BYTES, inverse_transform, loops
+from csiq import fft
 
 #: Points a period of the fine grid is cut into, to measure the spreading kernel's transform.
 _SHIFTS = 32
-_COMPLEX = 8
+#: Bytes of the rows that are transformed along z at a time.
+_BLOCK_BYTES = 1 << 18
 
 
 class GriddingAdjoint:
@@ -40,7 +41,7 @@ class GriddingAdjoint:
         self._factors = [_factors(n, fine, eps) for n, fine in zip(modes, self._fine, strict=True)]
         self._plan = _spreading_plan(self._fine, eps)
         self._plan.setpts(*angles)
-        self._grid = np.empty(self._fine, np.complex64)
+        self._grid = fft.aligned(self._fine)
 
     def __call__(self, strengths: np.ndarray) -> np.ndarray:
         """Return the sums.
@@ -56,9 +57,10 @@ class GriddingAdjoint:
         self._plan.execute(strengths, out=self._grid)
         *_, n_y, n_x = self.modes
         planes = self._grid.reshape(-1, *self._fine[-2:])
-        rows = np.empty((len(planes), n_y, n_x), np.complex64)
+        rows = fft.aligned((len(planes), n_y, n_x))
         for plane, row in zip(planes, rows, strict=True):
-            _crop(inverse_transform(plane, (0, 1)), row)
+            fft.along_last(plane, 2, inverse=True)
+            _crop(plane, row)
         row_factors = self._factors[-2][:, None] * self._factors[-1]
         if len(self.modes) == 2:
             return rows[0] * row_factors
@@ -67,15 +69,14 @@ class GriddingAdjoint:
     def _along_z(self, rows: np.ndarray, row_factors: np.ndarray) -> np.ndarray:
         (n_z, n_y, n_x), fine = self.modes, self._fine[0]
         out, half = np.empty(self.modes, np.complex64), n_z // 2
-        step = max(1, ROWS_BYTES // (fine * n_x * _COMPLEX))
+        step = max(1, _BLOCK_BYTES // (fine * n_x * 8))
         for first in range(0, n_y, step):
-            work = np.empty((1, min(step, n_y - first), n_x, fine), np.complex64)
-            loops().take_rows(rows[None], first, work)
-            work = inverse_transform(work, (3,))
-            loops().put_rows(work[..., fine - half :], first, out[None, :half])
-            loops().put_rows(work[..., : n_z - half], first, out[None, half:])
-        for plane, factor in zip(out, self._factors[0], strict=True):
-            plane *= row_factors * factor
+            block = rows[:, first : first + step]
+            fft.along_first(block, inverse=True)
+            factors = row_factors[first : first + step]
+            np.multiply(block[fine - half :], factors, out=out[:half, first : first + step])
+            np.multiply(block[: n_z - half], factors, out=out[half:, first : first + step])
+        out *= self._factors[0][:, None, None]
         return out
 
 
