@@ -172,8 +172,8 @@ def bare_passes(given: Operands) -> Callable[[], None]:
 
     Seven passes over y x lines of 2n values forward (z while y and x are short, x while y is short, y last)
     and seven back, with the operator's own library, in place, on arrays that are there beforehand: a block of
-    planes that fits the cache for y and x, rows of the volume for z; one coil a thread. A line of 2n values of
-    which half are zero is two lines of n.
+    planes that fits the cache for y and x, rows of the volume for z; one coil a thread. A line of 2n values,
+    half of them zero, is two lines of n.
     """
     z, y, x = given.volume.shape
     step = max(1, convolution._PLANES_BYTES // (32 * y * x)) if z > 1 else 1
