@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from csiq.arrays import Array, Device, choose_device, to_host, to_torch
+from csiq.arrays import Array, Device, choose_device, default_threads, run_tasks, to_host, to_torch
 from csiq.cuda.stream import SideLine
 from csiq.errors import ModelError
 from csiq.quality.domain import Domain, features
@@ -156,8 +157,15 @@ class Grader:
         stack = here.to(self._device).reshape(-1, *values.shape[-2:])
         # a few slices at a time stay in a CPU's cache: three times as fast as all 18
         parts = stack.split(_SLICES_AT_A_TIME if self._device.type == "cpu" else len(stack))
-        with torch.inference_mode():
-            grades = torch.cat([self._network(part) for part in parts])
+        found: list[Any] = [None] * len(parts)
+
+        def task(number: int) -> None:
+            with torch.inference_mode():
+                found[number] = self._network(parts[number])
+
+        # our own threads: torch's wait for each other in every layer, on a busy machine ten times as long
+        run_tasks([partial(task, i) for i in range(len(parts))], default_threads())
+        grades = torch.cat(found)
         return grades.reshape(*values.shape[:2], *grades.shape[-2:]).cpu().numpy()
 
     def _complaints(self, slices: Slices, voxel_size: tuple[float, float, float]) -> tuple[str, ...]:
