@@ -25,3 +25,20 @@ def square(a, start, stop):  # type: ignore[no-untyped-def]
     for i in range(start, stop):
         total += np.float64(a[i]) * np.float64(a[i])
     return total
+
+
+@njit(cache=True, nogil=True)
+def combine(factors, arrays, out, start, stop):  # type: ignore[no-untyped-def]
+    """Write sum_k factors[k] arrays[k] to elements start .. stop; ``out`` may be ``arrays[0]``.
+
+    A few thousand elements at a time, so that the sum stays in the first-level cache while it grows.
+    """
+    for first in range(start, stop, 4096):
+        last = min(first + 4096, stop)
+        factor, array = factors[0], arrays[0]
+        for i in range(first, last):
+            out[i] = factor * array[i]
+        for k in range(1, len(arrays)):
+            factor, array = factors[k], arrays[k]
+            for i in range(first, last):
+                out[i] += factor * array[i]

@@ -159,6 +159,35 @@ def norm2(a: Array) -> float:
     return float(sum(_by_blocks(lambda start, stop: _numba().square(flat, 2 * start, 2 * stop), a.size)))
 
 
+def combined(*terms: tuple[float, Array], out: Array | None = None) -> Array:
+    """Return a sum of arrays times real factors, in one pass over memory that the cores share.
+
+    Parameters
+    ----------
+    *terms : (float, complex64 array)
+        Factors and arrays of one shape.
+    out : complex64 array, optional
+        Where to write, C-contiguous; it may be the first term's array. A new array by default.
+
+    Returns
+    -------
+    complex64 array
+    """
+    arrays = [array for _, array in terms]
+    factors = np.array([factor for factor, _ in terms], np.float32)
+    xp = xp_of(arrays[0])
+    if xp is not np:
+        total = xp.multiply(factors[0], arrays[0], out=out)
+        for factor, array in zip(factors[1:], arrays[1:], strict=True):
+            total += factor * array
+        return total
+    if out is None:
+        out = np.empty(arrays[0].shape, np.complex64)
+    flat, target = tuple(_pairs(array) for array in arrays), _pairs(out)
+    _by_blocks(lambda i, j: _numba().combine(factors, flat, target, 2 * i, 2 * j), out.size)
+    return out
+
+
 #: Elements that are summed at a time. Fixed, so that a sum does not depend on who adds it up.
 _BLOCK = 1 << 18
 
@@ -247,14 +276,19 @@ def _pool(threads: int) -> ThreadPoolExecutor:
     import torch
 
     before = torch.get_num_threads()
-    pool = ThreadPoolExecutor(
-        threads, thread_name_prefix=_POOL_NAME, initializer=torch.set_num_threads, initargs=(1,)
-    )
+    pool = ThreadPoolExecutor(threads, thread_name_prefix=_POOL_NAME, initializer=_alone)
     all_there = threading.Barrier(threads)
     for started in [pool.submit(all_there.wait) for _ in range(threads)]:
         started.result()
     torch.set_num_threads(before)  # torch lends new threads the number that was set last
     return pool
+
+
+def _alone() -> None:
+    import torch
+
+    torch.get_num_threads()  # a thread takes the common number at its first question: that is over then
+    torch.set_num_threads(1)
 
 
 # a forked child has the pools but not their threads

@@ -8,7 +8,21 @@ import types
 import numpy as np
 import pytest
 
-from csiq.arrays import Device, choose_device, gpu_count, norm2, to_device, to_host, to_torch, vdot, xp_of
+from csiq.arrays import (
+    Device,
+    choose_device,
+    combined,
+    default_threads,
+    gpu_count,
+    norm2,
+    run_tasks,
+    to_device,
+    to_host,
+    to_torch,
+    use_threads,
+    vdot,
+    xp_of,
+)
 from csiq.errors import DeviceError, ShapeError
 from tests.helpers import complex_normal
 
@@ -21,6 +35,48 @@ def test_dot_products_accumulate_in_double_precision(rng):
     assert norm2(b) == 1e8 + 200_000
     with pytest.raises(ShapeError, match="no dot product"):
         vdot(a, a[:5])
+
+
+@pytest.mark.parametrize("size", [1, 1000, 600_001])
+def test_sums_of_arrays(rng, size):
+    a, b, c = (complex_normal(rng, (size,)) for _ in range(3))
+    expected = 2 * a - 0.5 * b + 3 * c
+    assert np.allclose(combined((2, a), (-0.5, b), (3, c)), expected, atol=1e-5)
+    assert combined((2, a), (-0.5, b), (3, c), out=a) is a
+    assert np.allclose(a, expected, atol=1e-5)
+    assert np.allclose(combined((2, a)), 2 * a)
+
+
+def test_sums_do_not_depend_on_the_number_of_threads(rng):
+    a, b = complex_normal(rng, (3, 300_000)), complex_normal(rng, (3, 300_000))
+    found = []
+    for threads in (1, 2, 5):
+        use_threads(threads)
+        found.append((vdot(a, b), norm2(a)))
+    use_threads(None)
+    assert found[0] == found[1] == found[2]
+
+
+def test_tasks_of_a_task_do_not_wait_for_each_other():
+    done = []
+
+    def task():
+        run_tasks([lambda: done.append(1)] * 3, 2)
+
+    run_tasks([task] * 4, 2)
+    assert len(done) == 12
+
+
+def test_threads_of_the_pool_leave_torch_as_it_was():
+    import torch
+
+    use_threads(2)
+    seen = []
+    run_tasks([lambda: seen.append(torch.get_num_threads())] * 3, 3)
+    assert seen == [1, 1, 1]  # no team behind a thread of ours
+    assert torch.get_num_threads() == 2
+    use_threads(None)
+    assert torch.get_num_threads() == default_threads()
 
 
 def test_host_arrays_stay_where_they_are(rng):
