@@ -18,6 +18,9 @@ _POSITION = 3 * _REAL
 _RAMP = 60
 #: Coefficients, products and one temporary of a penalty's operator, in volumes, for each thread.
 _PENALTY_VOLUMES = 3
+#: The network's activations in one thread (three slices, 16 channels, a dozen buffers), and the threads that
+#: its 18 slices go to at most; the first thread counts as the process's own.
+_GRADING, _GRADING_THREADS = 100 << 20, 6
 
 
 @dataclass(frozen=True)
@@ -166,6 +169,7 @@ def _iteration(sizes: Sizes) -> dict[str, float]:
         # the spectrum (2z, y, x) and the sum of a thread's coils
         "convolutions": sizes.threads * 3 * sizes.volume,
         "sums of coil groups": (groups - 1) * volumes,
+        "grading in more threads": (min(sizes.threads, _GRADING_THREADS) - 1) * _GRADING,
     }
 
 
