@@ -6,10 +6,9 @@ import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import numpy as np
 import sigpy
 
-from csiq.arrays import Array, norm2, vdot
+from csiq.arrays import Array, combined, norm2, vdot
 from csiq.solvers.problem import Cost, Problem, start_of
 from csiq.solvers.proximal import WarmProx
 
@@ -55,17 +54,17 @@ class BarzilaiBorwein(sigpy.alg.Alg):
     def _update(self) -> None:
         problem = self.problem
         gradient = problem.gradient(self._normal_volumes)
-        target = self.volumes - np.float32(self._step) * gradient
+        target = combined((1, self.volumes), (-self._step, gradient))
         candidate = self._prox(target, self._step)
-        move = candidate - self.volumes
+        move = combined((1, candidate), (-1, self.volumes))
         normal_move = problem.normal(move)
         length2, curvature = norm2(move), vdot(move, normal_move).real
-        normal_candidate = self._normal_volumes + normal_move
+        normal_candidate = combined((1, self._normal_volumes), (1, normal_move))
         cost, fraction = problem.cost(candidate, normal_candidate), 1.0
         if not cost.total <= self.cost.total:
             fraction = self._fraction(move, gradient, curvature)
-            candidate = self.volumes + np.float32(fraction) * move
-            normal_candidate = self._normal_volumes + np.float32(fraction) * normal_move
+            candidate = combined((1, self.volumes), (fraction, move))
+            normal_candidate = combined((1, self._normal_volumes), (fraction, normal_move))
             cost = problem.cost(candidate, normal_candidate)
         self.stationary = length2 == 0 or fraction == 0
         self.volumes, self._normal_volumes, self.cost = candidate, normal_candidate, cost
@@ -78,7 +77,7 @@ class BarzilaiBorwein(sigpy.alg.Alg):
 
         def cost_at(fraction: float) -> float:
             data = self.cost.data + fraction * slope + fraction**2 * curvature
-            point = self.volumes + np.float32(fraction) * move
+            point = combined((1, self.volumes), (fraction, move))
             return data + self.problem.weighted_penalty(point)
 
         return _minimise_convex(cost_at, self.cost.total)

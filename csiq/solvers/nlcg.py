@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import sigpy
 
-from csiq.arrays import Array, norm2, vdot, xp_of
+from csiq.arrays import Array, combined, norm2, vdot, xp_of
 from csiq.solvers.problem import Cost, Problem, start_of
 from csiq.solvers.smoothing import Line, add_penalty_gradient
 
@@ -75,9 +75,8 @@ class NLCG(sigpy.alg.Alg):
             return slope + 2 * t * curvature + first, 2 * curvature + second
 
         self._step = _zero_of_slope(derivatives, self._step)
-        step = np.float32(self._step)
-        self.volumes = x + step * direction
-        self._normal_volumes = self._normal_volumes + step * normal_direction
+        self.volumes = combined((1, x), (self._step, direction))
+        self._normal_volumes = combined((1, self._normal_volumes), (self._step, normal_direction))
         self._gradient, self._direction = gradient, direction
         self.cost = problem.cost(self.volumes, self._normal_volumes)
         self.stationary = self._step**2 * norm2(direction) <= 1e-14 * norm2(self.volumes)
@@ -89,8 +88,7 @@ class NLCG(sigpy.alg.Alg):
         """Return the direction of Polak and Ribiere; steepest descent where it would not descend."""
         before = norm2(self._gradient)
         beta = (norm2(gradient) - vdot(self._gradient, gradient).real) / before if before > 0 else 0.0
-        direction = np.float32(max(0.0, beta)) * self._direction
-        direction -= gradient
+        direction = combined((max(0.0, beta), self._direction), (-1, gradient))
         return direction if vdot(gradient, direction).real < 0 else -gradient
 
     def state(self) -> dict[str, Any]:

@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
-
-from csiq.arrays import Array, vdot
+from csiq.arrays import Array, combined, vdot
 from csiq.solvers.nlcg import NLCG
 from csiq.solvers.preconditioner import Preconditioner
 from csiq.solvers.problem import Problem
@@ -65,8 +63,7 @@ class PreconditionedNLCG(NLCG):
         size, before = vdot(gradient, descent).real, self._size
         beta = (size - vdot(self._gradient, descent).real) / before if before > 0 else 0.0
         self._size = size
-        direction = np.float32(max(0.0, beta)) * self._direction
-        direction -= descent
+        direction = combined((max(0.0, beta), self._direction), (-1, descent))
         return direction if vdot(gradient, direction).real < 0 else -descent
 
     def state(self) -> dict[str, Any]:

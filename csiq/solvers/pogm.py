@@ -6,10 +6,9 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
 import sigpy
 
-from csiq.arrays import norm2, vdot
+from csiq.arrays import combined, norm2, vdot
 from csiq.solvers.problem import Cost, Problem, start_of
 from csiq.solvers.proximal import WarmProx
 
@@ -61,19 +60,19 @@ class POGM(sigpy.alg.Alg):
     def _update(self) -> None:
         problem, step = self.problem, 1 / self._lipschitz
         x, w_before, z_before, theta = self.volumes, self._gradient_point, self._momentum_point, self._theta
-        w = x - np.float32(step) * problem.gradient(self._normal_volumes)
+        w = combined((1, x), (-2 * step, self._normal_volumes), (2 * step, problem.rhs))
         theta_next = (1 + math.sqrt(1 + 4 * theta**2)) / 2
         gamma = step * (2 * theta + theta_next - 1) / theta_next
-        z = w + np.float32(theta / theta_next) * (w - x)
-        if theta > 1:
-            z += np.float32((theta - 1) / theta_next) * (w - w_before)
-            z += np.float32((theta - 1) * step / (self._gamma * theta_next)) * (z_before - x)
+        a, b = theta / theta_next, (theta - 1) / theta_next
+        c = b * step / self._gamma
+        z = combined((1 + a + b, w), (-a - c, x), (-b, w_before), (c, z_before))
         new = self._prox(z, gamma)
         normal_new = problem.normal(new)
         cost = problem.cost(new, normal_new)
-        move = new - x
+        move = combined((1, new), (-1, x))
         length2 = norm2(move)
-        curvature = 2 * vdot(move, normal_new - self._normal_volumes).real / length2 if length2 > 0 else 0.0
+        bend = vdot(move, normal_new).real - vdot(move, self._normal_volumes).real
+        curvature = 2 * bend / length2 if length2 > 0 else 0.0
         self.stationary = length2 <= 1e-14 * norm2(new)
         restart = not cost.total <= self.cost.total
         if curvature > self._lipschitz:

@@ -17,7 +17,7 @@ from functools import partial
 
 import numpy as np
 
-from csiq.arrays import Array, default_threads, norm2, run_tasks, vdot, xp_of
+from csiq.arrays import Array, combined, default_threads, norm2, run_tasks, vdot, xp_of
 from csiq.solvers.penalties import PhaseTV, summed
 from csiq.solvers.problem import Problem
 
@@ -91,9 +91,7 @@ class Preconditioner:
 
     def _balanced(self, volumes: Array) -> Array:
         out = blur(volumes, self.threads)
-        out *= np.float32(self.low - self.high)
-        out += np.float32(self.high) * volumes
-        return out
+        return combined((self.low - self.high, out), (self.high, volumes), out=out)
 
 
 def blur(volumes: Array, threads: int | None = None) -> Array:
@@ -106,17 +104,31 @@ def blur(volumes: Array, threads: int | None = None) -> Array:
     volumes : complex64 array, (n_phases, z, y, x)
     threads : int, optional
     """
+    if xp_of(volumes) is np:
+        return _blur_compiled(volumes, threads or default_threads())
     out = xp_of(volumes).empty_like(volumes)
-
-    def task(phase: int) -> None:
-        smooth = volumes[phase]
+    for phase, smooth in enumerate(volumes):
         for axis, n in enumerate(smooth.shape):
             if n > 1:
                 smooth = _blur_axis(smooth, axis)
         out[phase] = smooth
+    return out
 
-    tasks = [partial(task, p) for p in range(volumes.shape[0])]
-    run_tasks(tasks, threads or default_threads(), xp_of(volumes))
+
+def _blur_compiled(volumes: Array, threads: int) -> Array:
+    # compiled on first use: importing csiq must not wait for numba
+    from csiq.solvers import _blur_numba
+
+    volumes = np.ascontiguousarray(volumes, np.complex64)
+    out = np.empty_like(volumes)
+    n_z = volumes.shape[1]
+    step = -(-n_z // threads)
+    tasks = [
+        partial(_blur_numba.blur, of.view(np.float32), z, min(z + step, n_z), to.view(np.float32))
+        for of, to in zip(volumes, out, strict=True)
+        for z in range(0, n_z, step)
+    ]
+    run_tasks(tasks, threads)
     return out
 
 

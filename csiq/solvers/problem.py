@@ -14,7 +14,7 @@ from typing import Protocol
 
 import numpy as np
 
-from csiq.arrays import Array, norm2, vdot, xp_of
+from csiq.arrays import Array, combined, norm2, vdot, xp_of
 from csiq.errors import ConfigError, RawDataError
 from csiq.operators import ForwardModel
 from csiq.solvers.penalties import Penalty, PhaseTV
@@ -119,9 +119,7 @@ class Problem:
 
     def gradient(self, normal_volumes: Array) -> Array:
         """Return the gradient of the data term, 2 (N x - b), given N x."""
-        gradient = normal_volumes - self.rhs
-        gradient *= 2
-        return gradient
+        return combined((2, normal_volumes), (-2, self.rhs))
 
 
 def start_of(problem: Problem) -> tuple[Array, Array, float]:
@@ -139,8 +137,8 @@ def start_of(problem: Problem) -> tuple[Array, Array, float]:
     scale = vdot(problem.gridded, problem.rhs).real / curvature if curvature > 0 else 0.0
     length2 = norm2(problem.gridded)
     return (
-        problem.gridded * np.float32(scale),
-        normal_gridded * np.float32(scale),
+        combined((scale, problem.gridded)),
+        combined((scale, normal_gridded)),
         curvature / length2 if curvature > 0 else 1.0,
     )
 
