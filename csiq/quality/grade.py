@@ -163,8 +163,11 @@ class Grader:
             with torch.inference_mode():
                 found[number] = self._network(parts[number])
 
-        # our own threads: torch's wait for each other in every layer, on a busy machine ten times as long
-        run_tasks([partial(task, i) for i in range(len(parts))], default_threads())
+        if self._device.type == "cpu":
+            # our own threads: torch's wait for each other in every layer, on a busy machine ten times as long
+            run_tasks([partial(task, i) for i in range(len(parts))], default_threads())
+        else:
+            task(0)  # in this thread, whose stream it is
         grades = torch.cat(found)
         return grades.reshape(*values.shape[:2], *grades.shape[-2:]).cpu().numpy()
 
