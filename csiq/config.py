@@ -78,7 +78,7 @@ class Penalty:
 class Solver:
     """Which algorithm, and how long."""
 
-    solver: str = "pogm"
+    solver: str = "pnlcg"
     max_iter: Count = 20
     time_limit: str | None = None
 

@@ -84,7 +84,7 @@ class Loop:
         self._warned: set[str] = set()
 
     def take_up(self, resumed: Resumed, device: Device) -> dict[str, Any]:
-        """Go on where an earlier run ended; return the solver's state on the device."""
+        """Go on where an earlier run ended; hand over the solver's state, on the device."""
         self.history = resumed.history
         self._before = (resumed.history.last.recon_s, resumed.history.last.grading_s)
         self.kept = to_device(resumed.kept, device)
@@ -93,6 +93,8 @@ class Loop:
         self._pass_on_warnings(self.kept_grades)
         self.stop = first_to_fire(self.history, self._rules)
         state = dict(resumed.state)
+        if isinstance(resumed.state, dict):
+            resumed.state.clear()  # five volumes and more, which nobody else needs
         return {k: to_device(v, device) if isinstance(v, np.ndarray) else v for k, v in state.items()}
 
     def follow(self, iterates: Iterable[Iterate], on_iterate: OnIterate | None = None) -> None:

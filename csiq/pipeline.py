@@ -193,8 +193,13 @@ def reconstruct(
         _rules(config, elapsed + sum(stages.seconds.values()), resumed),
         on_event,
     )
-    state = loop.take_up(resumed, device) if resumed is not None else None
-    loop.follow(solve(problem, config.solver.solver, config.solver.max_iter, state), on_iterate)
+    iterates = solve(
+        problem,
+        config.solver.solver,
+        config.solver.max_iter,
+        loop.take_up(resumed, device) if resumed is not None else None,
+    )
+    loop.follow(iterates, on_iterate)
     loop.name_outsiders()
     loop.advise_rescan(config.stop.min_grade)
     stages.seconds |= {"recon": loop.history.last.recon_s, "grading": loop.history.last.grading_s}

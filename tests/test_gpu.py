@@ -65,7 +65,7 @@ def test_prox_and_penalty_agree_with_the_cpu(rng):
     assert relative_error(to_host(prox_phase_tv(on_gpu, 0.5)), prox_phase_tv(volumes, 0.5)) < 1e-4
 
 
-@pytest.mark.parametrize("solver", ["pogm", "bb"])
+@pytest.mark.parametrize("solver", ["pnlcg", "nlcg", "pogm", "bb"])
 def test_solver_agrees_with_the_cpu(pair, rng, solver):
     cpu, gpu = pair
     kspace = complex_normal(rng, tuple(cpu.oshape))

@@ -209,7 +209,7 @@ def test_a_cost_that_is_no_number_keeps_the_iterate_before(raw, tmp_path, monkey
     monkeypatch.setattr(POGM, "_update", broken)
     folder = tmp_path / "out"
     with pytest.raises(RawDataError, match="not finite at iteration 3; iteration 2 was kept"):
-        run(config_of(max_iter=6), raw, folder)
+        run(config_of(max_iter=6, solver="pogm"), raw, folder)
     content = json.loads((folder / "run.json").read_text())
     assert (content["status"], content["stop"]["reason"]) == ("failed", "nan")
     assert np.isfinite(volumes_of(folder)).all()
@@ -299,7 +299,7 @@ def slow_checkpoints(monkeypatch, seconds=0.3):
     monkeypatch.setattr(RunFolder, "write_checkpoint", slowly)
 
 
-@pytest.mark.parametrize("solver", ["pogm", "bb"])
+@pytest.mark.parametrize("solver", ["pnlcg", "pogm", "bb"])
 def test_a_checkpoint_is_of_its_iterate_however_late_it_is_written(raw, tmp_path, monkeypatch, solver):
     small = {"solver": solver, "phases": 2, "coils": 2, "max_iter": 4}
     whole, broken = tmp_path / "whole", tmp_path / "broken"

@@ -65,7 +65,7 @@ MODELLING = (
     click.option("--lamda-wavelet", type=float, help="Weight of wavelet coefficients, likewise [0]."),
     click.option("--dcf", metavar="NAME", help="Density compensation: analytic or pipe-menon [analytic]."),
     click.option("--dcf-in-cost/--no-dcf-in-cost", default=None, help="Whether it weights the cost [yes]."),
-    click.option("--solver", metavar="NAME", help="Algorithm [pogm]."),
+    click.option("--solver", metavar="NAME", help="Algorithm: pnlcg, nlcg, pogm or bb [pnlcg]."),
     click.option(
         "--max-iter", type=int, metavar="N", help="Iterations at most [20]; iteration 0 is the gridded image."
     ),

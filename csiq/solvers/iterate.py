@@ -66,7 +66,7 @@ def solver_named(name: str) -> Callable[[Problem, int], Any]:
 
 
 def solve(
-    problem: Problem, solver: str = "pogm", max_iter: int = 20, state: Mapping[str, Any] | None = None
+    problem: Problem, solver: str = "pnlcg", max_iter: int = 20, state: Mapping[str, Any] | None = None
 ) -> Iterator[Iterate]:
     """Yield iteration 0 (the gridded image), then an iterate after each update of the solver.
 
@@ -89,10 +89,12 @@ def solve(
     clock = time.perf_counter
     started = clock()
     alg = make(problem, max_iter)
+    resuming = state is not None
     if state is not None:
         alg.restore(state)
+    del state  # its arrays may go with the first update
     seconds = clock() - started
-    if state is None:
+    if not resuming:
         yield Iterate(0, alg.volumes, alg.cost, seconds, alg.done(), alg.state)
     while not alg.done():
         started = clock()
