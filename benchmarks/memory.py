@@ -71,17 +71,19 @@ def estimate(raw: Path, settings: Sequence[str]) -> dict[str, Any]:
 def measured_peak(raw: Path, settings: Sequence[str], iterations: int) -> int:
     """Return the largest resident size of a process that reconstructs, in bytes."""
     with tempfile.TemporaryDirectory() as folder:
-        out = str(Path(folder) / "out")
-        command = ["recon", str(raw), "-o", out, "--device", "cpu", "--quiet", *settings]
-        process = subprocess.Popen(
-            [sys.executable, "-m", "csiq", *command, "--max-iter", str(iterations)],
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
-        _, status, usage = os.wait4(process.pid, 0)
-        process.returncode = os.waitstatus_to_exitcode(status)
+        command = ["recon", str(raw), "-o", str(Path(folder) / "out"), "--device", "cpu", "--quiet"]
+        return peak_of([*command, *settings, "--max-iter", str(iterations)])
+
+
+def peak_of(command: Sequence[str]) -> int:
+    """Run csiq with these arguments; return the largest resident size of its process, in bytes."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "csiq", *command], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode:
-        raise RuntimeError(f"csiq recon ended with {process.returncode}")
+        raise RuntimeError(f"csiq {command[0]} ended with {process.returncode}")
     # Linux counts in KiB, macOS in bytes
     return int(usage.ru_maxrss) * (1 if sys.platform == "darwin" else 1024)
 

@@ -36,6 +36,10 @@ TINY = {
     ),
     "grading.py": ("--matrix 16 --coils 1 --phases 1 --repeats 1 --threads 1", ["patches/s"]),
     "memory.py": ("--matrix 16 --receive 2 --iterations 1 --settings=--coils=2", ["measured MB"]),
+    "paper_scale.py": (
+        "--matrix 32 --receive 4 --coils 2 --max-iter 2",
+        ["peak memory", "NRMSE to the truth", "| stopped |"],
+    ),
     "solvers.py": ("16 --iterations 3 --reference 6 --threads 1", ["pogm"]),
 }
 #: Scripts not run here, and why.
