@@ -2,16 +2,15 @@
 
     python benchmarks/memory.py [--matrix 64 96 128] [--receive 12] [--iterations 2] [--settings ...]
 
-Each row is a process of its own: its peak is what the system says of it when it has ended (maxrss), the
-estimate what csiq check --json printed. Scans are simulated first, at the paper's 20 % of Nyquist. The second
-table has the terms of the largest stage.
+Each row is a process of its own: its peak is what the system says of it in the end (VmHWM), the estimate what
+csiq check --json printed. Scans are simulated first, at the paper's 20 % of Nyquist. The second table has the
+terms of the largest stage.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import os
 import subprocess
 import sys
 import tempfile
@@ -75,17 +74,26 @@ def measured_peak(raw: Path, settings: Sequence[str], iterations: int) -> int:
         return peak_of([*command, *settings, "--max-iter", str(iterations)])
 
 
+#: csiq, its largest resident size in KiB written to a file at the end. (What `wait4` says would not do: a
+#: process takes over the peak of the one that started it.)
+_WATCHED = """
+import re, sys
+file = sys.argv.pop(1)
+from csiq.cli import main
+try:
+    main()
+finally:
+    with open("/proc/self/status") as status, open(file, "w") as peak:
+        peak.write(re.search(r"VmHWM:\\s+(\\d+)", status.read()).group(1))
+"""
+
+
 def peak_of(command: Sequence[str]) -> int:
-    """Run csiq with these arguments; return the largest resident size of its process, in bytes."""
-    process = subprocess.Popen(
-        [sys.executable, "-m", "csiq", *command], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )
-    _, status, usage = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode:
-        raise RuntimeError(f"csiq {command[0]} ended with {process.returncode}")
-    # Linux counts in KiB, macOS in bytes
-    return int(usage.ru_maxrss) * (1 if sys.platform == "darwin" else 1024)
+    """Run csiq with these arguments; return the largest resident size of its process, in bytes; Linux."""
+    with tempfile.TemporaryDirectory() as folder:
+        peak = Path(folder) / "peak"
+        subprocess.run([sys.executable, "-c", _WATCHED, peak, *command], check=True, capture_output=True)
+        return int(peak.read_text()) * 1024
 
 
 def csiq(*arguments: str) -> str:

@@ -92,7 +92,7 @@ def test_each_option_changes_the_terms_it_should(simulated):
     assert {k for k in two if two[k] != base.get(k)} == {"convolutions", "grading in more threads"}
     assert terms(phases=2)["kernels"] == base["kernels"] // 2
     assert terms(solver="bb")["solver"] < base["solver"]
-    assert terms(lamda_spatial_tv=0.01)["penalties' duals"] == 3 * base["right-hand side"]
+    assert terms(solver="pogm", lamda_spatial_tv=0.01)["penalties' duals"] == 3 * base["right-hand side"]
 
 
 def test_a_gpu_is_planned_by_its_own_rules(simulated, monkeypatch):
