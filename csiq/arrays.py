@@ -188,8 +188,8 @@ def combined(*terms: tuple[float, Array], out: Array | None = None) -> Array:
     return out
 
 
-#: Elements that are summed at a time. Fixed, so that a sum does not depend on who adds it up.
-_BLOCK = 1 << 18
+#: Elements that are taken at a time, at least; else a 64th of an array. So a sum does not depend on threads.
+_BLOCK = 1 << 15
 
 
 def _pairs(a: np.ndarray) -> np.ndarray:
@@ -199,7 +199,8 @@ def _pairs(a: np.ndarray) -> np.ndarray:
 
 def _by_blocks(function: Callable[[int, int], Any], n: int) -> list[Any]:
     """Return the values of a function of start and stop on blocks of n elements, in order."""
-    bounds = [(start, min(start + _BLOCK, n)) for start in range(0, n, _BLOCK)]
+    block = max(_BLOCK, -(-n // 64))
+    bounds = [(start, min(start + block, n)) for start in range(0, n, block)]
     values: list[Any] = [None] * len(bounds)
 
     def task(number: int) -> None:
