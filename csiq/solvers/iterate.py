@@ -17,10 +17,10 @@ from csiq.solvers.problem import Cost, Problem
 
 #: Name in the configuration -> ``solver(problem, max_iter)``, an Alg with ``volumes`` and ``cost``.
 SOLVERS: dict[str, Callable[[Problem, int], Any]] = {
+    "pnlcg": PreconditionedNLCG,
+    "nlcg": NLCG,
     "pogm": POGM,
     "bb": BarzilaiBorwein,
-    "nlcg": NLCG,
-    "pnlcg": PreconditionedNLCG,
 }
 
 
