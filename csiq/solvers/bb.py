@@ -6,14 +6,13 @@ import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import sigpy
-
 from csiq.arrays import Array, combined, norm2, vdot
-from csiq.solvers.problem import Cost, Problem, start_of
+from csiq.solvers.base import Solver
+from csiq.solvers.problem import Problem
 from csiq.solvers.proximal import WarmProx
 
 
-class BarzilaiBorwein(sigpy.alg.Alg):
+class BarzilaiBorwein(Solver):
     """Minimise data term + penalties, one operator application an iteration.
 
     Each step goes from x to the proximal point of x - t grad with the spectral step length t of the last
@@ -38,18 +37,13 @@ class BarzilaiBorwein(sigpy.alg.Alg):
     Signal Process 2009;57:2479-2493. Barzilai J, Borwein JM. IMA J Numer Anal 1988;8:141-148.
     """
 
-    #: For :mod:`csiq.footprint`: sets of volumes at the peak of an update, sets of differences along the
-    #: phases, sets while further penalties are searched (0: they are not).
     VOLUME_SETS, DIFFERENCE_SETS, SEARCH_SETS = 9, 1, 6
+    _NUMBERS = ("step",)
 
     def __init__(self, problem: Problem, max_iter: int = 20) -> None:
-        self.problem = problem
-        self.volumes, self._normal_volumes, curvature = start_of(problem)
-        self._step = 1 / (2 * curvature)
+        super().__init__(problem, max_iter)
+        self._step = 1 / (2 * self._curvature)
         self._prox = WarmProx(problem)
-        self.cost = problem.cost(self.volumes, self._normal_volumes)
-        self.stationary = False
-        super().__init__(max_iter)
 
     def _update(self) -> None:
         problem = self.problem
@@ -84,27 +78,12 @@ class BarzilaiBorwein(sigpy.alg.Alg):
 
     def state(self) -> dict[str, Any]:
         """Return arrays and numbers from which :meth:`restore` goes on as if nothing had happened."""
-        return {
-            "volumes": self.volumes,
-            "normal_volumes": self._normal_volumes,
-            **self._prox.state(),
-            "step": self._step,
-            "iteration": self.iter,
-            "cost_data": self.cost.data,
-            "cost_penalty": self.cost.penalty,
-        }
+        return {**super().state(), **self._prox.state()}
 
     def restore(self, state: Mapping[str, Any]) -> None:
         """Take up the state of another solver of the same problem."""
-        self.volumes = state["volumes"]
-        self._normal_volumes = state["normal_volumes"]
+        super().restore(state)
         self._prox.restore(state)
-        self._step = float(state["step"])
-        self.iter = int(state["iteration"])
-        self.cost = Cost(float(state["cost_data"]), float(state["cost_penalty"]))
-
-    def _done(self) -> bool:
-        return self.iter >= self.max_iter or self.stationary
 
 
 def _minimise_convex(cost_at: Callable[[float], float], start: float, n_steps: int = 12) -> float:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable
+from typing import ClassVar
 
 import numpy as np
-import sigpy
 
 from csiq.arrays import Array, combined, norm2, vdot, xp_of
-from csiq.solvers.problem import Cost, Problem, start_of
+from csiq.solvers.base import Solver
+from csiq.solvers.problem import Problem
 from csiq.solvers.smoothing import Line, add_penalty_gradient
 
 #: Modulus below which a penalty is rounded off, relative to the largest voxel of iteration 0: at first, the
@@ -18,7 +18,7 @@ from csiq.solvers.smoothing import Line, add_penalty_gradient
 SMOOTHING, HALVED_AFTER, LEAST_SMOOTHING = 1e-2, 20, 1e-4
 
 
-class NLCG(sigpy.alg.Alg):
+class NLCG(Solver):
     """Minimise data term + smoothed penalties by conjugate gradients, one operator application an iteration.
 
     sqrt(|K x|^2 + mu^2) stands for each modulus |K x|, with a mu that shrinks from iteration to iteration.
@@ -44,20 +44,17 @@ class NLCG(sigpy.alg.Alg):
     Reson Med 2007;58:1182-1195. Polak E, Ribiere G. Rev Fr Inform Rech Oper 1969;3:35-43.
     """
 
-    #: For :mod:`csiq.footprint`: sets of volumes at the peak of an update, sets of differences along the
-    #: phases, sets while further penalties are searched (0: they are not).
     VOLUME_SETS, DIFFERENCE_SETS, SEARCH_SETS = 10, 1.5, 0
+    _ARRAYS = ("gradient", "direction")
+    _NUMBERS: ClassVar[tuple[str, ...]] = ("step",)
 
     def __init__(self, problem: Problem, max_iter: int = 20) -> None:
-        self.problem = problem
-        self.volumes, self._normal_volumes, _ = start_of(problem)
+        super().__init__(problem, max_iter)
         self._peak = float(xp_of(self.volumes).abs(self.volumes).max())
         self._gradient: Array = self.volumes * 0
         self._direction: Array = self.volumes * 0
         self._step = 0.0
-        self.cost = problem.cost(self.volumes, self._normal_volumes)
         self.stationary = self._peak == 0
-        super().__init__(max_iter)
 
     def _update(self) -> None:
         problem, x = self.problem, self.volumes
@@ -90,31 +87,6 @@ class NLCG(sigpy.alg.Alg):
         beta = (norm2(gradient) - vdot(self._gradient, gradient).real) / before if before > 0 else 0.0
         direction = combined((max(0.0, beta), self._direction), (-1, gradient))
         return direction if vdot(gradient, direction).real < 0 else -gradient
-
-    def state(self) -> dict[str, Any]:
-        """Return arrays and numbers from which :meth:`restore` goes on as if nothing had happened."""
-        return {
-            "volumes": self.volumes,
-            "normal_volumes": self._normal_volumes,
-            "gradient": self._gradient,
-            "direction": self._direction,
-            "step": self._step,
-            "iteration": self.iter,
-            "cost_data": self.cost.data,
-            "cost_penalty": self.cost.penalty,
-        }
-
-    def restore(self, state: Mapping[str, Any]) -> None:
-        """Take up the state of another solver of the same problem."""
-        self.volumes = state["volumes"]
-        self._normal_volumes = state["normal_volumes"]
-        self._gradient, self._direction = state["gradient"], state["direction"]
-        self._step = float(state["step"])
-        self.iter = int(state["iteration"])
-        self.cost = Cost(float(state["cost_data"]), float(state["cost_penalty"]))
-
-    def _done(self) -> bool:
-        return self.iter >= self.max_iter or self.stationary
 
 
 def _zero_of_slope(derivatives: Callable[[float], tuple[float, float]], guess: float) -> float:

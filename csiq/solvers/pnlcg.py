@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 from csiq.arrays import Array, combined, vdot
 from csiq.solvers.nlcg import NLCG
 from csiq.solvers.preconditioner import Preconditioner
@@ -42,6 +39,8 @@ class PreconditionedNLCG(NLCG):
     reconstruction. IEEE Trans Image Process 1999;8:688-699.
     """
 
+    _NUMBERS = ("step", "size")
+
     def __init__(self, problem: Problem, max_iter: int = 20) -> None:
         super().__init__(problem, max_iter)
         self._precondition = Preconditioner.of(problem, self.volumes, self._normal_volumes)
@@ -65,12 +64,3 @@ class PreconditionedNLCG(NLCG):
         self._size = size
         direction = combined((max(0.0, beta), self._direction), (-1, descent))
         return direction if vdot(gradient, direction).real < 0 else -descent
-
-    def state(self) -> dict[str, Any]:
-        """Return arrays and numbers from which :meth:`restore` goes on as if nothing had happened."""
-        return {**super().state(), "size": self._size}
-
-    def restore(self, state: Mapping[str, Any]) -> None:
-        """Take up the state of another solver of the same problem."""
-        super().restore(state)
-        self._size = float(state["size"])

@@ -6,17 +6,16 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-import sigpy
-
 from csiq.arrays import combined, norm2, vdot
-from csiq.solvers.problem import Cost, Problem, start_of
+from csiq.solvers.base import Solver
+from csiq.solvers.problem import Problem
 from csiq.solvers.proximal import WarmProx
 
 #: Steps of the Lanczos estimate of the largest eigenvalue; each costs one phase, a quarter of an iteration.
 _LANCZOS_STEPS = 8
 
 
-class POGM(sigpy.alg.Alg):
+class POGM(Solver):
     """Minimise data term + penalties, one operator application an iteration.
 
     Momentum on top of proximal gradient steps of fixed length 1 / L, with L twice the largest eigenvalue of
@@ -42,20 +41,16 @@ class POGM(sigpy.alg.Alg):
     gradient method for convex optimization. J Optim Theory Appl 2018;178:240-263.
     """
 
-    #: For :mod:`csiq.footprint`: sets of volumes at the peak of an update, sets of differences along the
-    #: phases, sets while further penalties are searched (0: they are not).
     VOLUME_SETS, DIFFERENCE_SETS, SEARCH_SETS = 10, 1, 8
+    _ARRAYS = ("gradient_point", "momentum_point")
+    _NUMBERS = ("theta", "gamma", "lipschitz")
 
     def __init__(self, problem: Problem, max_iter: int = 20) -> None:
-        self.problem = problem
-        self.volumes, self._normal_volumes, curvature = start_of(problem)
-        self._lipschitz = 2 * max(problem.largest_eigenvalue(_LANCZOS_STEPS), curvature)
+        super().__init__(problem, max_iter)
+        self._lipschitz = 2 * max(problem.largest_eigenvalue(_LANCZOS_STEPS), self._curvature)
         self._gradient_point = self._momentum_point = self.volumes
         self._theta, self._gamma = 1.0, 1.0 / self._lipschitz
         self._prox = WarmProx(problem)
-        self.cost = problem.cost(self.volumes, self._normal_volumes)
-        self.stationary = False
-        super().__init__(max_iter)
 
     def _update(self) -> None:
         problem, step = self.problem, 1 / self._lipschitz
@@ -83,30 +78,9 @@ class POGM(sigpy.alg.Alg):
 
     def state(self) -> dict[str, Any]:
         """Return arrays and numbers from which :meth:`restore` goes on as if nothing had happened."""
-        return {
-            "volumes": self.volumes,
-            "normal_volumes": self._normal_volumes,
-            "gradient_point": self._gradient_point,
-            "momentum_point": self._momentum_point,
-            **self._prox.state(),
-            "theta": self._theta,
-            "gamma": self._gamma,
-            "lipschitz": self._lipschitz,
-            "iteration": self.iter,
-            "cost_data": self.cost.data,
-            "cost_penalty": self.cost.penalty,
-        }
+        return {**super().state(), **self._prox.state()}
 
     def restore(self, state: Mapping[str, Any]) -> None:
         """Take up the state of another solver of the same problem."""
-        self.volumes = state["volumes"]
-        self._normal_volumes = state["normal_volumes"]
-        self._gradient_point, self._momentum_point = state["gradient_point"], state["momentum_point"]
+        super().restore(state)
         self._prox.restore(state)
-        self._theta, self._gamma = float(state["theta"]), float(state["gamma"])
-        self._lipschitz = float(state["lipschitz"])
-        self.iter = int(state["iteration"])
-        self.cost = Cost(float(state["cost_data"]), float(state["cost_penalty"]))
-
-    def _done(self) -> bool:
-        return self.iter >= self.max_iter or self.stationary
