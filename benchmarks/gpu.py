@@ -23,9 +23,10 @@ from csiq.arrays import Array, Device, default_threads, gpu_count, to_device, to
 from csiq.coils import estimate_smaps
 from csiq.config import Config, load_config
 from csiq.cuda.memory import GpuProblem, free_bytes, plan_gpu
-from csiq.cuda.toeplitz import SLAB_BYTES, Buffers, doubled_shape, planes_of, sum_of_coils, traffic_bytes
+from csiq.cuda.toeplitz import SLAB_BYTES, Buffers, planes_of, sum_of_coils, traffic_bytes
 from csiq.gating import Bins
 from csiq.loop import Loop, ignore
+from csiq.nufft import doubled_shape
 from csiq.operators import ForwardModel
 from csiq.pipeline import load_grader, prepare_coils, set_up, use_device
 from csiq.quality.grade import Grade, Grader

@@ -11,6 +11,7 @@ import math
 from dataclasses import dataclass
 
 from csiq.coils import CALIBRATION_BAND
+from csiq.nufft import doubled_shape
 
 _COMPLEX, _REAL = 8, 4
 _POSITION = 3 * _REAL
@@ -68,7 +69,7 @@ class Sizes:
     @property
     def doubled(self) -> int:
         """Bytes of a complex doubled grid."""
-        return _COMPLEX * math.prod(2 * n if n > 1 else 1 for n in self.shape)
+        return _COMPLEX * math.prod(doubled_shape(self.shape))
 
     @property
     def volumes(self) -> int:

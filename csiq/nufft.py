@@ -121,11 +121,11 @@ class Nufft:
             sign = 1 if kind == 1 else -1
             options: dict[str, Any] = {"eps": self._eps, "isign": sign, "dtype": "complex64", "n_trans": 1}
             options["upsampfac"] = _UPSAMPLING
-            if not self._gpu:
-                options["nthreads"] = 1
             if self._gpu:
                 # cufinufft allocates beside CuPy's pool, which may hold everything
                 xp_of(self._angles[0]).get_default_memory_pool().free_all_blocks()
+            else:
+                options["nthreads"] = 1
             plan = self._library.Plan(kind, self._modes, **options)
             plan.setpts(*self._angles)
             self._plans[kind] = plan
@@ -144,6 +144,11 @@ def _cufinufft() -> Any | None:
     except ImportError:
         return None
     return cufinufft
+
+
+def doubled_shape(shape: tuple[int, ...]) -> tuple[int, ...]:
+    """Return the shape of the doubled grid; axes of length 1 stay."""
+    return tuple(2 * n if n > 1 else 1 for n in shape)
 
 
 def toeplitz_kernel(coord: Array, weights: Array, shape: tuple[int, int, int]) -> Array:
@@ -173,7 +178,7 @@ def toeplitz_kernel(coord: Array, weights: Array, shape: tuple[int, int, int]) -
     """
     xp = xp_of(coord)
     nufft = Nufft(coord, shape)
-    doubled = tuple(2 * n if n > 1 else 1 for n in shape)
+    doubled = doubled_shape(shape)
     half = xp.zeros((*doubled[:2], shape[2] + 1), dtype=np.complex64)
     flat = coord.reshape(-1, 3).astype(np.float64)
     scale = 1 / math.sqrt(math.prod(shape))

@@ -17,6 +17,7 @@ from csiq.cuda.memory import GpuPlan, GpuProblem, with_back_off
 from csiq.cuda.stream import PhaseUploads
 from csiq.cuda.toeplitz import Buffers, sum_of_coils
 from csiq.errors import ShapeError
+from csiq.nufft import doubled_shape
 
 
 class ToeplitzNormal(sigpy.linop.Linop):
@@ -72,7 +73,7 @@ class ToeplitzNormal(sigpy.linop.Linop):
         def task(phase: int) -> None:
             kernel = kernels[phase]
             kernel = kernel() if callable(kernel) else kernel
-            doubled = tuple(2 * n if n > 1 else 1 for n in shape)
+            doubled = doubled_shape(tuple(shape))
             if tuple(kernel.shape) != doubled:
                 raise ShapeError(f"expected kernels {doubled}, got {kernel.shape}", field="kernels")
             self._peaks[phase] = float(kernel.max())
@@ -118,10 +119,9 @@ class ToeplitzNormal(sigpy.linop.Linop):
 
         def on_gpu(plan: GpuPlan) -> Array:
             if self._buffers is None or self._plan is not plan:
-                self._buffers = None  # the old ones go before the new ones come
-                shape, slab = tuple(volume.shape), plan.slab_bytes
-                self._plan, batch = plan, plan.coil_batch
-                self._buffers = Buffers.allocate(xp_of(volume), shape, batch, slab)
+                self._plan, self._buffers = plan, None  # the old ones go before the new ones come
+                size = tuple(volume.shape), plan.coil_batch, plan.slab_bytes
+                self._buffers = Buffers.allocate(xp_of(volume), *size)
             kernel = self._kernels[phase]
             return sum_of_coils(volume, self.smaps, kernel, batch=plan.coil_batch, buffers=self._buffers)
 

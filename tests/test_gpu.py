@@ -10,8 +10,9 @@ from csiq.arrays import Device, to_device, to_host, xp_of
 from csiq.config import load_config
 from csiq.cuda.memory import GpuPlan, GpuProblem, release_pools, with_back_off
 from csiq.cuda.stream import PhaseUploads
-from csiq.cuda.toeplitz import Buffers, doubled_shape, sum_of_coils
+from csiq.cuda.toeplitz import Buffers, sum_of_coils
 from csiq.loop import Loop
+from csiq.nufft import doubled_shape
 from csiq.operators import ForwardModel
 from csiq.pipeline import reconstruct
 from csiq.quality.grade import Grader

@@ -22,8 +22,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
-from csiq.cuda.toeplitz import SLAB_BYTES, doubled_shape, planes_of
+from csiq.cuda.toeplitz import SLAB_BYTES, planes_of
 from csiq.errors import ResourceError
+from csiq.nufft import doubled_shape
 
 T = TypeVar("T")
 

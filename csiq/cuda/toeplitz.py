@@ -22,15 +22,11 @@ import numpy as np
 from csiq.arrays import Array, xp_of
 from csiq.cuda import kernels
 from csiq.errors import ShapeError
+from csiq.nufft import doubled_shape
 
 #: Bytes of the doubled grid worked on at a time, at most: within the second-level cache of an A100 (40 MB)
 #: or H100 (50 MB). ``benchmarks/gpu.py`` measures others.
 SLAB_BYTES = 32 << 20
-
-
-def doubled_shape(shape: tuple[int, ...]) -> tuple[int, ...]:
-    """Return the shape of the doubled grid; axes of length 1 stay."""
-    return tuple(2 * n if n > 1 else 1 for n in shape)
 
 
 def planes_of(shape: tuple[int, ...], batch: int, slab_bytes: int = SLAB_BYTES) -> int:

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from csiq.cuda import toeplitz
-from csiq.cuda.toeplitz import ArraySteps, Buffers, FusedSteps, doubled_shape, planes_of, sum_of_coils
+from csiq.cuda.toeplitz import ArraySteps, Buffers, FusedSteps, planes_of, sum_of_coils
 from csiq.errors import ShapeError
+from csiq.nufft import doubled_shape
 from tests.helpers import complex_normal, relative_error
 
 SHAPES = [(6, 8, 10), (5, 7, 9), (1, 12, 10), (8, 6, 1)]
