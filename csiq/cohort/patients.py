@@ -1,0 +1,159 @@
+"""The people of a cohort: who they are, and how hard their scan is.
+
+Everything about patient ``number`` follows from the cohort's seed and that number: a larger cohort has the
+same first patients. Anatomy, heart rate, coils and noise follow in turn from the patient's own seed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from csiq.errors import ConfigError
+
+#: Patients of the paper, and how many of them are for testing.
+N_PATIENTS, N_TEST = 424, 100
+#: Mean age, its SD (years) and the share of men in the paper.
+AGE, AGE_SD, MEN = 57.0, 18.0, 0.665
+#: What a graded image may be, and how often: the paper's database is self-navigated; a navigation that did
+#: not work leaves the motion in.
+KINDS = {"selfnav": 0.85, "uncorrected": 0.15}
+#: Heartbeats of a scan (Fibonacci numbers, for the sake of eddy currents), and how often.
+HEARTBEATS = {377: 0.75, 610: 0.25}
+#: Imperfections of a scan, and how often each occurs.
+IMPERFECTIONS = {"gradient-delay": 0.15, "off-resonance": 0.15, "dropped-readouts": 0.10, "arrhythmia": 0.15}
+#: One patient in so many may be used to calibrate the reference formula; see :func:`may_calibrate`.
+CALIBRATION_STEP = 4
+
+
+@dataclass(frozen=True)
+class Difficulty:
+    """How hard a patient's scan is.
+
+    Attributes
+    ----------
+    heartbeats : int
+        Interleaves of the scan.
+    sampling : float
+        Imaging spokes over Nyquist's, (pi / 2) N^2.
+    snr : float
+        Blood in the heart over the noise of a k-space sample, as ``ScanConfig.snr``.
+    amplitude : float
+        Mean breathing excursion of the diaphragm, mm.
+    drift : float
+        How far the resting position wanders, mm.
+    imperfections : tuple of str
+        Names of :data:`IMPERFECTIONS`.
+    kind : str
+        Which image is graded, a key of :data:`KINDS`.
+    """
+
+    heartbeats: int
+    sampling: float
+    snr: float
+    amplitude: float
+    drift: float
+    imperfections: tuple[str, ...]
+    kind: str
+
+    @classmethod
+    def drawn(cls, rng: np.random.Generator) -> Difficulty:
+        """Return the difficulty of one scan.
+
+        Sampling and SNR are log-uniform: few scans are very good, many are poor to fair.
+        """
+        return cls(
+            heartbeats=int(rng.choice(list(HEARTBEATS), p=list(HEARTBEATS.values()))),
+            sampling=round(_log_uniform(rng, 0.10, 0.30), 4),
+            snr=round(_log_uniform(rng, 8.0, 60.0), 2),
+            amplitude=round(float(rng.uniform(5, 20)), 2),
+            drift=round(float(rng.uniform(-6, 6)), 2),
+            imperfections=tuple(name for name, share in IMPERFECTIONS.items() if rng.random() < share),
+            kind=str(rng.choice(list(KINDS), p=list(KINDS.values()))),
+        )
+
+
+@dataclass(frozen=True)
+class CohortPatient:
+    """One patient of a cohort.
+
+    Attributes
+    ----------
+    number : int
+        From 1.
+    seed : int
+        Of anatomy, heart rate, breathing, coils and noise.
+    age : int
+        Years.
+    sex : str
+        ``M`` or ``F``.
+    matrix : int
+        Voxels along each axis of the graded image.
+    difficulty : Difficulty
+    """
+
+    number: int
+    seed: int
+    age: int
+    sex: str
+    matrix: int
+    difficulty: Difficulty
+
+    @property
+    def name(self) -> str:
+        """Name in tables and of files: ``p001``."""
+        return f"p{self.number:03d}"
+
+    def n_spokes(self, matrix: int) -> int:
+        """Return the imaging spokes of this patient's scan at a matrix."""
+        return round(self.difficulty.sampling * np.pi / 2 * matrix**2)
+
+
+def draw_patients(n_patients: int = N_PATIENTS, *, seed: int = 0, matrix: int = 208) -> list[CohortPatient]:
+    """Draw the patients of a cohort.
+
+    Parameters
+    ----------
+    n_patients : int
+    seed : int
+        Of the cohort.
+    matrix : int
+        Of the graded images.
+
+    Returns
+    -------
+    list of CohortPatient
+        The first ones are the same whatever ``n_patients``.
+
+    Raises
+    ------
+    ConfigError
+        If there are no patients, or the seed is negative.
+    """
+    if n_patients < 1:
+        raise ConfigError(f"a cohort of {n_patients} patients", field="--patients", hint="1 or more")
+    if seed < 0:
+        raise ConfigError(f"{seed} is negative", field="--seed")
+    return [_drawn(number, seed, matrix) for number in range(1, n_patients + 1)]
+
+
+def may_calibrate(number: int) -> bool:
+    """Return whether a patient may be used to calibrate the reference formula.
+
+    Grades decide the split, and the formula decides grades; so who may calibrate has to be settled before
+    either: every fourth patient by number, which no quality depends on. They are always in a training part.
+    """
+    return number % CALIBRATION_STEP == 1
+
+
+def _drawn(number: int, cohort_seed: int, matrix: int) -> CohortPatient:
+    rng = np.random.default_rng([cohort_seed, number, 1])
+    own = int(np.random.SeedSequence([cohort_seed, number, 0]).generate_state(1)[0] >> 1)
+    sex = "M" if rng.random() < MEN else "F"
+    age = round(float(np.clip(rng.normal(AGE, AGE_SD), 18, 90)))
+    return CohortPatient(number, own, age, sex, matrix, Difficulty.drawn(rng))
+
+
+def _log_uniform(rng: np.random.Generator, low: float, high: float) -> float:
+    return float(np.exp(rng.uniform(np.log(low), np.log(high))))
