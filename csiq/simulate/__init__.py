@@ -15,7 +15,7 @@ _HOMES = {
     "heart_mask": "anatomy",
     "blood_mask": "anatomy",
     "coronary_centrelines": "anatomy",
-    "Grid": "shapes",
+    "Grid": "anatomy.shapes",
     "MotionState": "motion",
     "Coupling": "motion",
     "Breathing": "breathing",

@@ -10,8 +10,8 @@ from numba import njit
 
 from csiq.arrays import default_threads
 from csiq.errors import ConfigError
-from csiq.simulate.shapes import Grid
-from csiq.simulate.thorax import BodySize
+from csiq.simulate.anatomy.shapes import Grid
+from csiq.simulate.anatomy.thorax import BodySize
 
 _LOOP_RADIUS = 85.0  # mm
 _GAP = 40.0  # mm between skin and loop

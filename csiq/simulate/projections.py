@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from csiq.simulate.anatomy import Patient, rasterise
+from csiq.simulate.anatomy.shapes import Grid
 from csiq.simulate.coils import CoilArray
 from csiq.simulate.motion import MotionState
 from csiq.simulate.protocol import ScanConfig, si_coord
-from csiq.simulate.shapes import Grid
 from csiq.simulate.signal import excitation, state_shares
 
 _LENGTH = 416.0  # mm

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from csiq.simulate.anatomy import Patient, rasterise
+from csiq.simulate.anatomy.shapes import Grid
 from csiq.simulate.coils import CoilArray
 from csiq.simulate.motion import MotionState
-from csiq.simulate.shapes import Grid
 from csiq.trajectory import (
     default_interleaves,
     interleave_sizes,

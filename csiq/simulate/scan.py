@@ -9,6 +9,7 @@ import numpy as np
 
 from csiq.acquisition import Acquisition, Navigators
 from csiq.simulate.anatomy import Patient, rasterise
+from csiq.simulate.anatomy.shapes import Grid
 from csiq.simulate.breathing import (
     Breathing,
     BreathingStyle,
@@ -19,7 +20,6 @@ from csiq.simulate.coils import CoilArray
 from csiq.simulate.motion import MotionState
 from csiq.simulate.projections import projection_kspace
 from csiq.simulate.protocol import ScanConfig, Timeline, scan_length, timeline
-from csiq.simulate.shapes import Grid
 from csiq.simulate.signal import N_SLICES, Scene, excitation, moving_kspace
 
 N_TRUE_PHASES = 4

@@ -15,10 +15,10 @@ import numpy as np
 
 from csiq.arrays import default_threads
 from csiq.simulate.anatomy import Patient, rasterise
+from csiq.simulate.anatomy.shapes import Grid
 from csiq.simulate.coils import CoilArray
 from csiq.simulate.motion import MotionState
 from csiq.simulate.protocol import SLICE_THICKNESS, ScanConfig
-from csiq.simulate.shapes import Grid
 
 _FINER = 1.25  # voxels of the painted object per reconstructed voxel and axis
 _BODY_FOV = 416.0  # mm

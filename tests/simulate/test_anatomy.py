@@ -7,16 +7,14 @@ import pytest
 
 from csiq.errors import ShapeError
 from csiq.simulate.anatomy import Patient, blood_mask, coronary_centrelines, heart_mask, rasterise
-from csiq.simulate.heart import chambers, heart_shapes
+from csiq.simulate.anatomy.heart import chambers, heart_shapes
+from csiq.simulate.anatomy.raster import pack, paint
+from csiq.simulate.anatomy.shapes import Column, Ellipsoid, Grid, Shape, Tube
 from csiq.simulate.motion import MotionState
-from csiq.simulate.raster import pack, paint
-from csiq.simulate.shapes import Column, Ellipsoid, Grid, Shape, Tube
-
-STILL = np.zeros(3)
 
 
 def painted(shapes: list[Shape], values: list[float], grid: Grid) -> np.ndarray:
-    return paint(pack(shapes, STILL, STILL), values, grid)
+    return paint(pack(shapes), values, grid)
 
 
 def visible_ml(patient: Patient, wanted: int, grid: Grid) -> float:
@@ -110,10 +108,10 @@ def test_the_body_is_of_human_size_and_hollow(patient: Patient) -> None:
 
 
 def test_coronaries_are_where_they_belong(patient: Patient) -> None:
-    rows = pack(chambers(patient.heart), STILL, STILL).rows
+    rows = pack(chambers(patient.heart)).rows
     grid = Grid.cube(208, 208)
     image = rasterise(patient, grid)
-    from csiq.simulate.raster import union_gap
+    from csiq.simulate.anatomy.raster import union_gap
 
     lines = coronary_centrelines(patient)
     assert list(lines) == ["RCA", "LAD", "LCX"]
@@ -145,7 +143,7 @@ def test_blood_mask_is_blood(patient: Patient) -> None:
 def test_breathing_moves_each_organ_by_its_law(patient: Patient, displacement: float) -> None:
     """Seen from a grid that moves with an organ, the organ stands still."""
     state = MotionState(displacement)
-    heart, liver = patient.coupling.heart_shift(state), patient.coupling.liver_shift(state)
+    heart, liver = patient.coupling.heart_shift(state), patient.coupling.liver_map(state).shift
     assert liver[0] == -displacement
     assert 0.4 <= heart[0] / liver[0] <= 0.7
     assert 0.2 <= heart[1] / -heart[0] <= 0.3

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from csiq.errors import ConfigError
+from csiq.simulate.anatomy.shapes import Grid
+from csiq.simulate.anatomy.thorax import BodySize
 from csiq.simulate.coils import CoilArray
-from csiq.simulate.shapes import Grid
-from csiq.simulate.thorax import BodySize
 
 
 def array(n_coils: int = 8, seed: int = 0) -> CoilArray:

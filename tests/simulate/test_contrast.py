@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from csiq.simulate.anatomy import Patient
-from csiq.simulate.contrast import TISSUES, Sequence, Tissue, burst_signal, signals, steady_state
+from csiq.simulate.anatomy.contrast import TISSUES, Sequence, Tissue, burst_signal, signals, steady_state
 
 
 def bloch_steady_state(tissue: Tissue, sequence: Sequence) -> float:

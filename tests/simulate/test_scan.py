@@ -13,6 +13,7 @@ from csiq.acquisition import Acquisition
 from csiq.errors import ConfigError
 from csiq.nufft import Nufft
 from csiq.simulate.anatomy import Patient, rasterise
+from csiq.simulate.anatomy.shapes import Grid
 from csiq.simulate.coils import CoilArray
 from csiq.simulate.motion import MotionState
 from csiq.simulate.protocol import ScanConfig
@@ -25,7 +26,6 @@ from csiq.simulate.scan import (
     true_smaps,
     write_simulated,
 )
-from csiq.simulate.shapes import Grid
 from csiq.simulate.signal import Scene, excitation, moving_kspace, state_levels, state_shares
 from csiq.trajectory import density_compensation, radial_coord
 

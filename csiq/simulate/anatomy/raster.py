@@ -16,10 +16,13 @@ import numpy as np
 from numba import njit
 
 from csiq.arrays import default_threads
-from csiq.simulate.shapes import Column, Ellipsoid, Grid, Shape, Tube
+from csiq.simulate.anatomy.shapes import Column, Ellipsoid, Grid, Shape, Tube
+from csiq.simulate.motion import Affine
 
 _ELLIPSOID, _COLUMN, _TUBE, _ENVELOPE = range(4)
 _FAR = np.float32(1e6)
+_ROW = 18
+_STILL = Affine.identity()
 
 
 @dataclass(frozen=True)
@@ -31,8 +34,9 @@ class Packed:
     kinds : int64 array, (n_shapes,)
     spans : int64 array, (n_shapes, 2)
         First row and number of rows of each shape.
-    rows : float64 array, (n_rows, 16)
-        Ellipsoid: centre, axes, semi. Column: centre, semi, power. Tube: one row a point. Envelope:
+    rows : float64 array, (n_rows, 18)
+        Ellipsoid: centre, the matrix that makes it the unit ball, what its backward half is shorter by,
+        half extents, smallest semi-axis. Column: centre, semi, power. Tube: one row a point. Envelope:
         thickness and blend, then its ellipsoids.
     """
 
@@ -41,18 +45,18 @@ class Packed:
     rows: np.ndarray
 
 
-def pack(shapes: Sequence[Shape], heart_shift: np.ndarray, liver_shift: np.ndarray) -> Packed:
+def pack(shapes: Sequence[Shape], heart: Affine = _STILL, liver: Affine = _STILL) -> Packed:
     """Return the shapes where breathing has moved them, for :func:`paint`.
 
     Parameters
     ----------
-    heart_shift, liver_shift : float array, (3,)
-        Displacement in mm, z y x.
+    heart, liver : Affine
+        Where heart and diaphragm have gone.
     """
     kinds, spans, blocks = [], [], []
     start = 0
     for shape in shapes:
-        kind, block = _rows_of(shape, heart_shift, liver_shift)
+        kind, block = _rows_of(shape, heart, liver)
         kinds.append(kind)
         spans.append((start, len(block)))
         blocks.append(block)
@@ -89,21 +93,37 @@ def paint(packed: Packed, values: Sequence[float], grid: Grid, *, threads: int |
     return image
 
 
-def _rows_of(shape: Shape, heart: np.ndarray, liver: np.ndarray) -> tuple[int, np.ndarray]:
+def _rows_of(shape: Shape, heart: Affine, liver: Affine) -> tuple[int, np.ndarray]:
     if isinstance(shape, Ellipsoid):
         return _ELLIPSOID, _ellipsoid_row(shape, heart, liver)[None]
     if isinstance(shape, Column):
-        return _COLUMN, np.array([[*shape.centre, *shape.semi, shape.power, *np.zeros(11)]])
+        return _COLUMN, _padded(np.array([[*shape.centre, *shape.semi, shape.power]]))
     if isinstance(shape, Tube):
-        moved = shape.points + np.outer(shape.follow_heart, heart) + np.outer(shape.follow_liver, liver)
-        return _TUBE, np.column_stack([moved, shape.radius, np.zeros((len(moved), 12))])
+        moved = displaced(shape, heart, liver)
+        return _TUBE, _padded(np.column_stack([moved, shape.radius]))
     parts = [_ellipsoid_row(part, heart, liver) for part in shape.parts]
-    return _ENVELOPE, np.array([[shape.thickness, shape.blend, *np.zeros(14)], *parts])
+    return _ENVELOPE, np.vstack([_padded(np.array([[shape.thickness, shape.blend]])), *parts])
 
 
-def _ellipsoid_row(shape: Ellipsoid, heart: np.ndarray, liver: np.ndarray) -> np.ndarray:
-    centre = shape.centre + shape.follow_heart * heart + shape.follow_liver * liver
-    return np.concatenate([centre, shape.axes.ravel(), shape.semi])
+def displaced(tube: Tube, heart: Affine, liver: Affine) -> np.ndarray:
+    """Return where the points of a tube have gone, mm z y x."""
+    still = tube.points
+    by_heart = tube.follow_heart[:, None] * (heart(still) - still)
+    return np.asarray(still + by_heart + tube.follow_liver[:, None] * (liver(still) - still))
+
+
+def _padded(rows: np.ndarray) -> np.ndarray:
+    return np.pad(rows, ((0, 0), (0, _ROW - rows.shape[1])))
+
+
+def _ellipsoid_row(shape: Ellipsoid, heart: Affine, liver: Affine) -> np.ndarray:
+    by_heart, by_liver = heart.shared(shape.follow_heart), liver.shared(shape.follow_liver)
+    centre = by_liver(by_heart(shape.centre))
+    to_ball = (shape.axes / shape.semi[:3, None]) @ np.linalg.inv(by_liver.matrix @ by_heart.matrix)
+    longest = np.diag([max(1.0, shape.semi[3] / shape.semi[0]), 1.0, 1.0])
+    extent = np.linalg.norm(np.linalg.inv(to_ball) @ longest, axis=1)
+    backward = shape.semi[0] / shape.semi[3]
+    return np.concatenate([centre, to_ball.ravel(), [backward], extent, [shape.semi.min(), 0.0]])
 
 
 @njit(nogil=True, cache=True)
@@ -131,31 +151,22 @@ def _last(high, origin, step, n):  # type: ignore[no-untyped-def]
 
 
 @njit(nogil=True, cache=True)
-def _half_extent(row, axis):  # type: ignore[no-untyped-def]
-    total = 0.0
-    for i in range(3):
-        semi = row[12 + i] if i else max(row[12], row[15])
-        total += (row[3 + 3 * i + axis] * semi) ** 2
-    return np.sqrt(total)
-
-
-@njit(nogil=True, cache=True)
 def _gap(row, dz, dy, dx):  # type: ignore[no-untyped-def]
     """Return the distance to an ellipsoid in mm (first order), negative inside."""
-    k0 = 0.0
-    k1 = 0.0
-    for i in range(3):
-        along = row[3 + 3 * i] * dz + row[4 + 3 * i] * dy + row[5 + 3 * i] * dx
-        semi = row[12 + i]
-        if i == 0 and along < 0:
-            semi = row[15]
-        q = along / semi
-        k0 += q * q
-        k1 += (q / semi) ** 2
-    if k1 < 1e-12:
-        return -min(min(row[12], row[13]), min(row[14], row[15]))
-    k0 = np.sqrt(k0)
-    return k0 * (k0 - 1.0) / np.sqrt(k1)
+    a = row[3] * dz + row[4] * dy + row[5] * dx
+    b = row[6] * dz + row[7] * dy + row[8] * dx
+    c = row[9] * dz + row[10] * dy + row[11] * dx
+    back = row[12] if a < 0 else 1.0
+    a *= back
+    radius = a * a + b * b + c * c
+    if radius < 1e-9:
+        return -row[16]
+    radius = np.sqrt(radius)
+    a *= back
+    gz = row[3] * a + row[6] * b + row[9] * c
+    gy = row[4] * a + row[7] * b + row[10] * c
+    gx = row[5] * a + row[8] * b + row[11] * c
+    return radius * (radius - 1.0) / np.sqrt(gz * gz + gy * gy + gx * gx)
 
 
 @njit(nogil=True, cache=True)
@@ -164,7 +175,7 @@ def _paint_ellipsoid(out, origin, step, row, value):  # type: ignore[no-untyped-
     lo = np.empty(3, np.int64)
     hi = np.empty(3, np.int64)
     for a in range(3):
-        extent = _half_extent(row, a) + width
+        extent = row[13 + a] + width
         lo[a] = _first(row[a] - extent, origin[a], step[a])
         hi[a] = _last(row[a] + extent, origin[a], step[a], out.shape[a])
     for k in range(lo[0], hi[0]):
@@ -283,7 +294,7 @@ def _paint_envelope(out, origin, step, rows, value):  # type: ignore[no-untyped-
     for a in range(3):
         low, high = 1e9, -1e9
         for p in range(parts.shape[0]):
-            extent = _half_extent(parts[p], a) + thickness + blend / 2 + width
+            extent = parts[p, 13 + a] + thickness + blend / 2 + width
             low = min(low, parts[p, a] - extent)
             high = max(high, parts[p, a] + extent)
         lo[a] = _first(low, origin[a], step[a])

@@ -12,12 +12,12 @@ from functools import cached_property
 
 import numpy as np
 
-from csiq.simulate.contrast import Sequence, Tissue, signals, varied
-from csiq.simulate.heart import HeartSize, chambers, coronaries, heart_shapes
+from csiq.simulate.anatomy.contrast import Sequence, Tissue, signals, varied
+from csiq.simulate.anatomy.heart import HeartSize, chambers, coronaries, heart_shapes
+from csiq.simulate.anatomy.raster import Packed, displaced, pack, paint
+from csiq.simulate.anatomy.shapes import Envelope, Grid, Shape
+from csiq.simulate.anatomy.thorax import BodySize, thorax_shapes
 from csiq.simulate.motion import Coupling, MotionState
-from csiq.simulate.raster import Packed, pack, paint
-from csiq.simulate.shapes import Envelope, Grid, Shape, Tube
-from csiq.simulate.thorax import BodySize, thorax_shapes
 
 _REST = MotionState(0.0)
 
@@ -124,18 +124,15 @@ def blood_mask(patient: Patient, grid: Grid, state: MotionState = _REST) -> np.n
 
 def coronary_centrelines(patient: Patient, state: MotionState = _REST) -> dict[str, Centreline]:
     """Return the axes of RCA, LAD (with the left main) and LCX."""
+    heart, liver = patient.coupling.heart_map(state), patient.coupling.liver_map(state)
     return {
-        tube.name: Centreline(_displaced(tube, patient, state), tube.radius)
+        tube.name: Centreline(displaced(tube, heart, liver), tube.radius)
         for tube in coronaries(patient.heart)
     }
 
 
-def _displaced(tube: Tube, patient: Patient, state: MotionState) -> np.ndarray:
-    return tube.points + np.outer(tube.follow_heart, patient.coupling.heart_shift(state))
-
-
 def _packed(patient: Patient, shapes: tuple[Shape, ...], state: MotionState) -> Packed:
-    return pack(shapes, patient.coupling.heart_shift(state), patient.coupling.liver_shift(state))
+    return pack(shapes, patient.coupling.heart_map(state), patient.coupling.liver_map(state))
 
 
 def _between(rng: np.random.Generator, low: float, high: float) -> float:

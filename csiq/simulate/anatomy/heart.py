@@ -12,12 +12,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-from csiq.simulate.raster import pack, union_gap
-from csiq.simulate.shapes import Ellipsoid, Envelope, Shape, Tube, smooth_curve
+from csiq.simulate.anatomy.raster import pack, union_gap
+from csiq.simulate.anatomy.shapes import Ellipsoid, Envelope, Shape, Tube, smooth_curve
 
 _APEX = np.array([-0.53, 0.58, -0.62])  # toward feet, front and left
 _RIGHT = np.array([-0.04, 0.71, 0.70])
-_NO_SHIFT = np.zeros(3)
 _GROOVE_FILL = 22.0  # mm: epicardial fat evens out the grooves in which the coronaries run
 
 # Courses in the heart frame (u, v, w), before they are laid on the epicardium.
@@ -130,7 +129,7 @@ def great_vessels(size: HeartSize) -> list[Shape]:
 
 def coronaries(size: HeartSize) -> tuple[Tube, ...]:
     """Return RCA, LAD (with the left main) and LCX: tapered tubes on the epicardium, in its fat."""
-    rows = pack(chambers(size), _NO_SHIFT, _NO_SHIFT).rows
+    rows = pack(chambers(size)).rows
     return tuple(_coronary(size, number, name, rows) for number, name in enumerate(_COURSES))
 
 

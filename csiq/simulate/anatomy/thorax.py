@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from csiq.simulate.shapes import Column, Ellipsoid, Shape, Tube, smooth_curve
+from csiq.simulate.anatomy.shapes import Column, Ellipsoid, Shape, Tube, smooth_curve
 
 
 @dataclass(frozen=True)
