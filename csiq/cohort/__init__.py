@@ -13,7 +13,7 @@ _HOMES = {
     "Difficulty": "patients",
     "draw_patients": "patients",
     "split_patients": "splits",
-    "Readers": "readers",
+    "Preference": "readers",
     "Readings": "readers",
     "read": "readers",
     "redraws": "readers",
