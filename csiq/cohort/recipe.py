@@ -11,7 +11,7 @@ from csiq.errors import ConfigError, nearest
 
 #: Kinds of images. ``selfnav``: gridded over all spokes, the heart's head-foot motion taken out of k-space by
 #: one-dimensional self-navigation. ``uncorrected``: the same with the motion left in. ``phase``: one of four
-#: breathing phases, gridded. ``cs``: one phase of an iterate of the compressed-sensing reconstruction of four.
+#: breathing phases, gridded. ``cs``: a phase of an iterate of the compressed-sensing reconstruction of four.
 KINDS = ("selfnav", "uncorrected", "phase", "cs")
 N_PHASES = 4
 
