@@ -12,8 +12,9 @@ from functools import cached_property
 
 import numpy as np
 
-from csiq.simulate.anatomy.contrast import Sequence, Tissue, signals, varied
+from csiq.simulate.anatomy.contrast import Sequence, Tissue, scan_contrast, signals
 from csiq.simulate.anatomy.heart import HeartSize, chambers, coronaries, heart_shapes
+from csiq.simulate.anatomy.people import Person
 from csiq.simulate.anatomy.raster import Packed, displaced, pack, paint
 from csiq.simulate.anatomy.shapes import Envelope, Grid, Shape
 from csiq.simulate.anatomy.thorax import BodySize, thorax_shapes
@@ -28,6 +29,7 @@ class Patient:
 
     Attributes
     ----------
+    person : Person
     body : BodySize
     heart : HeartSize
     tissues : dict of Tissue
@@ -36,6 +38,7 @@ class Patient:
     coupling : Coupling
     """
 
+    person: Person
     body: BodySize
     heart: HeartSize
     tissues: Mapping[str, Tissue]
@@ -45,8 +48,14 @@ class Patient:
     @classmethod
     def from_seed(cls, seed: int) -> Patient:
         """Return the patient of a seed; equal seeds give equal patients."""
-        rng = np.random.default_rng([seed, 1])
-        return cls(_body(rng), _heart(rng), varied(rng), _sequence(rng), Coupling.drawn(rng))
+        return cls.of(Person.from_seed(seed))
+
+    @classmethod
+    def of(cls, person: Person) -> Patient:
+        """Return the patient a person is; what is drawn follows from the person's seed."""
+        rng = np.random.default_rng([person.seed, 1])
+        tissues, sequence = scan_contrast(person)
+        return cls(person, _body(rng), _heart(rng), tissues, sequence, Coupling.drawn(rng))
 
     @cached_property
     def shapes(self) -> tuple[Shape, ...]:
@@ -164,10 +173,6 @@ def _heart(rng: np.random.Generator) -> HeartSize:
         vessel=_between(rng, 0.88, 1.12),
         wander=rng.uniform(-3, 3, (3, 8, 3)),
     )
-
-
-def _sequence(rng: np.random.Generator) -> Sequence:
-    return Sequence(flip=np.deg2rad(_between(rng, 90, 105)), rr=_between(rng, 0.9, 1.15))
 
 
 def _rotation(angles: np.ndarray) -> np.ndarray:
