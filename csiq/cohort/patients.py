@@ -1,21 +1,22 @@
 """The people of a cohort: who they are, and how hard their scan is.
 
 Everything about patient ``number`` follows from the cohort's seed and that number: a larger cohort has the
-same first patients. Anatomy, heart rate, coils and noise follow in turn from the patient's own seed.
+same first patients. Age, sex, size, anatomy, heart rate, coils and noise follow in turn from the patient's
+own seed.
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
 
 from csiq.errors import ConfigError
+from csiq.simulate.anatomy.people import MEN, Person
 
 #: Patients of the paper, and how many of them are for testing.
 N_PATIENTS, N_TEST = 424, 100
-#: Mean age, its SD (years) and the share of men in the paper.
-AGE, AGE_SD, MEN = 57.0, 18.0, 0.665
 #: What a graded image may be, and how often: the paper's database is self-navigated; a navigation that did
 #: not work leaves the motion in.
 KINDS = {"selfnav": 0.85, "uncorrected": 0.15}
@@ -25,6 +26,7 @@ HEARTBEATS = {377: 0.75, 610: 0.25}
 IMPERFECTIONS = {"gradient-delay": 0.15, "off-resonance": 0.15, "dropped-readouts": 0.10, "arrhythmia": 0.15}
 #: One patient in so many may be used to calibrate the reference formula; see :func:`may_calibrate`.
 CALIBRATION_STEP = 4
+_GOLDEN = (math.sqrt(5) - 1) / 2
 
 
 @dataclass(frozen=True)
@@ -149,10 +151,23 @@ def may_calibrate(number: int) -> bool:
 
 def _drawn(number: int, cohort_seed: int, matrix: int) -> CohortPatient:
     rng = np.random.default_rng([cohort_seed, number, 1])
-    own = int(np.random.SeedSequence([cohort_seed, number, 0]).generate_state(1)[0] >> 1)
-    sex = "M" if rng.random() < MEN else "F"
-    age = round(float(np.clip(rng.normal(AGE, AGE_SD), 18, 90)))
-    return CohortPatient(number, own, age, sex, matrix, Difficulty.drawn(rng))
+    person = _person(number, cohort_seed)
+    return CohortPatient(number, person.seed, person.age, person.sex, matrix, Difficulty.drawn(rng))
+
+
+def _person(number: int, cohort_seed: int) -> Person:
+    """Return the first person with this number's sex.
+
+    Men are spread over the numbers by multiples of the golden ratio, so that their share is right in a part
+    of the cohort, too; a draw for each would leave it 2 % off in 424.
+    """
+    start = np.random.default_rng([cohort_seed]).random()
+    sex = "M" if (start + number * _GOLDEN) % 1.0 < MEN else "F"
+    seeds = np.random.default_rng([cohort_seed, number, 0])
+    while True:
+        person = Person.from_seed(int(seeds.integers(2**31)))
+        if person.sex == sex:
+            return person
 
 
 def _log_uniform(rng: np.random.Generator, low: float, high: float) -> float:
