@@ -20,10 +20,12 @@ _HOMES = {
     "Coupling": "motion",
     "Breathing": "breathing",
     "ScanConfig": "protocol",
-    "Truth": "scan",
+    "Imperfections": "imperfections",
+    "Setting": "setting",
+    "Truth": "truth",
     "simulate_scan": "scan",
     "simulate_navigators": "scan",
-    "true_smaps": "scan",
+    "true_smaps": "truth",
     "write_simulated": "scan",
 }
 

@@ -1,4 +1,4 @@
-"""Traces of breathing and times of heartbeats.
+"""Traces of breathing.
 
 A trace is the displacement of the diaphragm in mm over seconds: 0 at the deepest end-expiration, positive
 in inspiration, when organs move toward the feet.
@@ -19,6 +19,9 @@ _BELT_INTERVAL = 2.5e-3  # s between the values of a respiratory belt
 _BELT_TRIGGER = 5000  # marks an event among them, is no value
 _BELT_BLUR = 0.15  # s: gradients shake the belt, not the diaphragm
 _STEP = 0.02  # s between the points of a synthetic trace
+_MOST = 60.0  # mm: nobody's diaphragm moves further
+_SIGH = 1.6  # depth of a sigh over that of a breath
+_PAUSING = 0.2  # share of people who now and then pause
 
 
 @dataclass(frozen=True)
@@ -54,17 +57,21 @@ class BreathingStyle:
     Attributes
     ----------
     amplitude : float
-        Mean excursion, mm.
+        Mean excursion at the diaphragm, mm.
     period : float
         Mean length of a breath, s.
     dwell : str
         Where most time is spent: ``end-expiration`` or ``end-inspiration``.
     sharpness : float
-        n of sin^2n: larger dwells longer.
+        n of sin^2n, 1 to 4: larger dwells longer.
     irregular : float
         Relative standard deviation of amplitude and period from breath to breath.
     drift : float
         How far the resting position wanders during the trace, mm.
+    sighs : float
+        Share of breaths that are 1.6 times as deep.
+    pauses : float
+        Share of breaths after which breathing stops for 3 to 8 s.
     """
 
     amplitude: float = 12.0
@@ -73,49 +80,74 @@ class BreathingStyle:
     sharpness: float = 2.0
     irregular: float = 0.15
     drift: float = 4.0
+    sighs: float = 0.03
+    pauses: float = 0.0
 
     def __post_init__(self) -> None:
         if self.dwell not in DWELLS:
             raise ConfigError(
                 f"nobody dwells at '{self.dwell}'", field="dwell", hint=nearest(self.dwell, DWELLS)
             )
+        if not 0 <= self.amplitude <= _MOST:
+            raise ConfigError(f"{self.amplitude} mm is no amplitude of breathing", field="amplitude")
 
     @classmethod
-    def drawn(cls, rng: np.random.Generator, dwell: str = "end-expiration") -> BreathingStyle:
-        """Return one person's way to breathe."""
+    def drawn(
+        cls,
+        rng: np.random.Generator,
+        dwell: str = "end-expiration",
+        *,
+        amplitude: float | None = None,
+        drift: float | None = None,
+    ) -> BreathingStyle:
+        """Return one person's way to breathe: what is not given is drawn, an amplitude from 5 to 20 mm."""
+        drawn = float(rng.uniform(5, 20))
+        amplitude = drawn if amplitude is None else amplitude
+        period, wander = float(rng.uniform(3.2, 5.5)), float(rng.uniform(-0.4, 0.4))
         return cls(
-            amplitude=float(rng.uniform(7, 17)),
-            period=float(rng.uniform(3.2, 5.5)),
+            amplitude=amplitude,
+            period=period,
             dwell=dwell,
-            sharpness=float(rng.uniform(1.5, 3.0)),
+            sharpness=float(rng.uniform(1.0, 4.0)),
             irregular=float(rng.uniform(0.08, 0.2)),
-            drift=float(rng.uniform(-6, 6)),
+            drift=wander * amplitude if drift is None else drift,
+            sighs=float(rng.uniform(0.0, 0.05)),
+            pauses=0.015 if rng.random() < _PAUSING else 0.0,
         )
 
 
 def synthetic_breathing(style: BreathingStyle, duration: float, rng: np.random.Generator) -> Breathing:
-    """Return an irregular trace with drift and a sigh now and then.
+    """Return an irregular trace with drift, and a sigh or a pause now and then.
 
-    Each breath is A sin^2n(pi t / T), with its own A and T.
+    Each breath is A sin^2n(pi t / T), with its own A and T; a pause is spent where the style dwells.
 
     References
     ----------
-    Lujan AE, et al. Med Phys 1999;26:715-720.
+    Lujan AE, et al. A method for incorporating organ motion due to breathing into 3D dose calculations. Med
+    Phys 1999;26:715-720.
     """
     times = np.arange(0, duration + 2 * style.period, _STEP)
     shape = np.zeros_like(times)
     start = -float(rng.uniform(0, style.period))
     while start < times[-1]:
-        length = style.period * _factor(rng, style.irregular)
-        height = style.amplitude * _factor(rng, style.irregular) * (1.6 if rng.random() < 0.03 else 1.0)
+        length, height, rest = _breath(style, rng)
         inside = (times >= start) & (times < start + length)
         wave = np.sin(np.pi * (times[inside] - start) / length) ** (2 * style.sharpness)
         shape[inside] = height * wave
-        start += length
+        start += length + rest
     if style.dwell == "end-inspiration":
         shape = style.amplitude - shape
     moved = shape + _drift(times / times[-1], style.drift, rng)
     return Breathing(times, moved - moved.min())
+
+
+def _breath(style: BreathingStyle, rng: np.random.Generator) -> tuple[float, float, float]:
+    """Return length (s) and height (mm) of the next breath, and the pause after it (s)."""
+    length = style.period * _factor(rng, style.irregular)
+    height = style.amplitude * _factor(rng, style.irregular)
+    height *= _SIGH if rng.random() < style.sighs else 1.0
+    rest = float(rng.uniform(3, 8)) if rng.random() < style.pauses else 0.0
+    return length, height, rest
 
 
 def read_breathing(path: str | Path, *, amplitude: float = 12.0) -> Breathing:
@@ -143,22 +175,6 @@ def read_breathing(path: str | Path, *, amplitude: float = 12.0) -> Breathing:
         return Breathing(times, moved - moved.min(), name)
     values = numbers.ravel()
     return _from_belt(values[values != _BELT_TRIGGER], amplitude, name)
-
-
-def heartbeat_times(n_beats: int, rr: float, breathing: Breathing, rng: np.random.Generator) -> np.ndarray:
-    """Return when each heartbeat's burst begins, s.
-
-    RR intervals jitter by 3 % and lengthen in expiration (respiratory sinus arrhythmia, 5 %).
-    """
-    times = np.empty(n_beats)
-    now = 0.0
-    spread = max(float(np.ptp(breathing.displacement)), 1e-9)
-    jitter = rng.standard_normal(n_beats)
-    for beat in range(n_beats):
-        times[beat] = now
-        inspired = float(breathing.at(np.array(now))) / spread
-        now += rr * max(1 + 0.03 * jitter[beat] + 0.05 * (0.3 - inspired), 0.6)
-    return times
 
 
 def _from_belt(values: np.ndarray, amplitude: float, name: str) -> Breathing:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
 from csiq.acquisition import Geometry
 from csiq.errors import ConfigError, nearest
-from csiq.simulate.breathing import Breathing, heartbeat_times
+from csiq.simulate.breathing import Breathing
+from csiq.simulate.cardiac import heartbeats
+from csiq.simulate.imperfections import Imperfections
 from csiq.trajectory import (
     TRAJECTORIES,
     default_interleaves,
@@ -26,6 +28,7 @@ from csiq.trajectory import (
 SAMPLING_RATIO = 0.2
 DEFAULT_SNR = 30.0
 SLICE_THICKNESS = 8.0  # mm, of a 2D scan
+READOUT = 1.1e-3  # s, from the first sample of a spoke to the last
 _CONTINUOUS_SECONDS, _NOMINAL_TR = 30.0, 3.1e-3  # of a 2D scan, at least
 _CONTINUOUS_GROUP = 34  # spokes of an untriggered scan that are numbered as one interleave
 
@@ -56,6 +59,15 @@ class ScanConfig:
         Heartbeats of a triggered scan; a Fibonacci number if not given.
     fov : float
         mm, of all axes.
+    amplitude : float, optional
+        Mean excursion of the diaphragm, mm; drawn for a synthetic trace and 12 for a belt if not given.
+    drift : float, optional
+        How far the resting position of a synthetic trace wanders, mm; drawn if not given.
+    cardiac : float, optional
+        Residual motion of the heart between bursts, mm (root mean square); drawn if not given, 0 for none.
+        Of a triggered scan only.
+    imperfections : Imperfections
+        None by default.
     """
 
     seed: int = 0
@@ -68,6 +80,10 @@ class ScanConfig:
     dwell: str = "end-expiration"
     n_interleaves: int | None = None
     fov: float = 208.0
+    amplitude: float | None = None
+    drift: float | None = None
+    cardiac: float | None = None
+    imperfections: Imperfections = field(default_factory=Imperfections)
 
     def __post_init__(self) -> None:
         if self.trajectory not in TRAJECTORIES:
@@ -78,9 +94,15 @@ class ScanConfig:
             ("--matrix", self.matrix, 8),
             ("--spokes", self.spokes, 8),
             ("--coils", self.n_coils, 1),
+            ("--heartbeats", self.n_interleaves or 1, 1),
+            ("--amplitude", self.amplitude or 0, 0),
+            ("--cardiac", self.cardiac or 0, 0),
         ):
-            if value < least:
+            if not value >= least:
                 raise ConfigError(f"{value} is below {least}", field=name)
+        if self.imperfections.arrhythmia and not self.triggered:
+            what = "only a triggered scan sees single heartbeats"
+            raise ConfigError(what, field="--arrhythmia", hint="--trajectory phyllotaxis")
         if not self.snr > 0:
             raise ConfigError(f"{self.snr} is not positive", field="--snr")
 
@@ -118,6 +140,11 @@ class ScanConfig:
         return 2 * self.matrix
 
     @property
+    def since_echo(self) -> np.ndarray:
+        """Time of each sample from the middle of the readout, s, (n_samples,)."""
+        return (np.arange(self.n_samples) - self.n_samples // 2) * (READOUT / self.n_samples)
+
+    @property
     def geometry(self) -> Geometry:
         """Where the voxels lie: RAS, the middle of the heart at the centre of k-space."""
         extent = (SLICE_THICKNESS if self.is_2d else self.fov, self.fov, self.fov)
@@ -138,12 +165,18 @@ class Timeline:
         Seconds; the first is 0.
     heartbeat : int64 array, (n_readouts,)
     is_navigator : bool array, (n_readouts,)
+    since : float64 array, (n_readouts,)
+        Seconds from the middle of the readout's burst.
+    ectopic : bool array, (n_heartbeats,)
+        Heartbeats that came early.
     """
 
     coord: np.ndarray
     times: np.ndarray
     heartbeat: np.ndarray
     is_navigator: np.ndarray
+    since: np.ndarray
+    ectopic: np.ndarray
 
 
 def interleaves_of(config: ScanConfig) -> np.ndarray:
@@ -172,14 +205,16 @@ def timeline(
     heartbeat = np.repeat(np.arange(len(sizes)), sizes + n_heads)
     within = np.concatenate([np.arange(size + n_heads) for size in sizes])
     is_navigator = within < n_heads
+    times, ectopic = tr * np.arange(len(within), dtype=np.float64), np.zeros(len(sizes), dtype=bool)
     if config.triggered:
-        times = heartbeat_times(len(sizes), rr, breathing, rng)[heartbeat] + tr * within
-    else:
-        times = tr * np.arange(len(within), dtype=np.float64)
+        early = config.imperfections.arrhythmia
+        rhythm = heartbeats(len(sizes), rr, breathing, rng, arrhythmia=early)
+        times, ectopic = rhythm.times[heartbeat] + tr * within, rhythm.ectopic
+    since = tr * (within - (sizes[heartbeat] + n_heads - 1) / 2)
     coord = np.empty((len(within), config.n_samples, 3), dtype=np.float32)
     coord[is_navigator] = si_coord(config)
     coord[~is_navigator] = _imaging_coord(config, len(sizes))
-    return Timeline(coord, times, heartbeat, is_navigator)
+    return Timeline(coord, times, heartbeat, is_navigator, since, ectopic)
 
 
 def si_coord(config: ScanConfig) -> np.ndarray:

@@ -11,7 +11,6 @@ from csiq.errors import ConfigError, RawDataError
 from csiq.simulate.breathing import (
     Breathing,
     BreathingStyle,
-    heartbeat_times,
     read_breathing,
     synthetic_breathing,
 )
@@ -115,11 +114,3 @@ def test_measured_belts_dwell_at_end_expiration(shared_data: Path) -> None:
         assert trace.times[-1] == pytest.approx(seconds, abs=0.1)
         moved = trace.displacement
         assert np.median(moved) < (np.percentile(moved, 2) + np.percentile(moved, 98)) / 2
-
-
-def test_heartbeats_jitter_and_keep_their_mean() -> None:
-    trace = drawn(1)
-    beats = np.diff(heartbeat_times(400, 0.95, trace, np.random.default_rng(1)))
-    assert beats.mean() == pytest.approx(0.95, rel=0.03)
-    assert 0.02 < beats.std() < 0.08
-    assert beats.min() > 0.5

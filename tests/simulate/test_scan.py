@@ -27,6 +27,7 @@ from csiq.simulate.scan import (
     write_simulated,
 )
 from csiq.simulate.signal import Scene, excitation, moving_kspace, state_levels, state_shares
+from csiq.simulate.truth import true_volume
 from csiq.trajectory import density_compensation, radial_coord
 
 SMALL = ScanConfig(seed=1, matrix=24, n_coils=4)
@@ -150,9 +151,7 @@ def test_true_volume_is_what_a_dense_scan_shows() -> None:
     smaps = true_smaps(config)
     assert np.allclose(np.linalg.norm(smaps, axis=0), 1, atol=1e-5)
     image = sum(smaps[c].conj() * nufft.adjoint((kspace[c] * dcf).astype(np.complex64)) for c in range(4))
-    from csiq.simulate.scan import _true_volumes
-
-    volume = _true_volumes(setting)[1]
+    volume = true_volume(setting, MotionState(level))
     inside = (slice(3, -3),) * 3  # the rim of the field of view is at low resolution
     seen, true = np.abs(np.asarray(image))[inside].ravel(), volume[inside].ravel()
     seen = seen * (seen @ true) / (seen @ seen)
