@@ -13,10 +13,14 @@ from csiq.errors import ConfigError
 from csiq.simulate.anatomy.shapes import Grid
 from csiq.simulate.anatomy.thorax import BodySize
 
-_LOOP_RADIUS = 85.0  # mm
+_LOOP_RADIUS = 85.0  # mm, of up to eleven loops a side
+_SMALL_RADIUS = 58.0  # mm, of more: they overlap as before
 _GAP = 40.0  # mm between skin and loop
 _NOISE_REACH = 90.0  # mm: neighbours share noise
 _LOADING_REACH = 0.35  # of the noise that is shared, at no distance
+_ROWS = ((4, 1), (12, 2), (24, 3), (33, 4))  # below so many loops a side there are so many rows
+_ROW_APART = {1: 0.0, 2: 110.0, 3: 80.0, 4: 70.0}  # mm
+_WRAP = 1.9  # rad around the body, a side
 
 
 @dataclass(frozen=True)
@@ -58,9 +62,9 @@ class CoilArray:
         slope = np.stack([np.zeros(n_coils), -out[:, 1] / half_y, -out[:, 2] / half_x], axis=1)
         normals = slope / np.linalg.norm(slope, axis=1, keepdims=True)
         gains = rng.uniform(0.85, 1.15, n_coils) * np.exp(2j * np.pi * rng.random(n_coils))
-        array = cls(centres, normals, gains)
-        at_heart = array.sensitivities(Grid((1, 1, 1), (1.0, 1.0, 1.0)))
-        return cls(centres, normals, gains / np.linalg.norm(at_heart))
+        radius = _LOOP_RADIUS if _rows(n_coils) < 3 else _SMALL_RADIUS
+        at_heart = cls(centres, normals, gains, radius).sensitivities(Grid((1, 1, 1), (1.0, 1.0, 1.0)))
+        return cls(centres, normals, gains / np.linalg.norm(at_heart), radius)
 
     @property
     def n_coils(self) -> int:
@@ -103,17 +107,22 @@ class CoilArray:
         return gains[:, None] * shared * gains[None].conj()
 
 
+def _rows(n_coils: int) -> int:
+    """Return in how many rows the loops of a side lie, one above the other."""
+    return next(rows for below, rows in _ROWS if (n_coils + 1) // 2 < below)
+
+
 def _places(n_coils: int) -> tuple[np.ndarray, np.ndarray]:
     """Return height z and angle around the body (front is pi/2) of each loop."""
-    n_front = (n_coils + 1) // 2
+    n_front, n_rows = (n_coils + 1) // 2, _rows(n_coils)
     height, angle = [], []
     for count, middle in ((n_front, np.pi / 2), (n_coils - n_front, -np.pi / 2)):
-        n_rows = 1 if count < 4 else 2
+        rows = 1 if count < 4 else n_rows
         for number in range(count):
-            row, column = number % n_rows, number // n_rows
-            n_columns = (count - row + n_rows - 1) // n_rows
-            height.append(55.0 * (2 * row - n_rows + 1))
-            angle.append(middle + 1.9 * ((column + 0.5) / n_columns - 0.5))
+            row, column = number % rows, number // rows
+            n_columns = (count - row + rows - 1) // rows
+            height.append(_ROW_APART[rows] * (row - (rows - 1) / 2))
+            angle.append(middle + _WRAP * ((column + 0.5) / n_columns - 0.5))
     return np.array(height), np.array(angle)
 
 

@@ -72,3 +72,17 @@ def test_there_is_no_array_of_none_or_too_many() -> None:
     for number in (0, 65):
         with pytest.raises(ConfigError, match="coils"):
             array(number)
+
+
+def test_many_loops_are_smaller_and_lie_in_rows() -> None:
+    coils = array(30)
+    rows = np.round(coils.centres[:, 0] / 80)  # places are off by 6 mm at most
+    assert np.bincount((rows + 1).astype(int)).tolist() == [10, 10, 10]
+    assert coils.radius < array(12).radius
+    apart = np.linalg.norm(coils.centres[:, None] - coils.centres, axis=-1) + 1e9 * np.eye(30)
+    assert 0.9 * coils.radius < apart.min() < 2 * coils.radius  # neighbours overlap, none lies on another
+    assert np.linalg.eigvalsh(coils.noise_covariance()).min() > 0.1
+    fields = coils.sensitivities(Grid.cube(11, 110)).reshape(30, -1)
+    fewer = array(8).sensitivities(Grid.cube(11, 110)).reshape(8, -1)
+    independent = [int((s > 0.03 * s[0]).sum()) for s in np.linalg.svd(fields)[1:2]]
+    assert independent[0] > (np.linalg.svd(fewer)[1] > 0.03 * np.linalg.svd(fewer)[1][0]).sum()
