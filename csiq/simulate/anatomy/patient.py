@@ -86,7 +86,12 @@ class Centreline:
 
 
 def rasterise(
-    patient: Patient, grid: Grid, state: MotionState = _REST, *, threads: int | None = None
+    patient: Patient,
+    grid: Grid,
+    state: MotionState = _REST,
+    *,
+    parts: str = "all",
+    threads: int | None = None,
 ) -> np.ndarray:
     """Return the patient's image: signal without coils, arterial blood 1.
 
@@ -95,6 +100,8 @@ def rasterise(
     grid : Grid
         Voxels should be about as long on all axes: the share a shape has of a voxel is that of a cube.
     state : MotionState
+    parts : str
+        ``all``; ``body``, all but the heart and its vessels; or ``static``, what of the body never moves.
     threads : int, optional
         The result does not depend on it.
 
@@ -103,6 +110,10 @@ def rasterise(
     float32 array, ``grid.shape``
     """
     shapes = patient.shapes
+    if parts != "all":
+        shapes = shapes[: len(thorax_shapes(patient.body))]
+    if parts == "static":
+        shapes = tuple(shape for shape in shapes if _is_still(shape))
     values = patient.signals
     return paint(_packed(patient, shapes, state), [values[s.tissue] for s in shapes], grid, threads=threads)
 
@@ -138,6 +149,11 @@ def coronary_centrelines(patient: Patient, state: MotionState = _REST) -> dict[s
         tube.name: Centreline(displaced(tube, heart, liver), tube.radius)
         for tube in coronaries(patient.heart)
     }
+
+
+def _is_still(shape: Shape) -> bool:
+    weights = (getattr(shape, name, 0.0) for name in ("follow_heart", "follow_liver"))
+    return not isinstance(shape, Envelope) and not any(np.any(weight) for weight in weights)
 
 
 def _packed(patient: Patient, shapes: tuple[Shape, ...], state: MotionState) -> Packed:
