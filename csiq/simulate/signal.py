@@ -1,8 +1,8 @@
-"""K-space of a moving patient.
+"""K-space of a moving patient: the sum of the layers', each moved to where it is at each readout.
 
-The patient is painted at finely spaced displacements, on a grid finer than the reconstruction's inside the
-field of view and on a coarse one over the whole body outside; the two are cut apart by a smooth window,
-so nothing counts twice. Spokes in between two displacements mix both k-spaces linearly.
+A layer is painted at evenly spaced displacements. A readout between two of them takes both k-spaces, each
+translated by a phase ramp to where the layer is as a whole, and mixes them linearly: translation is
+continuous and exact, and what is interpolated is only how the layer turns and is pressed together.
 """
 
 from __future__ import annotations
@@ -10,46 +10,23 @@ from __future__ import annotations
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from csiq.arrays import default_threads
-from csiq.simulate.anatomy import Patient, rasterise
-from csiq.simulate.anatomy.shapes import Grid
-from csiq.simulate.coils import CoilArray
-from csiq.simulate.motion import MotionState
-from csiq.simulate.protocol import SLICE_THICKNESS, ScanConfig
+from csiq.errors import ShapeError
+from csiq.simulate._signal_numba import add_samples, ramps
+from csiq.simulate.anatomy import Patient
+from csiq.simulate.layers import N_SLICES, Coils, Detail, Layer, excitation, layers_of
+from csiq.simulate.protocol import ScanConfig
 
-_FINER = 1.25  # voxels of the painted object per reconstructed voxel and axis
-_BODY_FOV = 416.0  # mm
-_BODY_VOXEL = 4.16  # mm, at least
-N_SLICES = 4  # painted across one slice of a 2D scan; even
-_SEAM = 10.0  # mm over which the field of view fades into the body outside
-_STATE_SPACING = 1.2  # mm of diaphragm: less than half a voxel of the heart at any matrix
+__all__ = ["N_SLICES", "Detail", "Scene", "excitation", "moving_kspace", "state_levels", "state_shares"]
+
 _MIN_STATES, _MAX_STATES = 12, 24
-_EXCITED = (150.0, 205.0)  # mm from the centre, where excitation begins and ends to fade along z
-_EPS = 1e-4
+_SLICE_SPACING = 1.2  # mm of the diaphragm, of a 2D scan
 _UPSAMPLING = 1.25  # of the transform; a type 2 still errs by 3e-5 only, type 1 would not
-
-
-@dataclass(frozen=True)
-class Layer:
-    """A grid, the part of the body it stands for, and how much of k-space it reaches.
-
-    Attributes
-    ----------
-    grid : Grid
-    weight : float32 array, broadcastable to the grid
-        Share of each voxel that belongs to this layer, excitation included.
-    smaps : complex64 array, (n_coils, *grid.shape)
-    flat : bool
-        Whether the grid's slices are averaged into one (a 2D scan).
-    """
-
-    grid: Grid
-    weight: np.ndarray
-    smaps: np.ndarray
-    flat: bool = False
+_FADE = (0.41, 0.49)  # cycles per voxel of a layer between which its k-space fades out
 
 
 @dataclass(frozen=True)
@@ -59,42 +36,59 @@ class Scene:
     Attributes
     ----------
     patient : Patient
-    coils : CoilArray
+    coils : Coils
     layers : tuple of Layer
     fov : float
         mm; the unit of k-space is one cycle over it.
     scale : float
         Makes a voxel sum over mm^3 the unitary transform on the reconstruction's matrix.
+    detail : Detail
     """
 
     patient: Patient
-    coils: CoilArray
+    coils: Coils
     layers: tuple[Layer, ...]
     fov: float
     scale: float
+    detail: Detail
 
     @classmethod
-    def build(cls, patient: Patient, coils: CoilArray, config: ScanConfig) -> Scene:
+    def build(cls, patient: Patient, coils: Coils, config: ScanConfig, detail: Detail | None = None) -> Scene:
         """Return the scene of a scan."""
-        grids = _grids(patient, config)
-        inner = _window(grids[0], config)
-        outer = 1 - _window(grids[1], config)
-        layers = tuple(
-            Layer(
-                grid,
-                (part * excitation(grid, config)).astype(np.float32),
-                coils.sensitivities(grid),
-                config.is_2d,
-            )
-            for grid, part in zip(grids, (inner, outer), strict=True)
-        )
+        # motion through a slice cannot be had from its own k-space: it is painted more often
+        detail = detail or (Detail(state_spacing=_SLICE_SPACING) if config.is_2d else Detail())
+        layers = layers_of(patient, coils, config, detail)
         geometry = config.geometry
         cell = float(np.prod(geometry.voxel_size) * np.sqrt(np.prod(geometry.shape)))
-        return cls(patient, coils, layers, config.fov, 1 / cell)
+        return cls(patient, coils, layers, config.fov, 1 / cell, detail)
+
+
+@dataclass(frozen=True)
+class Samples:
+    """The samples of a layer in one state.
+
+    Attributes
+    ----------
+    angles : tuple of float32 arrays, (n_points,)
+        Radians a voxel, of each axis that the layer has.
+    where : int64 array, (n_points,)
+        Index into the flattened k-space of a coil.
+    factor : complex64 array, (n_points,)
+        What the layer's sum is multiplied by.
+    """
+
+    angles: tuple[np.ndarray, ...]
+    where: np.ndarray
+    factor: np.ndarray
 
 
 def moving_kspace(
-    scene: Scene, coord: np.ndarray, displacement: np.ndarray, *, threads: int | None = None
+    scene: Scene,
+    coord: np.ndarray,
+    displacement: np.ndarray,
+    *,
+    heart_offset: np.ndarray | None = None,
+    threads: int | None = None,
 ) -> np.ndarray:
     """Return the noiseless k-space of readouts, each at its own displacement.
 
@@ -104,139 +98,120 @@ def moving_kspace(
         Cycles per field of view, z y x.
     displacement : float array, (n_readouts,)
         mm at the diaphragm.
+    heart_offset : float array, (n_readouts, 3), optional
+        mm by which the heart lies elsewhere than breathing puts it, z y x; the rest of the body does not
+        follow.
     threads : int, optional
         The result does not depend on it.
 
     Returns
     -------
     complex64 array, (n_coils, n_readouts, n_samples)
+
+    Raises
+    ------
+    ShapeError
+        If displacements or offsets do not fit the readouts.
     """
+    n_readouts = coord.shape[0]
+    displacement = np.asarray(displacement, dtype=np.float64)
+    offset = np.zeros((n_readouts, 3)) if heart_offset is None else np.asarray(heart_offset, np.float64)
+    if displacement.shape != (n_readouts,) or offset.shape != (n_readouts, 3):
+        what = f"{n_readouts} readouts, displacements {displacement.shape}, offsets {offset.shape}"
+        raise ShapeError(what, field="displacement, heart_offset")
     kspace = np.zeros((scene.coils.n_coils, *coord.shape[:2]), dtype=np.complex64)
-    for level, rows, share in state_shares(displacement):
-        for layer in scene.layers:
-            image = rasterise(scene.patient, layer.grid, MotionState(level), threads=threads) * layer.weight
-            _add_layer(kspace, scene, layer, image, (coord, rows, share), threads or default_threads())
+    workers = threads or default_threads()
+    for layer in scene.layers:
+        goal = layer.shift(scene.patient, displacement)
+        if layer.part == "heart":
+            goal = goal + offset
+        shares = state_shares(displacement, scene.detail.state_spacing)
+        for level, rows, share in shares if layer.part != "still" else _one_state(n_readouts):
+            image = layer.image(scene.patient, level, workers)
+            apart = goal[rows] - layer.shift(scene.patient, np.array([level]))
+            samples = layer_samples(scene, layer, coord[rows], (rows, share, apart))
+            _add_layer(kspace, scene, layer, image, samples, workers)
     return kspace
 
 
-def state_levels(displacement: np.ndarray) -> np.ndarray:
+def state_levels(displacement: np.ndarray, spacing: float = Detail.state_spacing) -> np.ndarray:
     """Return the displacements at which the patient is painted, mm."""
     low, high = float(np.min(displacement)), float(np.max(displacement))
     if high - low < 1e-6:
         return np.array([low])
-    wanted = np.ceil((high - low) / _STATE_SPACING) + 1
+    wanted = np.ceil((high - low) / spacing) + 1
     return np.linspace(low, high, int(np.clip(wanted, _MIN_STATES, _MAX_STATES)))
 
 
-def state_shares(displacement: np.ndarray) -> Iterator[tuple[float, np.ndarray, np.ndarray]]:
+def state_shares(
+    displacement: np.ndarray, spacing: float = Detail.state_spacing
+) -> Iterator[tuple[float, np.ndarray, np.ndarray]]:
     """Yield each level with the readouts that use it and their shares (linear interpolation)."""
-    levels = state_levels(displacement)
+    levels = state_levels(displacement, spacing)
     if levels.size == 1:
         yield float(levels[0]), np.arange(len(displacement)), np.ones(len(displacement))
         return
-    spacing = levels[1] - levels[0]
+    apart = levels[1] - levels[0]
     for level in levels:
-        share = 1 - np.abs(displacement - level) / spacing
+        share = 1 - np.abs(displacement - level) / apart
         rows = np.flatnonzero(share > 1e-6)
         if rows.size:
             yield float(level), rows, share[rows]
 
 
+def _one_state(n_readouts: int) -> Iterator[tuple[float, np.ndarray, np.ndarray]]:
+    yield 0.0, np.arange(n_readouts), np.ones(n_readouts)
+
+
+def layer_samples(
+    scene: Scene, layer: Layer, coord: np.ndarray, readouts: tuple[np.ndarray, np.ndarray, np.ndarray]
+) -> Samples:
+    """Return the samples that a layer reaches, and what its sum is to be multiplied by there.
+
+    A grid reaches k = half a cycle per voxel; before that it fades out. Painting averages over a voxel;
+    dividing by that average's transform makes the k-space that of the shapes themselves.
+
+    Parameters
+    ----------
+    coord : float32 array, (n_rows, n_samples, 3)
+    readouts : int array (n_rows,), float array (n_rows,), float array (n_rows, 3)
+        Number of each readout, the share of this state in it, and how far it sees the layer from there, mm.
+    """
+    rows, share, apart = readouts
+    size, centre = np.array(layer.grid.voxel_size), np.array(layer.grid.centre)
+    first = 1 if layer.flat else 0  # slices beside each other are averaged, not resolved
+    cell = float(np.prod(size)) * (layer.grid.shape[0] if layer.flat else 1)
+    angles = np.empty((3, rows.size * coord.shape[1]), np.float32)
+    where = np.empty(angles.shape[1], np.int64)
+    factor = np.empty(angles.shape[1], np.complex64)
+    weights = share * cell * scene.scale
+    settings = (size, 1 / scene.fov, first, *_FADE)
+    count = ramps(angles, where, factor, coord, rows, weights, apart + centre, *settings)
+    return Samples(tuple(angles[axis, :count] for axis in range(first, 3)), where[:count], factor[:count])
+
+
 def _add_layer(
-    kspace: np.ndarray,
-    scene: Scene,
-    layer: Layer,
-    image: np.ndarray,
-    readouts: tuple[np.ndarray, np.ndarray, np.ndarray],
-    threads: int,
+    kspace: np.ndarray, scene: Scene, layer: Layer, image: np.ndarray, samples: Samples, threads: int
 ) -> None:
-    coord, rows, share = readouts
-    points, where, factor = _reachable(layer, scene, coord[rows], share)
-    if where.size == 0:
+    if samples.where.size == 0 or not image.any():
         return
+    shape = layer.grid.shape[1:] if layer.flat else layer.grid.shape
     n_coils = scene.coils.n_coils
-    flat_rows = (rows[:, None] * coord.shape[1] + np.arange(coord.shape[1])).ravel()[where]
 
     def transform(coils: range) -> None:
-        import finufft
-
-        shape = layer.grid.shape[1:] if layer.flat else layer.grid.shape
-        plan = finufft.Plan(
-            2, shape, eps=_EPS, isign=-1, dtype="complex64", nthreads=1, upsampfac=_UPSAMPLING
-        )
-        plan.setpts(*points)
+        plan = _plan(shape, samples.angles, scene.detail.eps)
         for coil in coils:
-            product = image * layer.smaps[coil]
-            values = plan.execute(product.mean(axis=0) if layer.flat else product)
-            kspace[coil].reshape(-1)[flat_rows] += factor * values
+            seen = layer.maps.times(coil, image)
+            values = plan.execute(seen.mean(axis=0) if layer.flat else seen)
+            add_samples(kspace[coil].reshape(-1), samples.where, samples.factor, values)
 
     with ThreadPoolExecutor(threads) as pool:
-        list(pool.map(transform, [range(first, n_coils, threads) for first in range(threads)]))
+        list(pool.map(transform, [range(first, n_coils, threads) for first in range(min(threads, n_coils))]))
 
 
-def _reachable(
-    layer: Layer, scene: Scene, coord: np.ndarray, share: np.ndarray
-) -> tuple[list[np.ndarray], np.ndarray, np.ndarray]:
-    """Return angles per voxel of the samples a layer reaches, their flat indices, and what to multiply by.
+def _plan(shape: tuple[int, ...], angles: tuple[np.ndarray, ...], eps: float) -> Any:
+    import finufft
 
-    A coarse grid reaches k = half a cycle per voxel; the last fifth fades out. Painting averages over a
-    voxel; dividing by that average's transform makes the k-space that of the shapes themselves.
-    """
-    axes = (1, 2) if layer.flat else (0, 1, 2)
-    cycles = coord.reshape(-1, 3).astype(np.float64) / scene.fov  # per mm
-    per_voxel = cycles * np.array(layer.grid.voxel_size)
-    radius = np.sqrt((per_voxel[:, axes] ** 2).sum(axis=1))
-    fade = 0.5 * (1 + np.cos(np.pi * np.clip((radius - 0.41) / 0.08, 0, 1)))
-    where = np.flatnonzero(fade > 1e-3)
-    away = np.exp(-2j * np.pi * (cycles[where] @ np.array(layer.grid.centre)))
-    if layer.flat:  # slices beside each other are averaged, not resolved
-        away = np.exp(-2j * np.pi * (cycles[where, 1:] @ np.array(layer.grid.centre[1:])))
-    cell = float(np.prod(layer.grid.voxel_size)) * (layer.grid.shape[0] if layer.flat else 1)
-    weight = np.repeat(share, coord.shape[1])[where] * fade[where] * (cell * scene.scale)
-    factor = weight * away / np.sinc(per_voxel[where][:, axes]).prod(axis=1)
-    angles = (2 * np.pi * per_voxel[where]).astype(np.float32)
-    return [np.ascontiguousarray(angles[:, a]) for a in axes], where, factor.astype(np.complex64)
-
-
-def excitation(grid: Grid, config: ScanConfig) -> np.ndarray:
-    """Return how strongly slices are excited: the body fades out toward neck and belly.
-
-    A stack-of-stars excites its slab alone, since its partitions would fold what is outside.
-
-    Returns
-    -------
-    float64 array, (n_slices, 1, 1)
-    """
-    begin, end = _EXCITED
-    if config.trajectory == "stack-of-stars":
-        begin, end = config.fov / 2 - _SEAM, config.fov / 2
-    fade = np.clip((np.abs(grid.axis(0)) - begin) / (end - begin), 0, 1)
-    return (0.5 + 0.5 * np.cos(np.pi * fade)).reshape(-1, 1, 1)
-
-
-def _grids(patient: Patient, config: ScanConfig) -> tuple[Grid, Grid]:
-    """Return the fine grid over the field of view and the coarse one over the body."""
-    fov, voxel = config.fov, config.fov / config.matrix
-    middle = (0.0, *patient.body.middle)
-    n_fine = 2 * round(_FINER * config.matrix / 2)
-    n_coarse = 2 * round(_BODY_FOV / max(_BODY_VOXEL, voxel / _FINER) / 2)
-    if not config.is_2d:
-        return Grid.cube(n_fine, fov), Grid.cube(n_coarse, _BODY_FOV, middle)
-    step = SLICE_THICKNESS / N_SLICES
-    offset = step / 2  # an even number of slices has its middle between two
-    fine, coarse = fov / n_fine, _BODY_FOV / n_coarse
-    return (
-        Grid((N_SLICES, n_fine, n_fine), (step, fine, fine), (offset, 0.0, 0.0)),
-        Grid((N_SLICES, n_coarse, n_coarse), (step, coarse, coarse), (offset, *middle[1:])),
-    )
-
-
-def _window(grid: Grid, config: ScanConfig) -> np.ndarray:
-    """Return 1 inside the field of view, 0 outside, a cosine between."""
-    window = np.ones((1, 1, 1))
-    for axis in (1, 2) if config.is_2d else (0, 1, 2):
-        inside = np.clip((config.fov / 2 - np.abs(grid.axis(axis))) / _SEAM, 0, 1)
-        shape = [1, 1, 1]
-        shape[axis] = -1
-        window = window * (0.5 - 0.5 * np.cos(np.pi * inside)).reshape(shape)
-    return window
+    plan = finufft.Plan(2, shape, eps=eps, isign=-1, dtype="complex64", nthreads=1, upsampfac=_UPSAMPLING)
+    plan.setpts(*angles)
+    return plan
