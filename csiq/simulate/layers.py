@@ -81,7 +81,7 @@ class Layer:
     grid : Grid
     weight : float32 array, broadcastable to the grid
         Share of each voxel that belongs to this layer, excitation included.
-    maps : Maps
+    maps : Maps, optional
         Sensitivities of the coils.
     rest : float32 array, optional
         Of ``organs``: weight of what the heart adds outside its own box.
@@ -94,7 +94,7 @@ class Layer:
     part: str
     grid: Grid
     weight: np.ndarray
-    maps: Maps
+    maps: Maps | None = None
     rest: np.ndarray | None = None
     still: np.ndarray | None = None
     flat: bool = False
@@ -105,10 +105,12 @@ class Layer:
         if self.part == "still":
             return rasterise(patient, self.grid, parts="static", threads=threads) * self.weight
         body = rasterise(patient, self.grid, state, parts="body", threads=threads)
-        added = rasterise(patient, self.grid, state, threads=threads) - body
-        if self.rest is None or self.still is None:
-            return added * self.weight
-        return (body - self.still) * self.weight + added * self.rest
+        if self.part == "heart":
+            return (rasterise(patient, self.grid, state, threads=threads) - body) * self.weight
+        image = (body - self.still) * self.weight
+        if self.rest is not None:
+            image += (rasterise(patient, self.grid, state, threads=threads) - body) * self.rest
+        return image
 
     def shift(self, patient: Patient, displacement: np.ndarray) -> np.ndarray:
         """Return how far the layer has moved as a whole, float64 (n, 3) mm z y x."""

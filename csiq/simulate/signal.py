@@ -193,7 +193,8 @@ def layer_samples(
 def _add_layer(
     kspace: np.ndarray, scene: Scene, layer: Layer, image: np.ndarray, samples: Samples, threads: int
 ) -> None:
-    if samples.where.size == 0 or not image.any():
+    maps = layer.maps
+    if samples.where.size == 0 or maps is None or not image.any():
         return
     shape = layer.grid.shape[1:] if layer.flat else layer.grid.shape
     n_coils = scene.coils.n_coils
@@ -201,7 +202,7 @@ def _add_layer(
     def transform(coils: range) -> None:
         plan = _plan(shape, samples.angles, scene.detail.eps)
         for coil in coils:
-            seen = layer.maps.times(coil, image)
+            seen = maps.times(coil, image)
             values = plan.execute(seen.mean(axis=0) if layer.flat else seen)
             add_samples(kspace[coil].reshape(-1), samples.where, samples.factor, values)
 
