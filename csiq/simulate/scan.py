@@ -78,7 +78,9 @@ def read_out(setting: Setting, *, threads: int | None = None) -> np.ndarray:
     """
     config = setting.config
     scene = Scene.build(setting.patient, setting.coils, config)
-    kspace = moving_kspace(scene, setting.sampled, setting.displacement, threads=threads)
+    kspace = moving_kspace(
+        scene, setting.sampled, setting.displacement, heart_offset=setting.heart_offset, threads=threads
+    )
     if config.imperfections.off_resonance:
         kspace *= setting.field.turn(config.since_echo)
     return kspace
@@ -93,7 +95,13 @@ def simulate_navigators(config: ScanConfig) -> tuple[Navigators, Truth]:
     """
     setting = Setting.of(config)
     played, si = setting.played, setting.played.is_navigator
-    kspace = projection_kspace(setting.patient, setting.coils, config, setting.displacement[si])
+    kspace = projection_kspace(
+        setting.patient,
+        setting.coils,
+        config,
+        setting.displacement[si],
+        heart_offset=setting.heart_offset[si],
+    )
     add_noise(kspace, setting.coils.noise_covariance(), config.snr, _noise_rng(config))
     found = Navigators(kspace, played.times[si], played.heartbeat[si], played.coord[si])
     return found, truth_of(setting, painted=False)
