@@ -85,6 +85,8 @@ class Features:
         %/mm, likewise.
     deriche : float
         Etienne's percentage, likewise.
+    diameter : float
+        mm, likewise.
     visible_length : float
         mm, all vessels together.
     visible_share : float
@@ -103,6 +105,7 @@ class Features:
     edge_width: float
     edge_sharpness: float
     deriche: float
+    diameter: float
     visible_length: float
     visible_share: float
     cnr: float
@@ -211,6 +214,7 @@ def _summary(
         edge_width=mean("edge_width"),
         edge_sharpness=mean("edge_sharpness"),
         deriche=mean("deriche"),
+        diameter=mean("diameter"),
         visible_length=sum(vessel.visible_length for vessel in vessels.values()),
         visible_share=mean("visible_share"),
         cnr=(blood - wall) / spread,

@@ -5,16 +5,17 @@ Each feature (:mod:`csiq.quality.features`) becomes a score between 0 and 1, one
     score = x / (x + scale)      for what is better when larger: sharpness, visible length, contrast
     score = scale / (x + scale)  for noise and streaks
 
-The latent quality is their weighted power mean of exponent one half, ``(sum w sqrt(score))^2``, 0 to 1: between
-the arithmetic mean, by which a clean background would make up for vessels that are not there, and the geometric
-one, by which one lost feature would lose all. Sharpness counts over the whole length of RCA, LAD and LCX; what
-is not seen has none. The grade is a logistic curve of the latent quality q, cut to its ends,
+The latent quality is their weighted power mean of exponent one half, ``(sum w sqrt(score))^2``, 0 to 1: it
+lies between the arithmetic mean, by which a clean background would make up for vessels that are not there,
+and the geometric one, by which one lost feature would lose all. Sharpness counts over the whole length of
+RCA, LAD and LCX; what is not seen has none. The grade is a logistic curve of the latent quality q, cut to its
+ends,
 
     grade = 4 (s(q) - s(0)) / (s(top) - s(0)), at most 4,   s(q) = 1 / (1 + exp((middle - q) / width))
 
 so that it saturates at both ends, as readers' scales do. Weights and scales come from what readers are asked
-(Piccini et al. 2020, Table 1 and Methods: blurring, artefacts, vessel sharpness, noise) and from sizes in mm and
-SNR. Only ``CALIBRATION`` is set by images, those of training patients; it orders no two images anew.
+(Piccini et al. 2020, Table 1 and Methods: blurring, artefacts, vessel sharpness, noise) and from sizes in mm
+and SNR. Only ``CALIBRATION`` is set by images, those of training patients; it orders no two images anew.
 """
 
 from __future__ import annotations
@@ -95,7 +96,7 @@ class Calibration:
 
 
 #: Set on training patients.
-CALIBRATION = Calibration(middle=0.46, width=0.10, top=0.72)
+CALIBRATION = Calibration(middle=0.46, width=0.10, top=0.77)
 
 
 def _scaled(change: dict[str, float]) -> MappingProxyType[str, float]:

@@ -4,8 +4,9 @@ Profiles run from the centreline outwards, in eight directions across the vessel
 the vessel are averaged direction by direction: noise averages out, a blur in one direction stays. Only
 directions count in which the truth has an edge of its own: where a chamber touches the vessel there is none.
 
-- Within the profile, ``hi`` is the highest signal up to the wall and ``lo`` the lowest beyond it, no further
-  out than the truth's. **Edge width** is the way from ``lo + 80 % (hi - lo)`` to ``lo + 20 %``.
+- Within the profile, ``hi`` is the highest signal up to the wall and ``lo`` the lowest in the dark beyond it:
+  up to 4 mm, or to where the truth has the next structure. **Edge width** is the way from
+  ``lo + 80 % (hi - lo)`` to ``lo + 20 %``.
 - **Edge sharpness** is the mean slope between these two, in % of the vessel's signal per mm:
   ``60 / width * (hi - lo) / hi``; 60 / width for a vessel in the dark. Without the second factor, a vessel
   that fades into its surroundings would keep its sharpness: its width is bounded by its diameter.
@@ -45,6 +46,9 @@ REACH = np.arange(0.0, 8.0 + _SPACING / 2, _SPACING)
 _OWN_EDGE = 0.4
 _AROUND = 4.0
 _NEAR_WALL = 1.5
+# the dark ends where the truth rises by this share of the contrast; voxels near the wall straddle it
+_NEXT = 0.1
+_SPILL = 1.0
 # unseen windows of this weight keep the averages over what is seen defined
 _FLOOR = 0.02
 
@@ -61,6 +65,8 @@ class VesselSharpness:
         % of the vessel's signal per mm.
     deriche : float
         %.
+    diameter : float
+        Twice the way from the centreline to half the edge's height, mm; 0 where nothing is seen.
     visible_length, visible_share : float
         mm, and as a share of the length that the truth shows.
     """
@@ -68,6 +74,7 @@ class VesselSharpness:
     edge_width: float
     edge_sharpness: float
     deriche: float
+    diameter: float
     visible_length: float
     visible_share: float
 
@@ -126,22 +133,24 @@ class Surroundings:
     ----------
     own : bool array, (n_windows, N_DIRECTIONS)
         Directions in which the vessel has an edge of its own.
-    outer : float64 array, (n_windows, N_DIRECTIONS)
-        Where the signal beyond it is lowest, mm from the centreline.
+    beyond : bool array, (n_windows, N_DIRECTIONS, n_samples)
+        The dark beyond the wall: from there to 4 mm on, or to where the next structure begins.
     """
 
     own: np.ndarray
-    outer: np.ndarray
+    beyond: np.ndarray
 
     @classmethod
     def of(cls, truth: Windows) -> Surroundings:
         """Find the edges in the truth's profiles."""
-        wall = truth.radius[:, None, None]
-        beyond = (wall < REACH) & (wall + _AROUND >= REACH)
-        outside = np.where(beyond, truth.profiles, np.inf)
-        lowest = outside.min(axis=-1)
-        own = lowest < (1 - _OWN_EDGE) * truth.middle[:, None]
-        return cls(own & truth.inside[:, None], REACH[outside.argmin(axis=-1)])
+        wall, middle = truth.radius[:, None, None], truth.middle[:, None, None]
+        near = (wall < REACH) & (wall + _AROUND >= REACH)
+        outside = np.where(near, truth.profiles, np.inf)
+        lowest = outside.min(axis=-1, keepdims=True)
+        own = (lowest < (1 - _OWN_EDGE) * middle)[..., 0] & truth.inside[:, None]
+        past = np.arange(len(REACH)) > outside.argmin(axis=-1)[..., None]
+        bright = past & (outside > lowest + _NEXT * (middle - lowest))
+        return cls(own, near & ~np.logical_or.accumulate(bright, axis=-1))
 
 
 def vessel_sharpness(
@@ -164,7 +173,7 @@ def vessel_sharpness(
     kept = counts >= 2
     if not kept.any():
         return None
-    width, slope = edge_widths(image, edges)
+    found = edges_of(image, edges)
     seen = _seen(image, edges, blood, noise)[kept]
     total = seen.sum() + _FLOOR
 
@@ -173,33 +182,52 @@ def vessel_sharpness(
         return float((windows @ seen + _FLOOR * unseen) / total)
 
     return VesselSharpness(
-        edge_width=mean(width, WIDEST),
-        edge_sharpness=mean(slope, 0.0),
+        edge_width=mean(found.width, WIDEST),
+        edge_sharpness=mean(found.sharpness, 0.0),
         deriche=mean(deriche(image), 0.0),
+        diameter=mean(2 * found.place, 0.0),
         visible_length=float(seen.sum() * WINDOW),
         visible_share=float(seen.mean()),
     )
 
 
-def edge_widths(image: Windows, edges: Surroundings) -> tuple[np.ndarray, np.ndarray]:
-    """Return width (mm) and sharpness (%/mm) of each edge, (n_windows, N_DIRECTIONS) both."""
+@dataclass(frozen=True)
+class Edges:
+    """Edges of averaged profiles, (n_windows, N_DIRECTIONS) each.
+
+    Attributes
+    ----------
+    width : float64 array
+        20-80 %, mm; ``WIDEST`` where there is none.
+    sharpness : float64 array
+        %/mm; 0 where there is none.
+    place : float64 array
+        Where the edge is half down, mm from the centreline; 0 where there is none.
+    """
+
+    width: np.ndarray
+    sharpness: np.ndarray
+    place: np.ndarray
+
+
+def edges_of(image: Windows, edges: Surroundings) -> Edges:
+    """Return the edges of a vessel's averaged profiles."""
     p, wall = image.profiles, image.radius[:, None, None]
-    place = np.arange(len(REACH))
+    index = np.arange(len(REACH))
     top = np.where(wall >= REACH, p, -np.inf).argmax(axis=-1)[..., None]
-    beyond = (wall <= REACH) & (edges.outer[..., None] + 3 * _SPACING >= REACH)
-    bottom = np.where(beyond, p, np.inf).argmin(axis=-1)[..., None]
+    bottom = np.where(edges.beyond, p, np.inf).argmin(axis=-1)[..., None]
     hi, lo = (np.take_along_axis(p, i, axis=-1) for i in (top, bottom))
     span = hi - lo
-    half = np.argmax((place > top) & (p <= lo + 0.5 * span), axis=-1)[..., None]
-    high, low = lo + 0.8 * span, lo + 0.2 * span
-    before = np.where((place >= top) & (place < half) & (p >= high), place, -1).max(axis=-1)[..., None]
-    after = np.argmax((place >= half) & (p <= low), axis=-1)[..., None]
-    found = ((span > 0) & (half > 0) & (before >= 0) & (after > 0))[..., 0]
+    high, middle, low = (lo + share * span for share in (0.8, 0.5, 0.2))
+    half = np.argmax((index > top) & (p <= middle), axis=-1)[..., None]
+    before = np.where((index >= top) & (index < half) & (p >= high), index, -1).max(axis=-1)[..., None]
+    after = np.argmax((index >= half) & (p <= low), axis=-1)[..., None]
+    found = ((span > 0) & (hi > 0) & (half > 0) & (before >= 0) & (after > 0))[..., 0]
     width = _crossing(p, after - 1, low) - _crossing(p, before, high)
     width = np.where(found, np.clip(width, _SPACING, WIDEST), WIDEST)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        depth = np.where(found, (span / hi)[..., 0], 0.0)
-    return width, 60.0 / width * np.clip(depth, 0.0, 1.0)
+    depth = np.where(found[..., None], span / np.where(hi > 0, hi, 1.0), 0.0)[..., 0]
+    place = np.where(found, _crossing(p, half - 1, middle), 0.0)
+    return Edges(width, 60.0 / width * np.clip(depth, 0.0, 1.0), place)
 
 
 def _crossing(p: np.ndarray, first: np.ndarray, level: np.ndarray) -> np.ndarray:
@@ -226,7 +254,7 @@ def deriche(image: Windows) -> np.ndarray:
 
 def _seen(image: Windows, edges: Surroundings, blood: float, noise: np.ndarray) -> np.ndarray:
     """Return how far each window is seen, 0 to 1; fourth powers make the soft thresholds."""
-    near = (np.abs(REACH - edges.outer[..., None]) <= 2 * _SPACING) & edges.own[..., None]
-    around = np.sum(image.profiles * near, axis=(1, 2)) / np.maximum(near.sum(axis=(1, 2)), 1)
+    dark = edges.beyond & edges.own[..., None] & (image.radius[:, None, None] + _SPILL < REACH)
+    around = np.sum(image.profiles * dark, axis=(1, 2)) / np.maximum(dark.sum(axis=(1, 2)), 1)
     contrast = np.maximum(image.middle - around, 1e-9 * blood)
     return 1 / (1 + (SEEN_CONTRAST * blood / contrast) ** 4) / (1 + (SEEN_NOISE * noise / contrast) ** 4)
