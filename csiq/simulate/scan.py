@@ -95,13 +95,8 @@ def simulate_navigators(config: ScanConfig) -> tuple[Navigators, Truth]:
     """
     setting = Setting.of(config)
     played, si = setting.played, setting.played.is_navigator
-    kspace = projection_kspace(
-        setting.patient,
-        setting.coils,
-        config,
-        setting.displacement[si],
-        heart_offset=setting.heart_offset[si],
-    )
+    moved, offset = setting.displacement[si], setting.heart_offset[si]
+    kspace = projection_kspace(setting.patient, setting.coils, config, moved, heart_offset=offset)
     add_noise(kspace, setting.coils.noise_covariance(), config.snr, _noise_rng(config))
     found = Navigators(kspace, played.times[si], played.heartbeat[si], played.coord[si])
     return found, truth_of(setting, painted=False)
