@@ -37,6 +37,7 @@ COMMANDS = {
     "simulate": Entry(
         "csiq.cli.simulate", "simulate", "Simulate a breathing whole-heart scan, with its truth."
     ),
+    "cohort": Entry("csiq.cli.cohort", "cohort", "Make a digital cohort of graded scans, and look at it."),
     "train": Entry("csiq.cli.train", "train", "Train a grading network on simulated scans."),
     "model": Entry("csiq.cli.model", "model", "List, show and verify grading models."),
     "config": Entry("csiq.cli.config", "config", "List, show and check configurations."),

@@ -23,8 +23,9 @@ _HOMES = {
     "write_manifest": "manifest",
     "read_cohort": "manifest",
     "write_cohort": "manifest",
-    "StudyConfig": "database",
+    "StudyConfig": "cohort_folder",
     "make_volumes": "database",
+    "init_cohort": "study",
 }
 
 __all__ = list(_HOMES)

@@ -97,6 +97,12 @@ class Preference:
         return np.clip((sharp - clean) / self.spread, -_LIMIT, _LIMIT)
 
 
+#: Of :func:`csiq.cohort.grading.reader_scores`.
+PREFERENCE = Preference(
+    sharpness_mean=-0.90, sharpness_sd=0.30, cleanliness_mean=-0.75, cleanliness_sd=0.25, spread=1.2
+)
+
+
 @dataclass(frozen=True)
 class Readings:
     """Three grades of one image, halves from 0 to 4."""
@@ -140,7 +146,11 @@ def uncertainty(quality: np.ndarray) -> np.ndarray:
 
 
 def read(
-    quality: float, sharpness: float, cleanliness: float, rng: np.random.Generator, preference: Preference
+    quality: float,
+    sharpness: float,
+    cleanliness: float,
+    rng: np.random.Generator,
+    preference: Preference = PREFERENCE,
 ) -> Readings:
     """Read one image.
 

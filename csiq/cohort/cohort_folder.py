@@ -1,0 +1,231 @@
+"""The folder of a cohort: who may write to it, what is in it, and what may be removed."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from csiq._version import __version__
+from csiq.errors import ConfigError, OutputError, RawDataError, ResourceError, nearest
+from csiq.io import lock
+from csiq.io.atomic import TEMPORARY
+from csiq.io.sniff import in_bytes
+from csiq.io.tables import read_json, strict, write_json
+
+#: What a cohort's folder says of itself.
+RECORD = "cohort.json"
+#: Every file csiq writes into the folder of a cohort, by its path there.
+OWN_FILES = re.compile(
+    r"cohort\.json|timing\.json|README\.txt|graded\.tsv|patients\.tsv|scans\.tsv"
+    r"|volumes/p\d+\.(nii|json)|raw/p\d+(\.truth)?\.h5"
+)
+STUDIES = ("paper",)
+_SUBFOLDERS = ("volumes", "raw")
+_RESERVE = 50e6  # bytes that tables and logs may take
+
+
+@dataclass(frozen=True)
+class StudyConfig:
+    """What a cohort is to be.
+
+    Attributes
+    ----------
+    study : str
+        ``paper``: patients, split and raw data as in Piccini et al. 2020.
+    n_patients : int
+    matrix : int
+        Voxels along each axis of the graded volumes, over 208 mm.
+    seed : int
+        Everything follows from it.
+    raw : bool
+        Whether test patients get raw data.
+    raw_matrix, raw_coils : int
+        Of the raw data.
+    """
+
+    study: str = "paper"
+    n_patients: int = 424
+    matrix: int = 208
+    seed: int = 0
+    raw: bool = True
+    raw_matrix: int = 144
+    raw_coils: int = 8
+
+    def __post_init__(self) -> None:
+        if self.study not in STUDIES:
+            hint = nearest(self.study, STUDIES)
+            raise ConfigError(f"unknown study '{self.study}'", field="--study", hint=hint)
+        for name, value, least in (
+            ("--patients", self.n_patients, 1),
+            ("--matrix", self.matrix, 16),
+            ("--seed", self.seed, 0),
+            ("--raw-matrix", self.raw_matrix, 16),
+            ("--raw-coils", self.raw_coils, 1),
+        ):
+            if value < least:
+                raise ConfigError(f"{value} is below {least}", field=name)
+
+
+@contextmanager
+def open_cohort(
+    folder: Path, config: StudyConfig, *, overwrite: bool = False, resume: bool = False
+) -> Iterator[None]:
+    """Make the folder of a cohort ready and hold it.
+
+    Parameters
+    ----------
+    folder : Path
+        Missing or empty, unless one of the options is given.
+    config : StudyConfig
+    overwrite : bool
+        Remove what csiq wrote there; nothing else is touched.
+    resume : bool
+        Keep what is finished.
+
+    Raises
+    ------
+    OutputError
+        If there is something in it, another process writes to it, or it is of another configuration.
+    ResourceError
+        If it cannot be made or written to.
+    """
+    _make(folder)
+    held = lock.FolderLock(folder)
+    try:
+        found = [p for p in folder.iterdir() if p.name != lock.NAME and TEMPORARY not in p.name]
+        if found and not (overwrite or resume):
+            raise OutputError("is not empty", file=folder, hint="--resume or --overwrite")
+        if found and not (folder / RECORD).is_file():
+            raise OutputError("csiq did not make it", file=folder, hint="choose another folder")
+        if found and resume:
+            _check_same(folder, config)
+        elif found:
+            remove_own_files(folder)
+        yield
+    finally:
+        held.release()
+
+
+def remove_own_files(folder: Path) -> None:
+    """Remove the files csiq writes, by name; folders go only if that leaves them empty."""
+    for path in sorted(folder.glob("*")) + [
+        p for sub in _SUBFOLDERS for p in sorted(folder.glob(f"{sub}/*"))
+    ]:
+        own = OWN_FILES.fullmatch(path.relative_to(folder).as_posix()) or TEMPORARY in path.name
+        if own and path.is_file():
+            path.unlink()
+    for name in _SUBFOLDERS:
+        sub = folder / name
+        if sub.is_dir() and not any(sub.iterdir()):
+            sub.rmdir()
+
+
+def check_room(folder: Path, needed: int) -> None:
+    """Refuse to start what the disk cannot hold.
+
+    Raises
+    ------
+    ResourceError
+        With both numbers.
+    """
+    free = shutil.disk_usage(folder).free
+    if needed + _RESERVE > free:
+        raise ResourceError(
+            f"needs {in_bytes(needed + _RESERVE)}, {in_bytes(free)} free",
+            file=folder,
+            hint="make room, or choose fewer --patients, a smaller --matrix or --no-raw",
+        )
+
+
+def used_bytes(folder: Path) -> int:
+    """Return how much a cohort's files take."""
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+
+
+def read_record(folder: Path) -> dict[str, Any]:
+    """Return what a cohort's folder says of itself.
+
+    Raises
+    ------
+    ConfigError
+        If there is no such folder.
+    RawDataError
+        If it is no cohort's folder.
+    """
+    if not folder.is_dir():
+        raise ConfigError("no such folder", file=folder, hint="csiq cohort init makes one")
+    try:
+        content = read_json(folder / RECORD)
+    except RawDataError:
+        content = None
+    if not isinstance(content, dict) or not isinstance(content.get("config"), dict):
+        raise RawDataError("is no folder of a cohort", file=folder, field=RECORD)
+    return content
+
+
+def config_of(record: dict[str, Any]) -> StudyConfig:
+    """Return the configuration a cohort was made with.
+
+    Raises
+    ------
+    RawDataError
+        If another version of csiq wrote it.
+    """
+    try:
+        return StudyConfig(**record["config"])
+    except TypeError:
+        raise RawDataError("its configuration is of another version", field=RECORD) from None
+
+
+def write_record(folder: Path, config: StudyConfig, status: str, **content: Any) -> dict[str, Any]:
+    """Write what a cohort's folder says of itself and return it.
+
+    Parameters
+    ----------
+    folder : Path
+    config : StudyConfig
+    status : str
+        ``running`` or ``complete``.
+    **content
+        What there is to say more.
+    """
+    record = strict(
+        {
+            "schema_version": 1,
+            "status": status,
+            "csiq": __version__,
+            "use": "Simulated patients, simulated readers: no human was imaged or graded an image. "
+            "Research use only.",
+            "config": asdict(config),
+            **content,
+        }
+    )
+    write_json(folder / RECORD, record)
+    return dict(record)
+
+
+def _make(folder: Path) -> None:
+    if folder.exists() and not folder.is_dir():
+        raise OutputError("exists and is no folder", file=folder, hint="choose another")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ResourceError(f"cannot be made: {error.strerror}", file=folder) from None
+
+
+def _check_same(folder: Path, config: StudyConfig) -> None:
+    record = read_record(folder)
+    before, now = asdict(config_of(record)), asdict(config)
+    differ = [key for key in now if now[key] != before[key]]
+    # Raw data can be added, and more patients as long as nobody has seen a split of fewer
+    allowed = {"raw"} if record.get("status") == "complete" else {"raw", "n_patients"}
+    wrong = [f"{key} {before[key]}, now {now[key]}" for key in differ if key not in allowed]
+    if wrong:
+        raise OutputError(
+            f"was made with {'; '.join(wrong)}", file=folder, hint="the same options, or --overwrite"
+        )

@@ -1,0 +1,146 @@
+"""From what was measured of each volume to its grades: reference, readers, split, and the tables of a cohort.
+
+The order matters. Measured features are fixed with the volumes. The reference formula makes qualities of
+them; it is calibrated on :func:`csiq.cohort.patients.may_calibrate` patients alone. Readers grade from
+qualities, the split follows from the grades of reader 1a, and who may calibrate is never in the test part. So
+nothing that was fitted saw a test patient, though the split is known last.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from csiq.cohort.database import VOLUMES, read_features
+from csiq.cohort.manifest import GradedScan, write_manifest
+from csiq.cohort.patients import CohortPatient, may_calibrate
+from csiq.cohort.readers import PREFERENCE, Preference, Readings, as_row, read, reader_rng
+from csiq.cohort.splits import split_patients
+from csiq.io.tables import Cell, write_table
+from csiq.quality.reference import ALTERNATIVES, WEIGHTS, Features, grade, latent, scores
+
+#: Tables of a cohort: the manifest, and who is in it.
+MANIFEST, PEOPLE = "graded.tsv", "patients.tsv"
+_SHARP = ("edge_sharpness", "deriche", "visible_share")
+_CLEAN = ("noise", "streaks")
+
+
+@dataclass(frozen=True)
+class GradedPatient:
+    """One patient with everything that is said of the image.
+
+    Attributes
+    ----------
+    patient : CohortPatient
+    features : Features
+    reference : float
+        Reference grade, 0 to 4, continuous: the quality that readers see.
+    sharpness, cleanliness : float
+        Scores that readers lean on; see :func:`reader_scores`.
+    readings : Readings
+    split : str
+    """
+
+    patient: CohortPatient
+    features: Features
+    reference: float
+    sharpness: float
+    cleanliness: float
+    readings: Readings
+    split: str
+
+
+def reader_scores(features: Features) -> tuple[float, float]:
+    """Return sharpness and cleanliness of an image as readers see them.
+
+    Returns
+    -------
+    sharpness, cleanliness : float
+        Means of the logarithms of the formula's scores, weighted as there: of edges and visible length, and
+        of noise and streaks. 0 is perfect.
+    """
+    found = scores(features)
+    return _mean_log(found, _SHARP), _mean_log(found, _CLEAN)
+
+
+def grade_cohort(
+    folder: Path, patients: Sequence[CohortPatient], *, seed: int, preference: Preference = PREFERENCE
+) -> list[GradedPatient]:
+    """Have finished volumes graded and split.
+
+    Parameters
+    ----------
+    folder : Path
+        Of the cohort.
+    patients : sequence of CohortPatient
+    seed : int
+        Of the cohort.
+    preference : Preference
+
+    Raises
+    ------
+    RawDataError
+        If a volume was not measured.
+    """
+    rows = []
+    for patient in patients:
+        features = read_features(folder, patient)
+        quality = grade(features)
+        sharp, clean = reader_scores(features)
+        readings = read(quality, sharp, clean, reader_rng(seed, patient.number), preference)
+        rows.append((patient, features, quality, sharp, clean, readings))
+    split = split_patients(patients, [row[-1].reader1a for row in rows], seed=seed)
+    return [GradedPatient(*row, split=split[row[0].number]) for row in rows]
+
+
+def write_tables(folder: Path, graded: Sequence[GradedPatient]) -> None:
+    """Write the manifest ``graded.tsv``, and ``patients.tsv``: people, difficulty, features, all grades."""
+    scans = [
+        GradedScan(
+            folder / VOLUMES / f"{row.patient.name}.nii",
+            row.patient.name,
+            row.split,
+            as_row(row.readings),
+            round(row.reference, 4),
+        )
+        for row in graded
+    ]
+    write_manifest(folder / MANIFEST, scans)
+    write_table(folder / PEOPLE, [_facts(row) for row in graded])
+
+
+def _facts(row: GradedPatient) -> dict[str, Cell]:
+    patient, hard = row.patient, row.patient.difficulty
+    other = {f"latent_{name}": latent(row.features, weights) for name, weights in ALTERNATIVES.items()}
+    return {
+        "patient": patient.name,
+        "number": patient.number,
+        "seed": patient.seed,
+        "age": patient.age,
+        "sex": patient.sex,
+        "split": row.split,
+        "calibration": int(may_calibrate(patient.number)),
+        "kind": hard.kind,
+        "heartbeats": hard.heartbeats,
+        "sampling": hard.sampling,
+        "snr": hard.snr,
+        "amplitude_mm": hard.amplitude,
+        "drift_mm": hard.drift,
+        "imperfections": ",".join(hard.imperfections) or "none",
+        "reference": round(row.reference, 4),
+        **_rounded({"latent": latent(row.features), **other}),
+        **_rounded({"sharpness": row.sharpness, "cleanliness": row.cleanliness}),
+        **_rounded(row.features.as_dict()),
+    }
+
+
+def _rounded(numbers: Mapping[str, float]) -> dict[str, Cell]:
+    return {name: round(float(value), 4) for name, value in numbers.items()}
+
+
+def _mean_log(found: Mapping[str, float], names: Sequence[str]) -> float:
+    weights = np.array([WEIGHTS[name] for name in names])
+    return float(weights @ np.log([found[name] for name in names]) / weights.sum())
