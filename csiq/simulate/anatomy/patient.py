@@ -12,15 +12,20 @@ from functools import cached_property
 
 import numpy as np
 
+from csiq.errors import ConfigError
 from csiq.simulate.anatomy.contrast import Sequence, Tissue, scan_contrast, signals
-from csiq.simulate.anatomy.heart import HeartSize, chambers, coronaries, heart_shapes
+from csiq.simulate.anatomy.frame import BodySize
+from csiq.simulate.anatomy.heart import HeartSize
 from csiq.simulate.anatomy.people import Person
 from csiq.simulate.anatomy.raster import Packed, displaced, pack, paint
 from csiq.simulate.anatomy.shapes import Envelope, Grid, Shape
-from csiq.simulate.anatomy.thorax import BodySize, thorax_shapes
+from csiq.simulate.anatomy.thorax import thorax_shapes
+from csiq.simulate.anatomy.whole_heart import Heart, build_heart
 from csiq.simulate.motion import Coupling, MotionState
 
 _REST = MotionState(0.0)
+#: What of a patient can be painted.
+PARTS = ("all", "body", "static", "heart")
 
 
 @dataclass(frozen=True)
@@ -53,20 +58,38 @@ class Patient:
     @classmethod
     def of(cls, person: Person) -> Patient:
         """Return the patient a person is; what is drawn follows from the person's seed."""
-        rng = np.random.default_rng([person.seed, 1])
         tissues, sequence = scan_contrast(person)
-        return cls(person, _body(rng), _heart(rng), tissues, sequence, Coupling.drawn(rng))
+        body, heart = BodySize.of(person), HeartSize.of(person)
+        return cls(person, body, heart, tissues, sequence, Coupling.drawn(person.rng(40)))
 
     @cached_property
+    def organ(self) -> Heart:
+        """The heart with its vessels, at end-expiration."""
+        return build_heart(self.heart, self.body)
+
+    @cached_property
+    def body_shapes(self) -> tuple[Shape, ...]:
+        """What does not move with the heart, great vessels far from it included."""
+        return (*thorax_shapes(self.body), *self.organ.vessels.far)
+
+    @property
     def shapes(self) -> tuple[Shape, ...]:
         """Everything in the order of painting, at end-expiration."""
-        return (*thorax_shapes(self.body), *heart_shapes(self.heart))
+        return (*self.body_shapes, *self.organ.shapes)
 
     @cached_property
     def signals(self) -> dict[str, float]:
         """Signal of each tissue, arterial blood 1."""
         raw = signals(self.tissues, self.sequence)
         return {name: value / raw["arterial blood"] for name, value in raw.items()}
+
+    def parts(self, which: str) -> tuple[Shape, ...]:
+        """Return the shapes of one of :data:`PARTS`: see :func:`rasterise`."""
+        if which not in PARTS:
+            raise ConfigError(f"'{which}' is no part of a patient", field="parts", hint=", ".join(PARTS))
+        if which == "static":
+            return tuple(shape for shape in self.body_shapes if _is_still(shape))
+        return {"all": self.shapes, "body": self.body_shapes, "heart": self.organ.shapes}[which]
 
 
 @dataclass(frozen=True)
@@ -84,6 +107,11 @@ class Centreline:
     points: np.ndarray
     radius: np.ndarray
 
+    @property
+    def length(self) -> float:
+        """Along the axis, mm."""
+        return float(np.linalg.norm(np.diff(self.points, axis=0), axis=1).sum())
+
 
 def rasterise(
     patient: Patient,
@@ -92,8 +120,12 @@ def rasterise(
     *,
     parts: str = "all",
     threads: int | None = None,
+    over: np.ndarray | None = None,
 ) -> np.ndarray:
     """Return the patient's image: signal without coils, arterial blood 1.
+
+    What moves with the heart ends within 80 mm of the origin at rest along each axis, and is painted last:
+    ``all`` equals ``heart`` painted over ``body``, to the bit, and differs from ``body`` only there.
 
     Parameters
     ----------
@@ -101,21 +133,27 @@ def rasterise(
         Voxels should be about as long on all axes: the share a shape has of a voxel is that of a cube.
     state : MotionState
     parts : str
-        ``all``; ``body``, all but the heart and its vessels; or ``static``, what of the body never moves.
+        ``all``; ``body``, all but what moves with the heart; ``static``, what of the body never moves; or
+        ``heart``, what moves with the heart, alone.
     threads : int, optional
         The result does not depend on it.
+    over : float32 array, ``grid.shape``, optional
+        An image to paint on; it is copied.
 
     Returns
     -------
     float32 array, ``grid.shape``
+
+    Raises
+    ------
+    ConfigError
+        If there is no such part.
+    ShapeError
+        If ``over`` is not of the grid's shape.
     """
-    shapes = patient.shapes
-    if parts != "all":
-        shapes = shapes[: len(thorax_shapes(patient.body))]
-    if parts == "static":
-        shapes = tuple(shape for shape in shapes if _is_still(shape))
-    values = patient.signals
-    return paint(_packed(patient, shapes, state), [values[s.tissue] for s in shapes], grid, threads=threads)
+    shapes, level = patient.parts(parts), patient.signals
+    values = [level[shape.tissue] for shape in shapes]
+    return paint(packed(patient, shapes, state), values, grid, threads=threads, over=over)
 
 
 def heart_mask(patient: Patient, grid: Grid, state: MotionState = _REST) -> np.ndarray:
@@ -125,8 +163,7 @@ def heart_mask(patient: Patient, grid: Grid, state: MotionState = _REST) -> np.n
     -------
     bool array, ``grid.shape``
     """
-    layer = Envelope("fat", chambers(patient.heart), patient.heart.fat, 22.0)
-    share = paint(_packed(patient, (layer,), state), [1.0], grid)
+    share = paint(packed(patient, (patient.organ.fat,), state), [1.0], grid)
     return np.asarray(share > 0.5)
 
 
@@ -139,65 +176,36 @@ def blood_mask(patient: Patient, grid: Grid, state: MotionState = _REST) -> np.n
     """
     shapes = patient.shapes
     values = [float("blood" in shape.tissue) for shape in shapes]
-    return paint(_packed(patient, shapes, state), values, grid)
+    return paint(packed(patient, shapes, state), values, grid)
 
 
 def coronary_centrelines(patient: Patient, state: MotionState = _REST) -> dict[str, Centreline]:
-    """Return the axes of RCA, LAD (with the left main) and LCX."""
+    """Return the axes of the coronary arteries: RCA, LAD, LCX, LM, and then branches.
+
+    LAD and LCX begin where the left main (LM) divides. Branches are D1 to D3 (diagonals), OM1 to OM3 (obtuse
+    marginals), AM (acute marginal), PDA (posterior descending) and PL (left posterolateral); which there
+    are differs from heart to heart.
+    """
     heart, liver = patient.coupling.heart_map(state), patient.coupling.liver_map(state)
     return {
-        tube.name: Centreline(displaced(tube, heart, liver), tube.radius)
-        for tube in coronaries(patient.heart)
+        tube.name: Centreline(displaced(tube, heart, liver), tube.radius) for tube in patient.organ.arteries
     }
 
 
-def _is_still(shape: Shape) -> bool:
-    weights = (getattr(shape, name, 0.0) for name in ("follow_heart", "follow_liver"))
-    return not isinstance(shape, Envelope) and not any(np.any(weight) for weight in weights)
+def chamber_volumes(patient: Patient) -> dict[str, float]:
+    """Return the blood in ``LV``, ``RV``, ``LA`` and ``RA`` at rest in diastole, ml.
+
+    Papillary muscles, trabeculae and leaflets are not blood; orifices and mouths of veins belong to atria.
+    """
+    return dict(patient.heart.volumes)
 
 
-def _packed(patient: Patient, shapes: tuple[Shape, ...], state: MotionState) -> Packed:
+def packed(patient: Patient, shapes: tuple[Shape, ...], state: MotionState) -> Packed:
+    """Return shapes of a patient where breathing has moved them."""
     return pack(shapes, patient.coupling.heart_map(state), patient.coupling.liver_map(state))
 
 
-def _between(rng: np.random.Generator, low: float, high: float) -> float:
-    return float(rng.uniform(low, high))
-
-
-def _body(rng: np.random.Generator) -> BodySize:
-    width = _between(rng, 310, 395)
-    fat = _between(rng, 8, 24)
-    return BodySize(
-        middle=(_between(rng, -36, -26), _between(rng, 10, 18)),
-        width=width,
-        depth=width * _between(rng, 0.66, 0.74) + 6,
-        fat=fat,
-        dome=_between(rng, -50, -40),
-    )
-
-
-def _heart(rng: np.random.Generator) -> HeartSize:
-    return HeartSize(
-        base=np.array([-1.0, -11.0, -11.0]) + rng.uniform(-4, 4, 3),
-        rotation=_rotation(np.deg2rad(rng.uniform(-10, 10, 3))),
-        scale=_between(rng, 0.88, 1.04),
-        left=_between(rng, 0.95, 1.05),
-        right=_between(rng, 0.95, 1.05),
-        atria=_between(rng, 0.92, 1.08),
-        wall=_between(rng, 8.5, 12.0),
-        fat=_between(rng, 3.0, 5.5),
-        vessel=_between(rng, 0.88, 1.12),
-        wander=rng.uniform(-3, 3, (3, 8, 3)),
-    )
-
-
-def _rotation(angles: np.ndarray) -> np.ndarray:
-    """Return the rotation by three angles about z, y and x."""
-    total = np.eye(3)
-    for axis, angle in enumerate(angles):
-        c, s = np.cos(angle), np.sin(angle)
-        one, two = [a for a in range(3) if a != axis]
-        turn = np.eye(3)
-        turn[one, one], turn[one, two], turn[two, one], turn[two, two] = c, -s, s, c
-        total = turn @ total
-    return total
+def _is_still(shape: Shape) -> bool:
+    parts = shape.parts if isinstance(shape, Envelope) else (shape,)
+    weights = [getattr(p, name, 0.0) for p in parts for name in ("follow_heart", "follow_liver")]
+    return not any(np.any(weight) for weight in weights)

@@ -7,7 +7,7 @@ Organs follow breathing by two weights: 1 in ``follow_heart`` moves with the hea
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -76,10 +76,25 @@ class Ellipsoid:
     axes: np.ndarray = field(default_factory=lambda: np.eye(3))
     follow_heart: float = 0.0
     follow_liver: float = 0.0
+    name: str = ""
 
-    def grown(self, by: float, tissue: str) -> Ellipsoid:
+    def grown(self, by: float, tissue: str, name: str = "") -> Ellipsoid:
         """Return the ellipsoid ``by`` mm larger on all sides, of another tissue."""
-        return Ellipsoid(tissue, self.centre, self.semi + by, self.axes, self.follow_heart, self.follow_liver)
+        return replace(self, tissue=tissue, semi=self.semi + by, name=name)
+
+
+@dataclass(frozen=True)
+class Plane:
+    """A flat cut: what lies beyond it, where its normal points, is taken away.
+
+    Attributes
+    ----------
+    point, normal : float array, (3,)
+        mm, z y x; the normal is a unit vector.
+    """
+
+    point: np.ndarray
+    normal: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -98,6 +113,7 @@ class Column:
     centre: tuple[float, float]
     semi: tuple[float, float]
     power: float = 2.0
+    name: str = ""
 
 
 @dataclass(frozen=True)
@@ -121,21 +137,35 @@ class Tube:
 
 @dataclass(frozen=True)
 class Envelope:
-    """A layer around ellipsoids that also fills the grooves between them.
+    """Ellipsoids melted into one body: a chamber, the layer around one, or a thin sheet.
 
     Attributes
     ----------
     parts : tuple of Ellipsoid
+        They follow breathing all alike.
     thickness : float
-        Of the layer away from grooves, mm.
+        Of a layer around them, away from grooves, mm; 0 for the body itself, less to shrink it.
     blend : float
-        Reach of the filling, mm.
+        Reach of the filling of grooves between parts, mm.
+    planes : tuple of Plane
+        Cuts, with edges rounded over ``rounding`` mm.
+    sheet : float
+        Thickness of the sheet that alone is painted, on the surface; 0 for all that is inside.
     """
 
     tissue: str
     parts: tuple[Ellipsoid, ...]
-    thickness: float
-    blend: float
+    thickness: float = 0.0
+    blend: float = 0.0
+    planes: tuple[Plane, ...] = ()
+    rounding: float = 0.0
+    sheet: float = 0.0
+    name: str = ""
+
+    def grown(self, by: float, tissue: str, name: str = "") -> Envelope:
+        """Return the body ``by`` mm larger on all sides, cuts included, of another tissue."""
+        cuts = tuple(Plane(cut.point + by * cut.normal, cut.normal) for cut in self.planes)
+        return replace(self, tissue=tissue, thickness=self.thickness + by, planes=cuts, name=name)
 
 
 Shape = Ellipsoid | Column | Tube | Envelope
