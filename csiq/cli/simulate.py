@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
+
+if TYPE_CHECKING:
+    from csiq.simulate.protocol import ScanConfig
+
+_PERCENT = ("missing", "zeroed", "arrhythmia")
+_WRONG = ("gradient_delay", "off_resonance", *_PERCENT)
+_NAMES = {"spokes": "n_spokes", "coils": "n_coils", "heartbeats": "n_interleaves"}
 
 
 @click.command(
@@ -12,6 +21,7 @@ import click
 Examples:
   csiq simulate -o scan.h5
   csiq simulate -o scan.h5 --matrix 128 --seed 7 --breathing belt.txt
+  csiq simulate -o hard.h5 --amplitude 18 --heartbeats 377 --arrhythmia 10 --gradient-delay 4 -3 2
 """
 )
 @click.option(
@@ -26,6 +36,7 @@ Examples:
 @click.option("--seed", type=int, default=0, show_default=True, help="Patient, breathing, coils and noise.")
 @click.option("--matrix", type=int, default=96, show_default=True, metavar="N", help="Voxels over 208 mm.")
 @click.option("--spokes", type=int, metavar="N", help="Imaging spokes [20 % of Nyquist, as in the paper].")
+@click.option("--heartbeats", type=int, metavar="N", help="Interleaves [a Fibonacci number; 377 at 208^3].")
 @click.option("--coils", type=int, default=8, show_default=True, metavar="N", help="Receive coils.")
 @click.option("--snr", type=float, help="Blood over the noise of a k-space sample [30].")
 @click.option(
@@ -41,38 +52,43 @@ Examples:
     metavar="FILE",
     help="Trace: a belt's values every 2.5 ms, or seconds and mm [synthetic].",
 )
+@click.option("--amplitude", type=float, metavar="MM", help="Breathing at the diaphragm [drawn, 5 to 20].")
+@click.option("--drift", type=float, metavar="MM", help="How far the resting position wanders [drawn].")
+@click.option("--dwell", metavar="END", help="end-expiration or end-inspiration [end-expiration].")
+@click.option("--cardiac", type=float, metavar="MM", help="Heart's own motion, RMS [drawn, 0.3 to 1.5].")
+@click.option(
+    "--gradient-delay",
+    type=(float, float, float),
+    metavar="Z Y X",
+    help="By how many us gradients are late; the file tells the nominal trajectory [0 0 0].",
+)
+@click.option("--off-resonance", type=float, metavar="HZ", help="Field at the heart; slopes as much [0].")
+@click.option("--missing", type=float, metavar="%", help="Readouts that are not in the file [0].")
+@click.option("--zeroed", type=float, metavar="%", help="Readouts without signal [0].")
+@click.option("--arrhythmia", type=float, metavar="%", help="Heartbeats that come early [0].")
 @click.option("--overwrite", is_flag=True, help="Replace a file of that name.")
-def simulate(
-    output: Path,
-    seed: int,
-    matrix: int,
-    spokes: int | None,
-    coils: int,
-    snr: float | None,
-    trajectory: str,
-    breathing: Path | None,
-    overwrite: bool,
-) -> None:
+def simulate(output: Path, overwrite: bool, **options: Any) -> None:
     """Simulate a breathing whole-heart scan, with its truth."""
-    from csiq.simulate.protocol import DEFAULT_SNR, ScanConfig
     from csiq.simulate.scan import simulate_scan, truth_path, write_simulated
 
     refuse_existing(output, truth_path(output), overwrite=overwrite)
-    config = ScanConfig(
-        seed=seed,
-        matrix=matrix,
-        n_spokes=spokes,
-        n_coils=coils,
-        trajectory=trajectory,
-        breathing=breathing,
-        snr=DEFAULT_SNR if snr is None else snr,
-    )
-    scan, truth = simulate_scan(config)
+    scan, truth = simulate_scan(scan_config({name: v for name, v in options.items() if v is not None}))
     beside = write_simulated(output, scan, truth)
     click.echo(
         f"{output}: {scan.n_spokes} spokes of {scan.n_samples} samples, {scan.n_coils} coils, "
-        f"matrix {matrix}, {100 * scan.nyquist_fraction:.0f} % of Nyquist; truth in {beside.name}"
+        f"matrix {options['matrix']}, {100 * scan.nyquist_fraction:.0f} % of Nyquist; truth in {beside.name}"
     )
+
+
+def scan_config(given: Mapping[str, Any]) -> ScanConfig:
+    """Return the scan that options ask for; what is not among them has its default."""
+    from csiq.simulate.imperfections import Imperfections
+    from csiq.simulate.protocol import ScanConfig
+
+    wrong = {name: given[name] for name in ("gradient_delay", "off_resonance") if name in given}
+    wrong |= {name: given[name] / 100 for name in _PERCENT if name in given}
+    known = {_NAMES.get(name, name): value for name, value in given.items() if name not in _WRONG}
+    return ScanConfig(**known, imperfections=Imperfections(**wrong))
 
 
 def refuse_existing(*paths: Path, overwrite: bool) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 
 from csiq.acquisition import Geometry
 from csiq.errors import ConfigError, nearest
-from csiq.simulate.breathing import Breathing
+from csiq.simulate.breathing import DWELLS, Breathing
 from csiq.simulate.cardiac import heartbeats
 from csiq.simulate.imperfections import Imperfections
 from csiq.trajectory import (
@@ -94,12 +94,15 @@ class ScanConfig:
             ("--matrix", self.matrix, 8),
             ("--spokes", self.spokes, 8),
             ("--coils", self.n_coils, 1),
-            ("--heartbeats", self.n_interleaves or 1, 1),
+            ("--heartbeats", 1 if self.n_interleaves is None else self.n_interleaves, 1),
             ("--amplitude", self.amplitude or 0, 0),
             ("--cardiac", self.cardiac or 0, 0),
         ):
             if not value >= least:
                 raise ConfigError(f"{value} is below {least}", field=name)
+        if self.dwell not in DWELLS:
+            hint = nearest(self.dwell, DWELLS)
+            raise ConfigError(f"nobody dwells at '{self.dwell}'", field="--dwell", hint=hint)
         if self.imperfections.arrhythmia and not self.triggered:
             what = "only a triggered scan sees single heartbeats"
             raise ConfigError(what, field="--arrhythmia", hint="--trajectory phyllotaxis")
