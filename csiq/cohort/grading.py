@@ -129,6 +129,7 @@ def _facts(row: GradedPatient) -> dict[str, Cell]:
         "snr": hard.snr,
         "amplitude_mm": hard.amplitude,
         "drift_mm": hard.drift,
+        "residual_mm": hard.residual,
         "imperfections": ",".join(hard.imperfections) or "none",
         "reference": round(row.reference, 4),
         **_rounded({"latent": latent(row.features), **other}),

@@ -45,6 +45,8 @@ class Difficulty:
         Mean breathing excursion of the diaphragm, mm.
     drift : float
         How far the resting position wanders, mm.
+    residual : float
+        What triggering leaves of the heart's own motion, root mean square, mm.
     imperfections : tuple of str
         Names of :data:`IMPERFECTIONS`.
     kind : str
@@ -56,6 +58,7 @@ class Difficulty:
     snr: float
     amplitude: float
     drift: float
+    residual: float
     imperfections: tuple[str, ...]
     kind: str
 
@@ -71,6 +74,7 @@ class Difficulty:
             snr=round(_log_uniform(rng, 8.0, 60.0), 2),
             amplitude=round(float(rng.uniform(5, 20)), 2),
             drift=round(float(rng.uniform(-6, 6)), 2),
+            residual=round(_log_uniform(rng, 0.2, 1.6), 2),
             imperfections=tuple(name for name, share in IMPERFECTIONS.items() if rng.random() < share),
             kind=str(rng.choice(list(KINDS), p=list(KINDS.values()))),
         )

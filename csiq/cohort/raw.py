@@ -24,7 +24,7 @@ RAW, SCANS = "raw", "scans.tsv"
 N_RAW = 69
 #: The configuration that the manifest names.
 PRESET = "whole-heart"
-_STREAM = 4  # of a patient's random numbers
+_STREAM = 4  # of a patient's random numbers, as for the graded image
 
 
 def n_raw_of(n_test: int) -> int:
@@ -79,6 +79,8 @@ def scan_config(patient: CohortPatient, matrix: int, n_coils: int) -> ScanConfig
         snr=hard.snr,
         n_interleaves=min(hard.heartbeats, patient.n_spokes(matrix)),
         amplitude=hard.amplitude,
+        drift=hard.drift,
+        cardiac=hard.residual,
         imperfections=drawn,
     )
 

@@ -105,5 +105,6 @@ class ImageRecipe:
             snr=hard.snr,
             amplitude=hard.amplitude,
             drift=hard.drift,
+            residual=hard.residual,
             imperfections=hard.imperfections,
         )
