@@ -57,6 +57,7 @@ TISSUES: dict[str, Tissue] = {
     "food": Tissue(0.70, 0.060, 0.70),
     "void": Tissue(1.00, 0.010, 0.0),
     "flow void": Tissue(1.55, 0.250, 0.25),
+    "turbulent blood": Tissue(1.55, 0.250, 0.55),
     "pile-up": Tissue(1.55, 0.250, 1.40),
 }
 """Relaxation times at 1.5 T.
@@ -73,8 +74,9 @@ Of two sources, the one in vivo was taken; where they lie far apart, a value bet
 - spinal fluid: near pure water.
 - lung: T1 1.2 s (Stadler 2005); density is what a T2* of 1-2 ms leaves of the parenchyma at the echo.
 - skin, disc, viscera, gastric fluid, food: ours, chosen to look as in such scans; no source is claimed.
-- air and void (metal) have no signal; flow void is blood of which dephasing leaves a quarter; pile-up is
-  signal that the field of a metal has shifted onto its neighbours. See :mod:`csiq.simulate.anatomy.marks`.
+- air and void (metal) have no signal; flow void and turbulent blood are blood of which dephasing leaves a
+  quarter and a half; pile-up is signal that the field of a metal has shifted onto its neighbours. See
+  :mod:`csiq.simulate.anatomy.marks`.
 
 References
 ----------

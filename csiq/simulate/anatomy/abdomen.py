@@ -1,0 +1,125 @@
+"""What lies below the diaphragm and moves with it: liver, stomach, spleen, colon. Lengths mm, axes z y x."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from csiq.simulate.anatomy.frame import BodySize
+from csiq.simulate.anatomy.placing import FRONT, at, cut, egg, tilted, tube
+from csiq.simulate.anatomy.shapes import Ellipsoid, Envelope, Shape, Tube
+
+_MUSCLE = 2.6  # mm: thickness of the diaphragm
+_CAVA = (-29.0, 27.0)  # mm, y x: where the inferior vena cava passes the diaphragm
+
+
+def abdomen_shapes(body: BodySize) -> list[Shape]:
+    """Return the diaphragm and what is below it, in the order of painting."""
+    dome = _domes(body)
+    return [
+        *_pads(body),
+        dome,
+        dome.grown(-_MUSCLE, "fat"),
+        *_liver(body),
+        *_stomach(body),
+        *_spleen(body),
+        *_colon(body),
+    ]
+
+
+def _moving(
+    tissue: str, centre: tuple[float, float, float], semi: tuple[float, ...], lean: float = 0.0
+) -> Ellipsoid:
+    return egg(tissue, centre, semi, axes=tilted(lean), follow_liver=1.0)
+
+
+def _domes(body: BodySize) -> Envelope:
+    """Return the diaphragm: two domes, the right one higher, over a belly as wide as the cage.
+
+    They lean forward: behind, the lungs reach lower.
+    """
+    (deep, wide), (y, x) = body.cage, body.cage_middle
+    top = body.dome
+    parts = (
+        _moving("muscle", (top - 118, y, x), (76, deep + 1, wide + 1, 300)),
+        _moving("muscle", (top - 92, y - 2, x + 0.45 * wide), (92, 0.96 * deep, 0.56 * wide, 200), 9.0),
+        _moving("muscle", (top - 104, y - 2, x - 0.45 * wide), (92, 0.96 * deep, 0.56 * wide, 200), 9.0),
+        _moving("muscle", (top - 92, y + 4, x), (87, 0.9 * deep, 0.5 * wide, 200), 4.0),
+    )
+    return Envelope("muscle", parts, blend=14.0)
+
+
+def _pads(body: BodySize) -> list[Shape]:
+    """Return the fat beside the heart's lower edge."""
+    (deep, _), (y, x) = body.cage, body.cage_middle
+    size, front = 0.7 + 0.9 * body.visceral, y + deep
+    return [
+        egg("fat", (body.dome + 2, front - 22, x + 32), (17 * size, 13 * size, 18 * size), follow_liver=0.8),
+        egg("fat", (body.dome - 6, front - 22, x - 74), (18 * size, 14 * size, 16 * size), follow_liver=0.8),
+    ]
+
+
+def _liver(body: BodySize) -> list[Shape]:
+    (deep, wide), (y, x) = body.cage, body.cage_middle
+    top = body.dome
+    lobes: list[Shape] = [
+        _moving("liver", (top - 94, y - 2, x + 0.46 * wide), (90, 0.93 * deep, 0.54 * wide, 110), 9.0),
+        _moving(
+            "liver", (top - 66, y + 0.42 * deep, x - 0.08 * wide), (44, 0.46 * deep, 0.56 * wide, 60), 6.0
+        ),
+    ]
+    return [*lobes, *_liver_vessels(body)]
+
+
+def _liver_vessels(body: BodySize) -> list[Tube]:
+    """Return hepatic veins, which meet under the diaphragm, and the branches of the portal vein."""
+    deep, wide = body.cage
+    mouth = at(body.dome - 22, *_CAVA)
+    gate = mouth + at(-52, 26, 8)
+    ends = [
+        (-26, -0.25 * deep, 0.52 * wide),
+        (-34, 0.52 * deep, 0.30 * wide),
+        (-20, 0.62 * deep, -0.28 * wide),
+    ]
+    veins = []
+    for end in ends:
+        way = np.array([(0, 0, 0), 0.45 * np.array(end) + at(3, 6, 0), end])
+        veins.append(tube("venous blood", mouth + way, [4.6, 3.6, 1.4], follow_liver=1.0))
+        fork = way[1] + 0.5 * (way[2] - way[1])
+        side = np.array([-24.0, 16.0, 10.0])
+        veins.append(
+            tube("venous blood", mouth + np.array([way[1], fork * 0.9 + side]), [2.8, 1.1], follow_liver=1.0)
+        )
+    portal = [(8, -10, 0.45 * wide), (22, 20, 0.36 * wide), (14, 34, -0.2 * wide), (4, -34, 0.3 * wide)]
+    return [
+        *veins,
+        *(tube("venous blood", [gate, gate + np.array(end)], [4.2, 1.3], follow_liver=1.0) for end in portal),
+    ]
+
+
+def _stomach(body: BodySize) -> list[Shape]:
+    """Return the fundus under the left dome: a wall, food or fluid, and gas above it, in front."""
+    (deep, wide), (y, x) = body.cage, body.cage_middle
+    full = {"fluid": 1.0, "food": 1.05, "": 0.72}[body.meal]
+    centre = np.array([body.dome - 12 - 46 * full, y - 0.08 * deep, x - 0.42 * wide])
+    semi = (42 * full, 0.46 * deep * full, 0.30 * wide * full, 70 * full)
+    wall = egg("muscle", centre, semi, follow_liver=1.0)
+    inside = wall.grown(-3.0, {"fluid": "gastric fluid", "food": "food", "": "viscera"}[body.meal])
+    level = centre + 0.45 * semi[1] * FRONT
+    return [wall, inside, cut(inside.grown(0.0, "air"), level, -FRONT)]
+
+
+def _spleen(body: BodySize) -> list[Shape]:
+    (deep, wide), (y, x) = body.cage, body.cage_middle
+    angle = -28.0
+    turn = np.deg2rad(angle)
+    centre = (body.dome - 78, y + 0.80 * deep * np.sin(turn) * 1.2, x - 0.80 * wide * np.cos(turn))
+    axes = np.array([[1.0, 0, 0], [0, np.sin(turn), -np.cos(turn)], [0, np.cos(turn), np.sin(turn)]])
+    return [egg("spleen", centre, (46, 15, 40), axes=axes, follow_liver=1.0)]
+
+
+def _colon(body: BodySize) -> list[Shape]:
+    """Return the left flexure in front of the spleen, with gas in some."""
+    (deep, wide), (y, x) = body.cage, body.cage_middle
+    centre = (body.dome - 62, y + 0.42 * deep, x - 0.62 * wide)
+    wall = egg("viscera", centre, (30, 24, 24), follow_liver=1.0)
+    return [wall, wall.grown(-2.5, "air" if body.gas else "food")]
