@@ -6,22 +6,30 @@ The files (``anatomy`` of the measured data; its README names sources and licenc
 from __future__ import annotations
 
 import csv
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import nibabel
 import numpy as np
 from scipy import ndimage
 
+from csiq.operators import ForwardModel
 from csiq.quality.centreline import Vessel
 from csiq.quality.features import HeartTruth
+from csiq.trajectory import (
+    default_interleaves,
+    density_compensation,
+    phyllotaxis_directions,
+    phyllotaxis_order,
+    radial_coord,
+)
 
 #: Signal of each label, arterial blood 1.
 SIGNAL = {0: 0.15, 1: 1.0, 2: 0.95, 3: 1.0, 4: 0.95, 5: 0.30, 6: 0.30, 7: 0.30, 8: 0.30, 9: 0.30, 17: 0.90}
 FAT = 0.15
 #: Trunks by which the formula judges, from the ostium on.
 TRUNKS = {"RCA": ("FJ2723",), "LAD": ("FJ2737", "FJ2631"), "LCX": ("FJ2649",)}
-_FINE = 0.5
+
 _MARGIN = 12.0
 
 
@@ -53,14 +61,15 @@ def read_labels(folder: Path) -> tuple[np.ndarray, np.ndarray, float]:
 
 
 def render(folder: Path, voxel: float = 1.0) -> HeartTruth:
-    """Paint the heart with partial volume on cubic voxels of 0.5, 1, 1.5, 2 ... mm."""
+    """Paint the heart with partial volume on cubic voxels, two to three points of about 0.5 mm an axis."""
     labels, origin, edge = read_labels(folder)
     branches = read_branches(folder)
     labels = _without_coronaries_and_gaps(labels)
-    factor = round(voxel / _FINE)
+    factor = max(2, round(voxel / 0.5))
+    fine_edge = voxel / factor
     start = origin - _MARGIN
     count = np.ceil((np.array(labels.shape) * edge + 2 * _MARGIN) / voxel).astype(int)
-    axes = [start[a] + _FINE * np.arange(count[a] * factor) for a in range(3)]
+    axes = [start[a] + fine_edge * np.arange(count[a] * factor) for a in range(3)]
     indices = [np.rint((axes[a] - origin[a]) / edge).astype(int) for a in range(3)]
     inside = [(i >= 0) & (i < n) for i, n in zip(indices, labels.shape, strict=True)]
     fine = np.zeros([len(a) for a in axes], np.uint8)
@@ -69,12 +78,12 @@ def render(folder: Path, voxel: float = 1.0) -> HeartTruth:
     table = np.zeros(256, np.float32)
     table[list(SIGNAL)] = list(SIGNAL.values())
     signal = table[fine]
-    lumen = _lumen(signal.shape, start, branches)
+    lumen = _lumen(signal.shape, start, fine_edge, branches)
     signal += lumen * (1 - signal)
     shape = (count[0], factor, count[1], factor, count[2], factor)
     volume = signal.reshape(shape).mean(axis=(1, 3, 5))
     coarse = fine[factor // 2 :: factor, factor // 2 :: factor, factor // 2 :: factor]
-    centre = start + _FINE * (factor - 1) / 2
+    centre = start + fine_edge * (factor - 1) / 2
     return HeartTruth(
         volume=volume,
         heart=ndimage.binary_dilation(coarse > 0, iterations=round(5 / voxel)),
@@ -95,12 +104,12 @@ def _without_coronaries_and_gaps(labels: np.ndarray) -> np.ndarray:
     return np.where(gaps, found[tuple(nearest)], found).astype(np.uint8)
 
 
-def _lumen(shape: tuple[int, ...], start: np.ndarray, branches: dict[str, Branch]) -> np.ndarray:
+def _lumen(shape: tuple[int, ...], start: np.ndarray, edge: float, branches: dict[str, Branch]) -> np.ndarray:
     """Return the share of each fine voxel that lies within an artery."""
     found = np.zeros(shape, np.float32)
     for branch in branches.values():
         for point, radius in zip(branch.points, branch.radius, strict=True):
-            _paint_ball(found, (point - start) / _FINE, radius / _FINE)
+            _paint_ball(found, (point - start) / edge, radius / edge)
     return found
 
 
@@ -126,6 +135,16 @@ def moved_average(volume: np.ndarray, travel: float, voxel: float) -> np.ndarray
     return np.fft.irfft(spectrum, n, axis=0).astype(np.float32)
 
 
+def breathing_average(volume: np.ndarray, travel: float, voxel: float) -> np.ndarray:
+    """Return the mean of a volume over breaths along z that dwell at one end (sin^4), at its mean place."""
+    n = volume.shape[0]
+    place = travel * np.sin(np.pi * (np.arange(400) + 0.5) / 400) ** 4
+    turns = np.fft.rfftfreq(n)[:, None] * (place - place.mean()) / voxel
+    transfer = np.exp(-2j * np.pi * turns).mean(axis=1)
+    spectrum = np.fft.rfft(volume, axis=0) * transfer[:, None, None]
+    return np.fft.irfft(spectrum, n, axis=0).astype(np.float32)
+
+
 def blurred(volume: np.ndarray, fwhm: float, voxel: float) -> np.ndarray:
     """Return a volume under a Gaussian of a full width at half maximum, mm."""
     return ndimage.gaussian_filter(volume, fwhm / np.sqrt(8 * np.log(2)) / voxel)
@@ -136,3 +155,33 @@ def noisy(volume: np.ndarray, snr: float, seed: int = 0) -> np.ndarray:
     rng = np.random.default_rng(seed)
     noise = rng.standard_normal((2, *volume.shape), dtype=np.float32) / np.float32(snr)
     return volume + noise[0] + 1j * noise[1]
+
+
+def in_cube(truth: HeartTruth, n: int) -> HeartTruth:
+    """Return a truth on ``n`` voxels an axis: fat is added, or margin cut off, at the far ends."""
+
+    def fitted(values: np.ndarray, fill: float) -> np.ndarray:
+        widths = [(0, max(n - size, 0)) for size in values.shape]
+        return np.pad(values, widths, constant_values=fill)[:n, :n, :n]
+
+    masks = {name: fitted(getattr(truth, name), False) for name in ("heart", "blood", "myocardium")}
+    return replace(truth, volume=fitted(truth.volume, FAT), **masks)
+
+
+def gridded(volume: np.ndarray, share: float, noise: float, seed: int = 0) -> np.ndarray:
+    """Return a volume scanned by a phyllotaxis with a share of Nyquist's spokes, and gridded.
+
+    Parameters
+    ----------
+    noise : float
+        SD of real and imaginary part of a sample of a unitary transform.
+    """
+    n = volume.shape[0]
+    n_spokes = round(share * np.pi / 2 * n**2)
+    order = phyllotaxis_order(n_spokes, default_interleaves(n_spokes))
+    coord = radial_coord(phyllotaxis_directions(order), n, 2 * n)
+    model = ForwardModel([coord], np.ones((1, n, n, n), np.complex64), threads=1)
+    kspace = model(volume[None].astype(np.complex64))
+    rng = np.random.default_rng(seed)
+    both = noise * rng.standard_normal((2, *kspace.shape), dtype=np.float32)
+    return np.asarray(model.H(density_compensation(coord) * (kspace + both[0] + 1j * both[1]))[0])
