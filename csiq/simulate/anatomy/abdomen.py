@@ -53,8 +53,8 @@ def _pads(body: BodySize) -> list[Shape]:
     (deep, _), (y, x) = body.cage, body.cage_middle
     size, front = 0.7 + 0.9 * body.visceral, y + deep
     return [
-        egg("fat", (body.dome + 2, front - 22, x + 32), (17 * size, 13 * size, 18 * size), follow_liver=0.8),
-        egg("fat", (body.dome - 6, front - 22, x - 74), (18 * size, 14 * size, 16 * size), follow_liver=0.8),
+        egg("fat", (body.dome + 2, front - 22, x + 32), (22 * size, 10 * size, 20 * size), follow_liver=0.8),
+        egg("fat", (body.dome - 6, front - 22, x - 74), (22 * size, 10 * size, 18 * size), follow_liver=0.8),
     ]
 
 

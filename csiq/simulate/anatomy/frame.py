@@ -50,7 +50,7 @@ class BodySize:
     depth: float = 256.0
     fat: float = 14.0
     muscle: float = 18.0
-    dome: float = -42.0
+    dome: float = -35.0
     visceral: float = 0.4
     bust: float = 0.0
     arms_up: bool = False
@@ -74,7 +74,7 @@ class BodySize:
             depth=float(depth),
             fat=build.fat,
             muscle=build.muscle,
-            dome=float(rng.uniform(-46, -38)),
+            dome=float(rng.uniform(-40, -31)),
             visceral=build.visceral,
             bust=build.bust,
             arms_up=bool(rng.random() < 0.15),

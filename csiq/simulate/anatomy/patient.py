@@ -16,6 +16,7 @@ from csiq.errors import ConfigError
 from csiq.simulate.anatomy.contrast import Sequence, Tissue, scan_contrast, signals
 from csiq.simulate.anatomy.frame import BodySize
 from csiq.simulate.anatomy.heart import HeartSize
+from csiq.simulate.anatomy.marks import Marks, heart_marks, wire_shapes
 from csiq.simulate.anatomy.people import Person
 from csiq.simulate.anatomy.raster import Packed, displaced, pack, paint
 from csiq.simulate.anatomy.shapes import Envelope, Grid, Shape
@@ -68,14 +69,25 @@ class Patient:
         return build_heart(self.heart, self.body)
 
     @cached_property
+    def marks(self) -> Marks:
+        """What surgery and disease have left, and the bias field."""
+        return Marks.of(self.person)
+
+    @cached_property
     def body_shapes(self) -> tuple[Shape, ...]:
         """What does not move with the heart, great vessels far from it included."""
-        return (*thorax_shapes(self.body), *self.organ.vessels.far)
+        wires = wire_shapes(self.marks, self.body)
+        return (*thorax_shapes(self.body), *self.organ.vessels.far, *wires)
+
+    @cached_property
+    def heart_shapes(self) -> tuple[Shape, ...]:
+        """What moves with the heart."""
+        return (*self.organ.shapes, *heart_marks(self.marks, self.heart))
 
     @property
     def shapes(self) -> tuple[Shape, ...]:
         """Everything in the order of painting, at end-expiration."""
-        return (*self.body_shapes, *self.organ.shapes)
+        return (*self.body_shapes, *self.heart_shapes)
 
     @cached_property
     def signals(self) -> dict[str, float]:
@@ -89,7 +101,7 @@ class Patient:
             raise ConfigError(f"'{which}' is no part of a patient", field="parts", hint=", ".join(PARTS))
         if which == "static":
             return tuple(shape for shape in self.body_shapes if _is_still(shape))
-        return {"all": self.shapes, "body": self.body_shapes, "heart": self.organ.shapes}[which]
+        return {"all": self.shapes, "body": self.body_shapes, "heart": self.heart_shapes}[which]
 
 
 @dataclass(frozen=True)

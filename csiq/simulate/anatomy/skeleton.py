@@ -6,7 +6,7 @@ import numpy as np
 
 from csiq.simulate.anatomy.frame import BodySize
 from csiq.simulate.anatomy.placing import at, egg, hollow, mirrored, tangent, tilted, tube
-from csiq.simulate.anatomy.shapes import Shape, Tube, smooth_curve
+from csiq.simulate.anatomy.shapes import Envelope, Plane, Shape, Tube, smooth_curve
 
 #: Height z of each rib's joint with the breastbone (eighth to twelfth: of its tip), mm.
 _TIPS = (112.0, 76.0, 52.0, 29.0, 8.0, -10.0, -24.0, -62.0, -92.0, -120.0)
@@ -75,16 +75,18 @@ def front_wall(body: BodySize, z: float) -> float:
 def breastbone(body: BodySize) -> list[Shape]:
     """Return manubrium, body and xiphoid, each a plate with a rim of cortical bone."""
     x = body.middle[1]
-    body_rods = [(-9.0, 6.0), (-3.0, 6.5), (3.0, 6.5), (9.0, 6.0)]
-    rods = [_rod(body, x + off, -26.0, 72.0, r) for off, r in body_rods]
-    rods += [_rod(body, x + off, 82.0, 116.0, 6.5) for off in (-19.0, -12.0, -5.0, 5.0, 12.0, 19.0)]
-    xiphoid = tube("cartilage", [(-30, front_wall(body, 0) + 5, x), (-52, front_wall(body, 0) + 1, x)], 5.0)
-    return [xiphoid, *rods, *(hollow(rod, "marrow", 1.4)[1] for rod in rods)]
+    xiphoid = tube("cartilage", [(-28, front_wall(body, 0) + 5, x), (-50, front_wall(body, 0) + 1, x)], 5.0)
+    plates = [_plate(body, (-29.0, 76.0), 16.5), _plate(body, (80.0, 122.0), 26.0)]
+    return [xiphoid, *plates, *(plate.grown(-1.4, "marrow") for plate in plates)]
 
 
-def _rod(body: BodySize, x: float, low: float, high: float, radius: float) -> Tube:
-    height = np.linspace(low, high, 4)
-    return tube("cortical bone", [(z, front_wall(body, z) + 7, x) for z in height], radius)
+def _plate(body: BodySize, ends: tuple[float, float], half_width: float) -> Envelope:
+    """Return a plate behind the skin of the chest between two heights."""
+    low, high = (at(z, front_wall(body, z) + 7, body.middle[1]) for z in ends)
+    up = (high - low) / np.linalg.norm(high - low)
+    axes = np.array([up, np.cross([0, 0, 1.0], up), [0, 0, 1.0]])
+    long = egg("cortical bone", (low + high) / 2, (1.6 * (ends[1] - ends[0]), 7.0, half_width), axes=axes)
+    return Envelope("cortical bone", (long,), planes=(Plane(high, up), Plane(low, -up)), rounding=6.0)
 
 
 def _spine(body: BodySize) -> list[Shape]:
