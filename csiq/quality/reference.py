@@ -1,9 +1,11 @@
 """The reference quality of an image of a simulated patient: a stated formula in place of a reader.
 
-Each feature (:mod:`csiq.quality.features`) becomes a score between 0 and 1, one half at its physical scale:
+Each feature (:mod:`csiq.quality.features`) becomes a score between 0 and 1, one half at its physical scale,
 
     score = x / (x + scale)      for what is better when larger: sharpness, visible length, contrast
     score = scale / (x + scale)  for noise and streaks
+
+and is 0.01 at least.
 
 The latent quality is their weighted power mean of exponent one half, ``(sum w sqrt(score))^2``, 0 to 1: it
 lies between the arithmetic mean, by which a clean background would make up for vessels that are not there,
@@ -73,6 +75,8 @@ WEIGHTS = MappingProxyType(
     }
 )
 _SMALLER_IS_BETTER = ("noise", "streaks")
+#: Least score: readers lean on logarithms of scores.
+LEAST_SCORE = 0.01
 _SHARP = ("edge_sharpness", "deriche", "visible_share")
 
 
@@ -115,7 +119,7 @@ ALTERNATIVES = MappingProxyType(
 
 
 def scores(features: Features) -> dict[str, float]:
-    """Return the score of each feature, 0 to 1, in the order of ``WEIGHTS``."""
+    """Return the score of each feature, 0.01 to 1, in the order of ``WEIGHTS``."""
     values = {
         "edge_sharpness": features.whole_sharpness,
         "deriche": features.whole_deriche,
@@ -128,7 +132,7 @@ def scores(features: Features) -> dict[str, float]:
     for name, value in values.items():
         scale = SCALES[name]
         better = scale if name in _SMALLER_IS_BETTER else value
-        found[name] = better / (value + scale)
+        found[name] = max(better / (value + scale), LEAST_SCORE)
     return found
 
 
