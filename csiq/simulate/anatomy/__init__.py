@@ -8,9 +8,18 @@ from csiq.simulate.anatomy.patient import (
     Centreline,
     Patient,
     blood_mask,
+    chamber_volumes,
     coronary_centrelines,
     heart_mask,
     rasterise,
 )
 
-__all__ = ["Centreline", "Patient", "blood_mask", "coronary_centrelines", "heart_mask", "rasterise"]
+__all__ = [
+    "Centreline",
+    "Patient",
+    "blood_mask",
+    "chamber_volumes",
+    "coronary_centrelines",
+    "heart_mask",
+    "rasterise",
+]

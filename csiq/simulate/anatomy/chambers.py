@@ -89,13 +89,15 @@ def _make(size: HeartSize, factors: dict[str, float]) -> Chambers:
 def _left_ventricle(size: HeartSize, by: float) -> Envelope:
     egg = size.egg("arterial blood", (10, 0, 0), np.array([68, 25, 25, 45]) * by)
     return Envelope(
-        "arterial blood", (egg,), planes=(_valve_plane(size),), rounding=6 * size.scale, name="LV"
+        "arterial blood", (egg,), planes=(_valve_plane(size),), rounding=14 * size.scale, name="LV"
     )
 
 
 def _right_ventricle(size: HeartSize, by: float, push: float) -> Envelope:
     blood = "venous blood"
-    body = size.egg(blood, (22, 26 + push, -6), np.array([46, 37, 38, 36]) * by)
+    # its axis leans toward the apex of the left ventricle, round which it wraps
+    ends = np.array([[-16.0, 37.0 + push, -8.0], [70.0, 17.0 + 0.6 * push, -4.0]])
+    body = size.egg_along(blood, _longer(ends, by), (38 * by, 34 * by))
     inflow = size.egg(blood, (8, 40 + push, -17), np.array([30, 22, 22, 24]) * by)
     outflow = size.egg_along(blood, np.array([[40, 34 + push, 8], [3, 18, 45]]), (15 * by, 16 * by))
     return Envelope(
@@ -124,6 +126,10 @@ def _right_atrium(size: HeartSize, by: float, push: float) -> Envelope:
     return Envelope(blood, (body, vestibule, appendage), blend=_MELT["RA"] * size.scale, name="RA")
 
 
+def _longer(ends: np.ndarray, by: float) -> np.ndarray:
+    return np.asarray(ends.mean(axis=0) + by * (ends - ends.mean(axis=0)))
+
+
 def _openings(size: HeartSize, push: float) -> tuple[Envelope, ...]:
     cut = Plane(size.place(np.array([_VALVES + 1, 0, 0])), size.frame[0])
     mitral = size.egg("arterial blood", (_VALVES - 3, -10, -4), np.array([12, 13, 16, 10]))
@@ -140,7 +146,7 @@ def _wall(size: HeartSize, name: str, cavity: Envelope) -> Envelope:
     egg = cavity.parts[0]
     outer = replace(egg, semi=egg.semi + size.wall * np.array([_APICAL, 1.0, 1.0, 1.0]))
     base = Plane(cavity.planes[0].point + _FLOOR * cavity.planes[0].normal, cavity.planes[0].normal)
-    return replace(cavity, tissue="myocardium", parts=(outer,), planes=(base,), rounding=12.0, name="LV wall")
+    return replace(cavity, tissue="myocardium", parts=(outer,), planes=(base,), rounding=16.0, name="LV wall")
 
 
 def _valve_plane(size: HeartSize) -> Plane:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from csiq.simulate.anatomy.heart import HeartSize
-from csiq.simulate.anatomy.laying import laid_on, lengths_along
+from csiq.simulate.anatomy.laying import laid_on, lengths_along, spaced
 from csiq.simulate.anatomy.raster import Packed
 from csiq.simulate.anatomy.shapes import Tube
 from csiq.simulate.anatomy.vessels import root_frame, sinus_direction
@@ -35,7 +35,7 @@ _BRANCHES = {
     "D1": ("LAD", 0.20, [(28, -10, 36), (46, -18, 29), (60, -18, 20)]),
     "D2": ("LAD", 0.42, [(54, -4, 31), (66, -10, 22), (74, -10, 12)]),
     "D3": ("LAD", 0.60, [(70, 0, 22), (78, -6, 12)]),
-    "OM1": ("LCX", 0.35, [(10, -36, 18), (28, -36, 12), (48, -30, 6), (60, -25, 3)]),
+    "OM1": ("LCX", 0.35, [(10, -36, 18), (24, -37, 13), (38, -34, 9), (48, -30, 6)]),
     "OM2": ("LCX", 0.70, [(8, -38, -6), (26, -36, -10), (44, -30, -12)]),
     "OM3": ("LCX", 0.92, [(10, -33, -20), (26, -30, -22), (40, -26, -22)]),
     "AM": ("RCA", 0.44, [(8, 66, -26), (24, 62, -30), (42, 52, -28)]),
@@ -73,21 +73,17 @@ def _lay_main(size: HeartSize, walls: Packed, rng: np.random.Generator) -> dict[
     lm, lad = _cut_at(trunk, fork)
     lcx = _laid(size, walls, np.vstack([lad[:1], size.place(_wandered(_COURSES["LCX"], rng))]), free=3.0)
     crux = lengths_along(rca)[_nearest(rca, size.place(np.array([-5.0, 10, -40])))]
-    if size.dominance == "left":
-        rca_length = crux * rng.uniform(0.62, 0.8)
-    elif size.dominance == "balanced":
-        rca_length = crux
-    else:
-        rca_length = crux + rng.uniform(6, 38)
-    lcx_length = lengths_along(lcx)[-1] * (0.8 if size.dominance == "left" else rng.uniform(0.5, 0.85))
+    beyond = {"right": rng.uniform(3, 24), "balanced": 0.0, "left": -rng.uniform(0.2, 0.36) * crux}
+    tip = lengths_along(lad)[_nearest(lad, size.place(np.array([84.0, 1, 4])))]
+    around = 0.75 if size.dominance == "left" else rng.uniform(0.42, 0.72)
     pieces = {
-        "RCA": (rca, _length_within("RCA", rca_length)),
-        "LAD": (lad, _length_within("LAD", lengths_along(lad)[-1] * rng.uniform(0.8, 1.0))),
-        "LCX": (lcx, _length_within("LCX", lcx_length)),
+        "RCA": (rca, _length_within("RCA", crux + beyond[size.dominance])),
+        "LAD": (lad, _length_within("LAD", tip * rng.uniform(0.8, 1.03))),
+        "LCX": (lcx, _length_within("LCX", around * lengths_along(lcx)[-1])),
         "LM": (lm, fork),
     }
     return {
-        name: _artery(size, name, _cut_at(points, length)[0], DIAMETERS[name])
+        name: _artery(size, name, spaced(_cut_at(points, length)[0]), DIAMETERS[name])
         for name, (points, length) in pieces.items()
     }
 
@@ -145,8 +141,8 @@ def _ostium(size: HeartSize, name: str) -> np.ndarray:
     """Return where an artery leaves the aorta, and a point 5 mm further out."""
     annulus, axes = root_frame(size)
     way = sinus_direction(size, name)
-    start = annulus + size.scale * (13 * axes[0] + 13.0 * way)
-    return np.array([start, start + 4.0 * way])
+    start = annulus + size.scale * (12 * axes[0] + 13.0 * way)
+    return np.array([start, start + 3.0 * way])
 
 
 def _wandered(way: list[tuple[int, int, int]], rng: np.random.Generator, share: float = 1.0) -> np.ndarray:

@@ -46,12 +46,20 @@ def laid_on(
         gap, normal = _height_and_normal(walls, points)
         points = points + hold * (height(along / along[-1]) - gap)[:, None] * normal
         if turn < _ROUNDS - 3:
-            smooth = gaussian_filter1d(points, 1.6, axis=0, mode="nearest")
+            smooth = gaussian_filter1d(points, 2.2, axis=0, mode="nearest")
             smooth[[0, -1]] = points[[0, -1]]
             points = smooth
         if turn in (_ROUNDS // 2, _ROUNDS - 4):
-            points = smooth_curve(points, _STEP)
-    return smooth_curve(points, _STEP)
+            points = spaced(points)
+    return spaced(points)
+
+
+def spaced(points: np.ndarray) -> np.ndarray:
+    """Return a curve with its points evenly spaced, about 1.5 mm apart."""
+    along = lengths_along(points)
+    count = max(round(along[-1] / _STEP) + 1, 3)
+    places = np.linspace(0, along[-1], count)
+    return np.stack([np.interp(places, along, points[:, axis]) for axis in range(3)], axis=1)
 
 
 def lengths_along(points: np.ndarray) -> np.ndarray:

@@ -75,7 +75,7 @@ def aortic_root(size: HeartSize) -> list[Shape]:
     for sinus in sinuses:
         top = Plane(sinus.centre + 2.5 * s * axes[0], axes[0])
         bowl = replace(sinus, semi=s * np.array([8.5, 6.6, 6.6, 8.5]))
-        cusps.append(Envelope("myocardium", (bowl,), planes=(top,), sheet=0.9, name="aortic cusp"))
+        cusps.append(Envelope("myocardium", (bowl,), planes=(top,), sheet=0.7, name="aortic cusp"))
     return [blood.grown(_AORTIC_WALL, "muscle", "aortic wall"), blood, *cusps]
 
 
@@ -180,7 +180,7 @@ def _aorta(size: HeartSize, body: BodySize) -> list[Tube]:
 
 def _pulmonary_arteries(size: HeartSize) -> list[Tube]:
     ways = {
-        "pulmonary trunk": [(16, 38, -7), (28, 34, -8), (44, 24, -10), (56, 8, -12), (60, 0, -12)],
+        "pulmonary trunk": [(27, 34, -7), (36, 30, -8), (46, 23, -10), (56, 9, -12), (60, 1, -12)],
         "right pulmonary artery": [(57, 4, -10), (56, -10, 6), (53, -16, 26), (50, -20, 46), (44, -26, 66)],
         "left pulmonary artery": [(59, 2, -12), (63, -14, -20), (62, -30, -32), (52, -40, -44),
                                   (36, -46, -52)],

@@ -15,8 +15,9 @@ from csiq.simulate.anatomy.shapes import Ellipsoid, Envelope, Shape, Tube
 from csiq.simulate.anatomy.valves import inner_shapes, outflow
 from csiq.simulate.anatomy.vessels import Vessels, aortic_root, coronary_sinus, great_vessels
 
-_GROOVE_FILL = 22.0  # mm: epicardial fat evens out the grooves in which the coronaries run
+_GROOVE_FILL = 18.0  # mm: epicardial fat evens out the grooves in which the coronaries run
 _PERICARDIUM = 1.2  # mm
+_SLEEVE = 2.6  # mm of fat around an artery
 
 
 @dataclass(frozen=True)
@@ -52,6 +53,7 @@ def build_heart(size: HeartSize, body: BodySize) -> Heart:
     fat = _fat(size, made)
     wall, blood, *cusps = root
     shapes: list[Shape] = [replace(fat, tissue="muscle", sheet=_PERICARDIUM, name="pericardium"), fat]
+    shapes += [_sleeve(artery) for artery in arteries]
     shapes += [*vessels.near, *made.shapes, wall, blood, outflow(size), *vessels.mouths, *cusps]
     shapes += [*inner_shapes(size, made), coronary_sinus(size, walls), *arteries]
     return Heart(made, vessels, arteries, fat, tuple(shapes))
@@ -66,8 +68,13 @@ def outer_walls(made: Chambers, vessels: Vessels, root: list[Shape]) -> Packed:
 def _fat(size: HeartSize, made: Chambers) -> Envelope:
     rv, la, ra = (made.cavities[name].parts for name in ("RV", "LA", "RA"))
     outer = made.walls["LV"].parts[0]
-    # behind the valves' plane the left ventricle's egg is not there: let it end soon
-    short = replace(outer, semi=np.append(outer.semi[:3], 30.0 * size.scale))
-    parts: list[Ellipsoid] = [short, rv[0].grown(RV_WALL, "fat"), rv[2].grown(RV_WALL, "fat")]
+    # behind the plane of the valves the left ventricle's egg is not there: let it end soon
+    short = replace(outer, semi=np.append(outer.semi[:3], 44.0 * size.scale))
+    parts: list[Ellipsoid] = [short, *(part.grown(RV_WALL, "fat") for part in rv)]
     parts += [la[0].grown(ATRIAL_WALL, "fat"), ra[0].grown(ATRIAL_WALL, "fat")]
     return Envelope("fat", tuple(parts), size.fat, _GROOVE_FILL, name="epicardial fat")
+
+
+def _sleeve(artery: Tube) -> Tube:
+    """Return the fat that surrounds an artery, so that none lies bare where the layer is thin."""
+    return replace(artery, tissue="fat", radius=artery.radius + _SLEEVE, name=f"{artery.name} fat")
