@@ -3,19 +3,19 @@
 =========  ==========================================  ============================  ==================
 layer      what it holds                               voxels                        moves with
 =========  ==========================================  ============================  ==================
-heart      what the heart adds to the body, in a box   finer than reconstructed      the heart
+heart      what the heart adds to the body             finer than reconstructed      the heart
 organs     what breathing moves of the rest            2 mm, over what moves         the diaphragm
 field      what stays, in the field of view            finer than reconstructed      nothing
 outside    what stays, outside of it                   2 mm, over 416 mm             nothing
 =========  ==========================================  ============================  ==================
 
-The layers are differences of paintings of the same patient, so that they add up to the patient, and smooth
-windows part them where resolution changes: nothing counts twice and nothing is left out.
+The layers are differences of paintings of the same patient, so that they add up to the patient; a smooth
+window parts the last two, where resolution changes. Nothing counts twice and nothing is left out.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
@@ -28,12 +28,10 @@ from csiq.simulate.sensitivity import Maps
 
 N_SLICES = 4  # painted across one slice of a 2D scan; even
 _BODY_FOV = 416.0  # mm
-_HEART_BOX = 168.0  # mm
-_SEAM = 10.0  # mm over which a layer fades into the next
+_SEAM = 10.0  # mm over which the field of view fades into what is outside
 _EXCITED = (150.0, 205.0)  # mm from the centre, where excitation begins and ends to fade along z
 _COARSER, _COARSEST = 1.5, 3.0  # a small matrix needs no 2 mm: times its own voxel; mm
 _LOOK = 8.0  # mm: voxels with which the extent of a layer is found
-_DEEPEST = 30.0  # mm of the diaphragm: what may move is looked for between this and end-expiration
 
 
 @dataclass(frozen=True)
@@ -83,8 +81,6 @@ class Layer:
         Share of each voxel that belongs to this layer, excitation included.
     maps : Maps, optional
         Sensitivities of the coils.
-    rest : float32 array, optional
-        Of ``organs``: weight of what the heart adds outside its own box.
     still : float32 array, optional
         Of ``organs``: what of the body never moves.
     flat : bool
@@ -95,7 +91,6 @@ class Layer:
     grid: Grid
     weight: np.ndarray
     maps: Maps | None = None
-    rest: np.ndarray | None = None
     still: np.ndarray | None = None
     flat: bool = False
 
@@ -105,12 +100,10 @@ class Layer:
         if self.part == "still":
             return rasterise(patient, self.grid, parts="static", threads=threads) * self.weight
         body = rasterise(patient, self.grid, state, parts="body", threads=threads)
-        if self.part == "heart":
-            return (rasterise(patient, self.grid, state, threads=threads) - body) * self.weight
-        image = (body - self.still) * self.weight
-        if self.rest is not None:
-            image += (rasterise(patient, self.grid, state, threads=threads) - body) * self.rest
-        return image
+        if self.part == "organs":
+            return (body - self.still) * self.weight
+        both = rasterise(patient, self.grid, state, parts="heart", over=body, threads=threads)
+        return (both - body) * self.weight
 
     def shift(self, patient: Patient, displacement: np.ndarray) -> np.ndarray:
         """Return how far the layer has moved as a whole, float64 (n, 3) mm z y x."""
@@ -125,30 +118,36 @@ class Layer:
         return np.stack([np.interp(displacement, at, column) for column in table.T], axis=-1)
 
 
-def layers_of(patient: Patient, coils: Coils, config: ScanConfig, detail: Detail) -> tuple[Layer, ...]:
-    """Return the layers of a scan, those that move first."""
+def layers_of(
+    patient: Patient, coils: Coils, config: ScanConfig, detail: Detail, reach: tuple[float, float]
+) -> tuple[Layer, ...]:
+    """Return the layers of a scan, those that move first.
+
+    Parameters
+    ----------
+    reach : (float, float)
+        Least and largest displacement of the diaphragm, mm: what a layer holds between them lies in its grid.
+    """
     fine = config.fov / (2 * round(detail.finer * config.matrix / 2))
     coarse = max(detail.body_voxel, fine, min(_COARSER * fine, _COARSEST))
-    in_field, box = _fine_grids(patient, config, fine)
-    moving, body = _extents(patient, config)
-    organs, outside = (_grid_over(extent, coarse, config) for extent in (moving, body))
+    heart, moving, body = _extents(patient, config, reach)
+    box = _grid_over(heart, fine, config)
+    organs, outside = (_grid_over(corners, coarse, config) for corners in (moving, body))
+    n = round(config.fov / fine)
+    in_field = Grid.cube(n, config.fov)
+    if config.is_2d:
+        in_field = Grid((N_SLICES, n, n), box.voxel_size, (box.centre[0], 0.0, 0.0))
 
-    def layer(part: str, grid: Grid, share: np.ndarray) -> Layer:
+    def layer(part: str, grid: Grid, share: np.ndarray | float = 1.0) -> Layer:
         weight = (excitation(grid, config) * share).astype(np.float32)
-        return Layer(part, grid, weight, Maps.of(coils, grid), flat=config.is_2d)
+        still = rasterise(patient, grid, parts="static") if part == "organs" else None
+        return Layer(part, grid, weight, Maps.of(coils, grid), still, config.is_2d)
 
-    half = config.fov / 2
-    rest = excitation(organs, config) * (1 - _window(organs, box.centre, _HEART_BOX / 2, config))
-    moving_layer = replace(
-        layer("organs", organs, np.ones((1, 1, 1))),
-        rest=rest.astype(np.float32),
-        still=rasterise(patient, organs, parts="static"),
-    )
     return (
-        layer("heart", box, _window(box, box.centre, _HEART_BOX / 2, config)),
-        moving_layer,
-        layer("still", in_field, _window(in_field, (0.0, 0.0, 0.0), half, config)),
-        layer("still", outside, 1 - _window(outside, (0.0, 0.0, 0.0), half, config)),
+        layer("heart", box),
+        layer("organs", organs),
+        layer("still", in_field, _window(in_field, config)),
+        layer("still", outside, 1 - _window(outside, config)),
     )
 
 
@@ -168,33 +167,21 @@ def excitation(grid: Grid, config: ScanConfig) -> np.ndarray:
     return (0.5 + 0.5 * np.cos(np.pi * fade)).reshape(-1, 1, 1)
 
 
-def _fine_grids(patient: Patient, config: ScanConfig, voxel: float) -> tuple[Grid, Grid]:
-    """Return the grids over the field of view and around the heart."""
-    n_field, n_box = round(config.fov / voxel), 2 * round(_HEART_BOX / voxel / 2)
-    # about the middle of the way the heart goes
-    middle = patient.coupling.heart_map(MotionState(_DEEPEST / 4))(np.zeros(3))
-    if not config.is_2d:
-        centre = (float(middle[0]), float(middle[1]), float(middle[2]))
-        return Grid.cube(n_field, config.fov), Grid.cube(n_box, n_box * voxel, centre)
-    step = SLICE_THICKNESS / N_SLICES
-    offset = step / 2  # an even number of slices has its middle between two
-    size = (step, voxel, voxel)
-    return (
-        Grid((N_SLICES, n_field, n_field), size, (offset, 0.0, 0.0)),
-        Grid((N_SLICES, n_box, n_box), size, (offset, float(middle[1]), float(middle[2]))),
-    )
-
-
-def _extents(patient: Patient, config: ScanConfig) -> tuple[np.ndarray, np.ndarray]:
-    """Return the corners (2, 3) in mm of what breathing moves, and of the body."""
+def _extents(patient: Patient, config: ScanConfig, reach: tuple[float, float]) -> tuple[np.ndarray, ...]:
+    """Return corners (2, 3) in mm of the heart, of what else moves, and of the body."""
     n = 2 * round(_BODY_FOV / _LOOK / 2)
     look = Grid.cube(n, n * _LOOK, (0.0, *patient.body.middle))
+    excited = excitation(look, config) > 0
     still = rasterise(patient, look, parts="static")
-    states = [rasterise(patient, look, MotionState(d)) for d in (0.0, _DEEPEST / 2, _DEEPEST)]
-    excited = excitation(look, config)
-    moved = np.max([np.abs(image - still) for image in states], axis=0) * excited
-    there = np.max(states, axis=0) * excited
-    return _corners(moved > 1e-3, look), _corners(there > 1e-3, look)
+    heart, moving, body = (np.zeros(look.shape, bool) for _ in range(3))
+    for displacement in np.linspace(*reach, 3):
+        state = MotionState(float(displacement))
+        alone = rasterise(patient, look, state, parts="body")
+        both = rasterise(patient, look, state, parts="heart", over=alone)
+        heart |= (both != alone) & excited
+        moving |= (alone != still) & excited
+        body |= (both > 0) & excited
+    return tuple(_corners(where, look) for where in (heart, moving, body))
 
 
 def _corners(where: np.ndarray, grid: Grid) -> np.ndarray:
@@ -215,11 +202,11 @@ def _grid_over(corners: np.ndarray, voxel: float, config: ScanConfig) -> Grid:
     return Grid((N_SLICES, shape[1], shape[2]), (step, voxel, voxel), (step / 2, centre[1], centre[2]))
 
 
-def _window(grid: Grid, centre: tuple[float, float, float], half: float, config: ScanConfig) -> np.ndarray:
-    """Return 1 in a box, 0 outside, a cosine between; a 2D scan has no border along z."""
+def _window(grid: Grid, config: ScanConfig) -> np.ndarray:
+    """Return 1 in the field of view, 0 outside, a cosine between; a 2D scan has no border along z."""
     window = np.ones((1, 1, 1))
     for axis in (1, 2) if config.is_2d else (0, 1, 2):
-        inside = np.clip((half - np.abs(grid.axis(axis) - centre[axis])) / _SEAM, 0, 1)
+        inside = np.clip((config.fov / 2 - np.abs(grid.axis(axis))) / _SEAM, 0, 1)
         shape = [1, 1, 1]
         shape[axis] = -1
         window = window * (0.5 - 0.5 * np.cos(np.pi * inside)).reshape(shape)

@@ -31,25 +31,19 @@ _FADE = (0.41, 0.49)  # cycles per voxel of a layer between which its k-space fa
 
 @dataclass(frozen=True)
 class Scene:
-    """A patient under coils, cut into layers.
+    """A patient under coils, to be read out.
 
     Attributes
     ----------
     patient : Patient
     coils : Coils
-    layers : tuple of Layer
-    fov : float
-        mm; the unit of k-space is one cycle over it.
-    scale : float
-        Makes a voxel sum over mm^3 the unitary transform on the reconstruction's matrix.
+    config : ScanConfig
     detail : Detail
     """
 
     patient: Patient
     coils: Coils
-    layers: tuple[Layer, ...]
-    fov: float
-    scale: float
+    config: ScanConfig
     detail: Detail
 
     @classmethod
@@ -57,10 +51,13 @@ class Scene:
         """Return the scene of a scan."""
         # motion through a slice cannot be had from its own k-space: it is painted more often
         detail = detail or (Detail(state_spacing=_SLICE_SPACING) if config.is_2d else Detail())
-        layers = layers_of(patient, coils, config, detail)
-        geometry = config.geometry
-        cell = float(np.prod(geometry.voxel_size) * np.sqrt(np.prod(geometry.shape)))
-        return cls(patient, coils, layers, config.fov, 1 / cell, detail)
+        return cls(patient, coils, config, detail)
+
+    @property
+    def scale(self) -> float:
+        """What makes a voxel sum over mm^3 the unitary transform on the reconstruction's matrix."""
+        geometry = self.config.geometry
+        return 1 / float(np.prod(geometry.voxel_size) * np.sqrt(np.prod(geometry.shape)))
 
 
 @dataclass(frozen=True)
@@ -121,7 +118,8 @@ def moving_kspace(
         raise ShapeError(what, field="displacement, heart_offset")
     kspace = np.zeros((scene.coils.n_coils, *coord.shape[:2]), dtype=np.complex64)
     workers = threads or default_threads()
-    for layer in scene.layers:
+    reach = (float(displacement.min()), float(displacement.max()))
+    for layer in layers_of(scene.patient, scene.coils, scene.config, scene.detail, reach):
         goal = layer.shift(scene.patient, displacement)
         if layer.part == "heart":
             goal = goal + offset
@@ -185,7 +183,7 @@ def layer_samples(
     where = np.empty(angles.shape[1], np.int64)
     factor = np.empty(angles.shape[1], np.complex64)
     weights = share * cell * scene.scale
-    settings = (size, 1 / scene.fov, first, *_FADE)
+    settings = (size, 1 / scene.config.fov, first, *_FADE)
     count = ramps(angles, where, factor, coord, rows, weights, apart + centre, *settings)
     return Samples(tuple(angles[axis, :count] for axis in range(first, 3)), where[:count], factor[:count])
 
