@@ -242,11 +242,17 @@ def prepare_coils(scan: Acquisition, config: Config) -> Acquisition:
     return compress(whiten(drop_dead_coils(scan)), config.coils.coils)
 
 
-def correct_shift(scan: Acquisition) -> Acquisition:
+def correct_shift(scan: Acquisition, shift: np.ndarray | None = None) -> Acquisition:
     """Return the scan with the heart's displacement along z taken out of each heartbeat.
 
     The one-dimensional correction of the self-navigated sequence: a shift d of the heart turned every sample
     by exp(-2 pi i k_z d / FOV).
+
+    Parameters
+    ----------
+    scan : Acquisition
+    shift : float64 array, (n_spokes,), optional
+        mm; :func:`spoke_shift` by default.
 
     Raises
     ------
@@ -258,15 +264,26 @@ def correct_shift(scan: Acquisition) -> Acquisition:
     Piccini D, et al. Respiratory self-navigation for whole-heart bright-blood coronary MRI. Magn Reson Med
     2012;68:571-579.
     """
+    shift = spoke_shift(scan) if shift is None else shift
+    turns = scan.coord[..., 0] * (shift / scan.geometry.fov[0])[:, None]
+    return replace(scan, kspace=(scan.kspace * np.exp(2j * np.pi * turns)).astype(np.complex64))
+
+
+def spoke_shift(scan: Acquisition) -> np.ndarray:
+    """Return the heart's displacement along z at each spoke, mm, as the SI spoke of its heartbeat shows it.
+
+    Raises
+    ------
+    ConfigError
+        If there are no SI spokes to navigate by.
+    """
     navigators = scan.navigators
     if navigators is None:
         raise ConfigError(
             "there are no SI spokes", file=scan.name, field="--mode selfnav", hint="--mode phases"
         )
     shift = si_shift_mm(navigators, scan.geometry)
-    nearest = np.argmin(np.abs(navigators.heartbeat[None] - scan.heartbeat[:, None]), axis=1)
-    turns = scan.coord[..., 0] * (shift[nearest] / scan.geometry.fov[0])[:, None]
-    return replace(scan, kspace=(scan.kspace * np.exp(2j * np.pi * turns)).astype(np.complex64))
+    return shift[np.argmin(np.abs(navigators.heartbeat[None] - scan.heartbeat[:, None]), axis=1)]
 
 
 def gate(scan: Acquisition, config: Config) -> tuple[Signal | None, Bins]:
