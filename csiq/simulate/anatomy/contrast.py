@@ -58,7 +58,7 @@ TISSUES: dict[str, Tissue] = {
     "void": Tissue(1.00, 0.010, 0.0),
     "flow void": Tissue(1.55, 0.250, 0.25),
     "turbulent blood": Tissue(1.55, 0.250, 0.55),
-    "pile-up": Tissue(1.55, 0.250, 1.40),
+    "pile-up": Tissue(1.55, 0.250, 1.15),
 }
 """Relaxation times at 1.5 T.
 

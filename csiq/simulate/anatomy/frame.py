@@ -9,7 +9,9 @@ import numpy as np
 from csiq.simulate.anatomy.heart import HeartSize
 from csiq.simulate.anatomy.people import Build, Person
 
-_USUAL_RV = 135.0  # ml, of a heart of scale 1
+_USUAL_RV, _USUAL_LA = 135.0, 62.0  # ml, of a heart of scale 1
+_SPINE, _VERTEBRA = 31.0, 17.0  # mm: from the back of the cage to the middle of a vertebral body; its radius
+_GULLET = 9.0  # mm between heart and spine
 _LUNG_MIDDLE, _LUNG_UP, _LUNG_DOWN = -60.0, 222.0, 330.0  # mm: height z of the widest place, and reach
 
 
@@ -63,11 +65,13 @@ class BodySize:
     def of(cls, person: Person) -> BodySize:
         """Return a person's body: its build is :class:`Build`'s, the rest follows from the seed.
 
-        The breastbone lies on the heart.
+        The breastbone lies on the heart, and the cage is at least so deep that the spine leaves it room.
         """
-        build, rng = Build.of(person), person.rng(15)
-        depth = build.cage_depth + 2 * build.fat + 1.6 * build.muscle + 14
-        front = heart_front(HeartSize.of(person)) + rng.uniform(1, 5) + 0.8 * build.muscle - 6 + build.fat
+        build, rng, heart = Build.of(person), person.rng(15), HeartSize.of(person)
+        inner = heart_front(heart) + float(rng.uniform(1, 5))
+        needed = inner - heart_back(heart) + _GULLET + _SPINE + _VERTEBRA
+        depth = max(build.cage_depth, needed) + 2 * build.fat + 1.6 * build.muscle + 14
+        front = inner + 0.8 * build.muscle - 6 + build.fat
         return cls(
             middle=(float(front - depth / 2), float(rng.uniform(10, 18))),
             width=build.width,
@@ -100,7 +104,7 @@ class BodySize:
     @property
     def spine(self) -> tuple[float, float]:
         """Middle of the vertebral bodies at the height of the heart, y x."""
-        return self.cage_middle[0] - self.cage[0] + 31, self.middle[1]
+        return self.cage_middle[0] - self.cage[0] + _SPINE, self.middle[1]
 
     def spine_at(self, z: float | np.ndarray) -> np.ndarray:
         """Return y of the middle of the vertebral bodies at a height."""
@@ -123,3 +127,10 @@ def heart_front(heart: HeartSize) -> float:
     ventricle = heart.egg("venous blood", (22, 26, -6), np.array([46, 37, 38, 36]) * grown)
     reach = np.linalg.norm(ventricle.axes[:, 1] * ventricle.semi[:3])
     return float(ventricle.centre[1] + reach + heart.fat + 3)
+
+
+def heart_back(heart: HeartSize) -> float:
+    """Return y of the back of the left atrium with its fat, mm, to about 4 mm."""
+    grown = (heart.volumes["LA"] / _USUAL_LA) ** (1 / 3)
+    middle = heart.upright(np.array([10.0, -28.0, 10.0]))[1]
+    return float(middle - 18 * grown - heart.fat - 2.5)
