@@ -21,7 +21,7 @@ _VALVES = -5.0  # u of the plane of the valves
 _FLOOR = 3.5  # mm of fibrous tissue between atria and ventricles
 _MELT = {"RV": 12.0, "LA": 9.0, "RA": 10.0}
 _USUAL_WALL, _USUAL_RADIUS = 9.0, 25.0  # mm of the left ventricle
-_VOXEL = 2.0  # mm of the grid on which volumes are reached
+_VOXEL = 2.5  # mm of the grid on which volumes are reached
 NAMES = ("LV", "RV", "LA", "RA")
 
 
@@ -61,7 +61,7 @@ def chambers(size: HeartSize, inside: Callable[[Chambers], Sequence[Shape]] = la
     """
     factors = dict.fromkeys(NAMES, 1.0)
     made = _make(size, factors)
-    for _ in range(4):
+    for _ in range(3):
         volumes = volumes_ml(size, made.shapes + list(inside(made)))
         factors = {n: f * (size.volumes[n] / volumes[n]) ** _EXPONENT[n] for n, f in factors.items()}
         made = _make(size, factors)

@@ -67,7 +67,7 @@ def coronaries(size: HeartSize, walls: Packed) -> tuple[Tube, ...]:
 
 def _lay_main(size: HeartSize, walls: Packed, rng: np.random.Generator) -> dict[str, Tube]:
     right, left = _ostium(size, "right"), _ostium(size, "left")
-    trunk = _laid(size, walls, np.vstack([left, size.place(_wandered(_COURSES["LAD"], rng, 0.5))]), free=10.0)
+    trunk = _laid(size, walls, np.vstack([left, size.place(_wandered(_COURSES["LAD"], rng, 0.5))]), free=24.0)
     rca = _laid(size, walls, np.vstack([right, size.place(_wandered(_COURSES["RCA"], rng))]), free=10.0)
     fork = _length_within("LM", rng.uniform(6, 14.5))
     lm, lad = _cut_at(trunk, fork)

@@ -1,8 +1,8 @@
 """Compiled loops that paint packed shapes: see :mod:`csiq.simulate.anatomy.raster` for the rows.
 
 A grid is walked in small blocks. Bounds on the distance to a shape tell most blocks to lie all inside or all
-outside; only the rest is looked at voxel by voxel. The bounds are strict, so that blocks, slabs and threads
-leave no trace in the result.
+outside; only the rest is looked at voxel by voxel. The bounds are strict, and positions follow from a voxel's
+index in the whole grid, so that blocks, slabs and threads leave no trace in the result.
 """
 
 from __future__ import annotations
@@ -17,26 +17,32 @@ _SLACK = 1e-6  # mm, of rounding
 
 
 @njit(nogil=True, cache=True)
-def paint_slab(out, origin, step, kinds, spans, rows, values):  # type: ignore[no-untyped-def]
-    """Paint packed shapes one over the other on slices whose first voxel lies at ``origin``."""
+def paint_slab(out, start, origin, step, kinds, spans, rows, values):  # type: ignore[no-untyped-def]
+    """Paint packed shapes one over the other, on a grid's slices from number ``start`` on."""
     for s in range(kinds.size):
         block = rows[spans[s, 0] : spans[s, 0] + spans[s, 1]]
         if kinds[s] == COLUMN:
             _paint_column(out, origin, step, block[0], values[s])
         elif kinds[s] == TUBE:
-            _paint_tube(out, origin, step, block, values[s])
+            _paint_tube(out, start, origin, step, block, values[s])
         else:
-            _paint_solid(out, origin, step, block, values[s])
+            _paint_solid(out, start, origin, step, block, values[s])
 
 
 @njit(nogil=True, cache=True, inline="always")
-def _first(low, origin, step):  # type: ignore[no-untyped-def]
-    return max(int(np.floor((low - origin) / step)), 0)
+def _first(low, origin, step, start):  # type: ignore[no-untyped-def]
+    return max(int(np.floor((low - origin) / step)), start)
 
 
 @njit(nogil=True, cache=True, inline="always")
-def _last(high, origin, step, n):  # type: ignore[no-untyped-def]
-    return min(int(np.ceil((high - origin) / step)) + 1, n)
+def _last(high, origin, step, stop):  # type: ignore[no-untyped-def]
+    return min(int(np.ceil((high - origin) / step)) + 1, stop)
+
+
+@njit(nogil=True, cache=True, inline="always")
+def _over(below, share, value):  # type: ignore[no-untyped-def]
+    """Return what shows where a value fills a share; to the bit the value where that is all."""
+    return value if share >= 1 else below + np.float32(share) * (value - below)
 
 
 @njit(nogil=True, cache=True, inline="always")
@@ -76,15 +82,27 @@ def _gap_within(row, radius):  # type: ignore[no-untyped-def]
     return min(by_short, by_long), max(by_short, by_long)
 
 
+@njit(nogil=True, cache=True, inline="always")
+def _melted(nearest, second, blend):  # type: ignore[no-untyped-def]
+    """Return the distance to a union, its grooves filled, from those to its two nearest parts.
+
+    It grows with both, so bounds on them bound it; parts farther than ``blend`` from the nearest do nothing.
+    """
+    overlap = max(blend - (second - nearest), 0.0) / max(blend, 1e-9)
+    return nearest - overlap * overlap * blend / 4
+
+
 @njit(nogil=True, cache=True)
 def _union_gap(rows, blend, chosen, z, y, x):  # type: ignore[no-untyped-def]
-    """Return the distance to the union of ellipsoids, its grooves filled (polynomial smooth minimum)."""
-    total = 1e6
+    """Return the distance to the union of ellipsoids, its grooves filled."""
+    nearest, second = 1e6, 2e6
     for p in chosen:
         gap = _gap(rows[p], z - rows[p, 0], y - rows[p, 1], x - rows[p, 2])
-        overlap = max(blend - abs(total - gap), 0.0) / max(blend, 1e-9)
-        total = min(total, gap) - overlap * overlap * blend / 4
-    return total
+        if gap < nearest:
+            nearest, second = gap, nearest
+        elif gap < second:
+            second = gap
+    return _melted(nearest, second, blend)
 
 
 @njit(nogil=True, cache=True)
@@ -125,8 +143,8 @@ def tube_gaps(rows, points):  # type: ignore[no-untyped-def]
 
 
 @njit(nogil=True, cache=True)
-def _box(rows, first, last, reach, origin, step, shape):  # type: ignore[no-untyped-def]
-    """Return the voxels (low, high) that ellipsoids of rows first .. last may touch, grown by reach."""
+def _box(rows, first, last, reach, origin, step, start, shape):  # type: ignore[no-untyped-def]
+    """Return the voxels of a slab that ellipsoids, grown by reach, may touch: from, up to."""
     lo = np.zeros(3, np.int64)
     hi = np.zeros(3, np.int64)
     for a in range(3):
@@ -134,38 +152,36 @@ def _box(rows, first, last, reach, origin, step, shape):  # type: ignore[no-unty
         for p in range(first, last):
             low = min(low, rows[p, a] - rows[p, 13 + a] - reach)
             high = max(high, rows[p, a] + rows[p, 13 + a] + reach)
-        lo[a] = _first(low, origin[a], step[a])
-        hi[a] = _last(high, origin[a], step[a], shape[a])
+        begin = start if a == 0 else 0
+        lo[a] = _first(low, origin[a], step[a], begin)
+        hi[a] = _last(high, origin[a], step[a], begin + shape[a])
     return lo, hi
 
 
 @njit(nogil=True, cache=True)
-def _block_state(rows, chosen, middle, half, margin):  # type: ignore[no-untyped-def]
+def _block_state(rows, chosen, bounds, middle, half, margin):  # type: ignore[no-untyped-def]
     """Return 0 if a block lies outside a solid, 2 if inside, else 1, and how many parts matter in it.
 
-    Parts that matter are written to ``chosen``. ``half`` is the block's half diagonal.
+    Parts that matter are written to ``chosen``; ``bounds`` is room. ``half`` is the block's half diagonal.
     """
     thickness, blend, rounding, sheet = rows[0, 0], rows[0, 1], rows[0, 2], rows[0, 3]
     first = 1 + int(rows[0, 4])
-    upper, lower = 1e6, 1e6
+    low, low_next, high, high_next = 1e6, 2e6, 1e6, 2e6
+    n = 0
     for p in range(1, first):
         radius = _ball_radius(rows[p], middle[0] - rows[p, 0], middle[1] - rows[p, 1], middle[2] - rows[p, 2])
         spread = half / rows[p, 16]
-        low, _ = _gap_within(rows[p], max(radius - spread, 0.0))
-        _, high = _gap_within(rows[p], radius + spread)
-        upper = min(upper, high)
-        lower = min(lower, low)
-    n, filling = 0, 0.0
+        lower, _ = _gap_within(rows[p], max(radius - spread, 0.0))
+        _, upper = _gap_within(rows[p], radius + spread)
+        bounds[p] = lower
+        low, low_next = min(low, lower), min(max(low, lower), low_next)
+        high, high_next = min(high, upper), min(max(high, upper), high_next)
     for p in range(1, first):
-        radius = _ball_radius(rows[p], middle[0] - rows[p, 0], middle[1] - rows[p, 1], middle[2] - rows[p, 2])
-        low, _ = _gap_within(rows[p], max(radius - half / rows[p, 16], 0.0))
-        if low <= upper + blend + _SLACK:
+        if bounds[p] <= high + blend + _SLACK:
             chosen[n] = p
-            if n > 0:
-                filling += (1 - filling) ** 2 / 4
             n += 1
-    lower -= thickness + filling * blend
-    upper -= thickness
+    lower = _melted(low, low_next, blend) - thickness
+    upper = _melted(high, high_next, blend) - thickness
     surface = max(lower, -upper)  # at least so far from the surface that a sheet lies on
     for q in range(first, rows.shape[0]):
         beyond = (
@@ -183,13 +199,14 @@ def _block_state(rows, chosen, middle, half, margin):  # type: ignore[no-untyped
 
 
 @njit(nogil=True, cache=True)
-def _paint_solid(out, origin, step, rows, value):  # type: ignore[no-untyped-def]
+def _paint_solid(out, start, origin, step, rows, value):  # type: ignore[no-untyped-def]
     width = (step[0] + step[1] + step[2]) / 3
     first = 1 + int(rows[0, 4])
-    reach = max(rows[0, 0] + rows[0, 3] / 2, 0.0) + rows[0, 1] + width
-    lo, hi = _box(rows, 1, first, reach, origin, step, out.shape)
+    reach = max(rows[0, 0] + rows[0, 3] / 2, 0.0) + rows[0, 1] / 4 + width
+    lo, hi = _box(rows, 1, first, reach, origin, step, start, out.shape)
     half = (_BLOCK - 1) / 2 * np.sqrt((step**2).sum())
     chosen = np.empty(first, np.int64)
+    bounds = np.empty(first)
     middle = np.empty(3)
     for k0 in range(lo[0], hi[0], _BLOCK):
         middle[0] = origin[0] + (k0 + (_BLOCK - 1) / 2) * step[0]
@@ -197,30 +214,29 @@ def _paint_solid(out, origin, step, rows, value):  # type: ignore[no-untyped-def
             middle[1] = origin[1] + (j0 + (_BLOCK - 1) / 2) * step[1]
             for i0 in range(lo[2], hi[2], _BLOCK):
                 middle[2] = origin[2] + (i0 + (_BLOCK - 1) / 2) * step[2]
-                state, n = _block_state(rows, chosen, middle, half, width / 2)
+                state, n = _block_state(rows, chosen, bounds, middle, half, width / 2)
                 if state == 0:
                     continue
                 k1, j1, i1 = min(k0 + _BLOCK, hi[0]), min(j0 + _BLOCK, hi[1]), min(i0 + _BLOCK, hi[2])
-                part = out[k0:k1, j0:j1, i0:i1]
+                part = out[k0 - start : k1 - start, j0:j1, i0:i1]
                 if state == 2:
                     part[:] = value
                 else:
-                    corner = middle - (_BLOCK - 1) / 2 * step
-                    _paint_surface(part, corner, step, rows, chosen[:n], value)
+                    _paint_surface(part, (k0, j0, i0), origin, step, rows, chosen[:n], value)
 
 
 @njit(nogil=True, cache=True)
-def _paint_surface(out, origin, step, rows, chosen, value):  # type: ignore[no-untyped-def]
+def _paint_surface(out, corner, origin, step, rows, chosen, value):  # type: ignore[no-untyped-def]
     """Paint one block voxel by voxel."""
     width = (step[0] + step[1] + step[2]) / 3
     thickness, blend, sheet = rows[0, 0], rows[0, 1], rows[0, 3]
     first = 1 + int(rows[0, 4])
     for k in range(out.shape[0]):
-        z = origin[0] + k * step[0]
+        z = origin[0] + (corner[0] + k) * step[0]
         for j in range(out.shape[1]):
-            y = origin[1] + j * step[1]
+            y = origin[1] + (corner[1] + j) * step[1]
             for i in range(out.shape[2]):
-                x = origin[2] + i * step[2]
+                x = origin[2] + (corner[2] + i) * step[2]
                 gap = _union_gap(rows, blend, chosen, z, y, x) - thickness
                 if sheet > 0:
                     share = min(gap / width + 0.5, sheet / 2 / width) - max(
@@ -230,7 +246,7 @@ def _paint_surface(out, origin, step, rows, chosen, value):  # type: ignore[no-u
                 else:
                     share = 0.5 - _cut(rows, first, gap, z, y, x) / width
                 if share > 0:
-                    out[k, j, i] += np.float32(min(share, 1.0)) * (value - out[k, j, i])
+                    out[k, j, i] = _over(out[k, j, i], share, value)
 
 
 @njit(nogil=True, cache=True)
@@ -248,7 +264,7 @@ def _paint_column(out, origin, step, row, value):  # type: ignore[no-untyped-def
     for k in range(out.shape[0]):
         for j in range(out.shape[1]):
             for i in range(out.shape[2]):
-                out[k, j, i] += share[j, i] * (value - out[k, j, i])
+                out[k, j, i] = _over(out[k, j, i], share[j, i], value)
 
 
 @njit(nogil=True, cache=True)
@@ -276,14 +292,15 @@ def _to_segment(a, b, z, y, x):  # type: ignore[no-untyped-def]
 
 
 @njit(nogil=True, cache=True)
-def _paint_tube(out, origin, step, rows, value):  # type: ignore[no-untyped-def]
+def _paint_tube(out, start, origin, step, rows, value):  # type: ignore[no-untyped-def]
     rho = (step[0] + step[1] + step[2]) / 3 / np.sqrt(np.pi)  # disk as large as a voxel's face
     half = (_BLOCK - 1) / 2 * np.sqrt((step**2).sum())
     lo = np.empty(3, np.int64)
     hi = np.empty(3, np.int64)
     for a in range(3):
-        lo[a] = _first((rows[:, a] - rows[:, 3]).min() - rho, origin[a], step[a])
-        hi[a] = _last((rows[:, a] + rows[:, 3]).max() + rho, origin[a], step[a], out.shape[a])
+        begin = start if a == 0 else 0
+        lo[a] = _first((rows[:, a] - rows[:, 3]).min() - rho, origin[a], step[a], begin)
+        hi[a] = _last((rows[:, a] + rows[:, 3]).max() + rho, origin[a], step[a], begin + out.shape[a])
         if hi[a] <= lo[a]:
             return
     near = np.empty(rows.shape[0], np.int64)
@@ -298,12 +315,11 @@ def _paint_tube(out, origin, step, rows, value):  # type: ignore[no-untyped-def]
                 if n == 0:
                     continue
                 k1, j1, i1 = min(k0 + _BLOCK, hi[0]), min(j0 + _BLOCK, hi[1]), min(i0 + _BLOCK, hi[2])
-                part = out[k0:k1, j0:j1, i0:i1]
+                part = out[k0 - start : k1 - start, j0:j1, i0:i1]
                 if full:
                     part[:] = value
                 else:
-                    corner = middle - (_BLOCK - 1) / 2 * step
-                    _paint_lumen(part, corner, step, rows, near[:n], value)
+                    _paint_lumen(part, (k0, j0, i0), origin, step, rows, near[:n], value)
 
 
 @njit(nogil=True, cache=True)
@@ -321,22 +337,18 @@ def _near_segments(rows, near, middle, half, rho):  # type: ignore[no-untyped-de
 
 
 @njit(nogil=True, cache=True)
-def _paint_lumen(out, origin, step, rows, near, value):  # type: ignore[no-untyped-def]
+def _paint_lumen(out, corner, origin, step, rows, near, value):  # type: ignore[no-untyped-def]
     rho = (step[0] + step[1] + step[2]) / 3 / np.sqrt(np.pi)
     for k in range(out.shape[0]):
+        z = origin[0] + (corner[0] + k) * step[0]
         for j in range(out.shape[1]):
+            y = origin[1] + (corner[1] + j) * step[1]
             for i in range(out.shape[2]):
+                x = origin[2] + (corner[2] + i) * step[2]
                 least, nearest = 1e6, 0.0
                 for s in near:
-                    away, radius = _to_segment(
-                        rows[s],
-                        rows[s + 1],
-                        origin[0] + k * step[0],
-                        origin[1] + j * step[1],
-                        origin[2] + i * step[2],
-                    )
+                    away, radius = _to_segment(rows[s], rows[s + 1], z, y, x)
                     if away - radius < least:
                         least, nearest = away - radius, radius
                 if least < rho:
-                    share = np.float32(_disk_share(least + nearest, nearest, rho))
-                    out[k, j, i] += share * (value - out[k, j, i])
+                    out[k, j, i] = _over(out[k, j, i], _disk_share(least + nearest, nearest, rho), value)

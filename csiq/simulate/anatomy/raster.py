@@ -108,8 +108,9 @@ def paint(
     step = np.array(grid.voxel_size)
 
     def slab(start: int, stop: int) -> None:
-        origin = grid.origin + np.array([start * step[0], 0.0, 0.0])
-        paint_slab(image[start:stop], origin, step, packed.kinds, packed.spans, packed.rows, amounts)
+        paint_slab(
+            image[start:stop], start, grid.origin, step, packed.kinds, packed.spans, packed.rows, amounts
+        )
 
     workers = threads or default_threads()
     cuts = np.linspace(0, grid.shape[0], min(4 * workers, grid.shape[0]) + 1).astype(int)

@@ -146,7 +146,7 @@ class Envelope:
     thickness : float
         Of a layer around them, away from grooves, mm; 0 for the body itself, less to shrink it.
     blend : float
-        Reach of the filling of grooves between parts, mm.
+        Reach of the filling of grooves between the two nearest parts, mm; it is at most a quarter as deep.
     planes : tuple of Plane
         Cuts, with edges rounded over ``rounding`` mm.
     sheet : float

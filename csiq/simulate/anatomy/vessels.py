@@ -144,9 +144,11 @@ def _split(tube: Tube) -> tuple[list[Tube], list[Tube]]:
     if moves.size == 0:
         return [], [tube]
     first, last = int(moves[0]), int(moves[-1])
-    moving = _cut(tube, slice(max(first - 1, 0), last + 2))
-    still = [_cut(tube, slice(last + 1, None))] if last + 2 < len(tube.points) else []
-    return [moving], still
+    if last + 2 >= len(tube.points):
+        return [_cut(tube, slice(first, None))], []
+    # a wall's round end must not stand in the lumen that goes on: the blood's covers it
+    end = last + 2 if not tube.name.endswith("wall") else last + 1
+    return [_cut(tube, slice(first, end))], [_cut(tube, slice(last + 1, None))]
 
 
 def _aorta(size: HeartSize, body: BodySize) -> list[Tube]:
@@ -180,7 +182,7 @@ def _aorta(size: HeartSize, body: BodySize) -> list[Tube]:
 
 def _pulmonary_arteries(size: HeartSize) -> list[Tube]:
     ways = {
-        "pulmonary trunk": [(27, 34, -7), (36, 30, -8), (46, 23, -10), (56, 9, -12), (60, 1, -12)],
+        "pulmonary trunk": [(31, 34, -7), (38, 29, -8), (46, 23, -10), (56, 9, -12), (60, 1, -12)],
         "right pulmonary artery": [(57, 4, -10), (56, -10, 6), (53, -16, 26), (50, -20, 46), (44, -26, 66)],
         "left pulmonary artery": [(59, 2, -12), (63, -14, -20), (62, -30, -32), (52, -40, -44),
                                   (36, -46, -52)],
