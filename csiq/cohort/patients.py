@@ -24,6 +24,8 @@ KINDS = {"selfnav": 0.85, "uncorrected": 0.15}
 HEARTBEATS = {377: 0.75, 610: 0.25}
 #: Imperfections of a scan, and how often each occurs.
 IMPERFECTIONS = {"gradient-delay": 0.15, "off-resonance": 0.15, "dropped-readouts": 0.10, "arrhythmia": 0.15}
+#: Correlation of what makes a scan hard.
+TOGETHER = 0.5
 #: One patient in so many may be used to calibrate the reference formula; see :func:`may_calibrate`.
 CALIBRATION_STEP = 4
 _GOLDEN = (math.sqrt(5) - 1) / 2
@@ -66,17 +68,21 @@ class Difficulty:
     def drawn(cls, rng: np.random.Generator) -> Difficulty:
         """Return the difficulty of one scan.
 
-        Sampling and SNR are log-uniform: few scans are very good, many are poor to fair.
+        Sampling, SNR and residual motion are log-uniform, breathing uniform. Together they are correlated
+        (a Gaussian copula, :data:`TOGETHER`): who is ill and heavy breathes deeply, gives less signal and
+        interrupts the scan. So a cohort has hopeless and excellent images, though no single fault is extreme.
         """
+        ease = np.sqrt(TOGETHER) * rng.standard_normal() + np.sqrt(1 - TOGETHER) * rng.standard_normal(5)
+        sampling, snr, breathing, residual, navigation = (0.5 * math.erfc(-e / math.sqrt(2)) for e in ease)
         return cls(
             heartbeats=int(rng.choice(list(HEARTBEATS), p=list(HEARTBEATS.values()))),
-            sampling=round(_log_uniform(rng, 0.10, 0.30), 4),
-            snr=round(_log_uniform(rng, 8.0, 60.0), 2),
-            amplitude=round(float(rng.uniform(5, 20)), 2),
+            sampling=round(_log_between(0.10, 0.30, sampling), 4),
+            snr=round(_log_between(8.0, 60.0, snr), 2),
+            amplitude=round(20 - 15 * breathing, 2),
             drift=round(float(rng.uniform(-6, 6)), 2),
-            residual=round(_log_uniform(rng, 0.2, 1.6), 2),
+            residual=round(_log_between(1.6, 0.2, residual), 2),
             imperfections=tuple(name for name, share in IMPERFECTIONS.items() if rng.random() < share),
-            kind=str(rng.choice(list(KINDS), p=list(KINDS.values()))),
+            kind="uncorrected" if navigation < KINDS["uncorrected"] else "selfnav",
         )
 
 
@@ -174,5 +180,5 @@ def _person(number: int, cohort_seed: int) -> Person:
             return person
 
 
-def _log_uniform(rng: np.random.Generator, low: float, high: float) -> float:
-    return float(np.exp(rng.uniform(np.log(low), np.log(high))))
+def _log_between(first: float, last: float, share: float) -> float:
+    return float(first * (last / first) ** share)

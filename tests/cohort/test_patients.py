@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from scipy.stats import spearmanr
 
 from csiq.cohort.patients import CohortPatient, draw_patients, may_calibrate
 from csiq.cohort.splits import FOLDS, TEST, n_test_of, seats_per_grade, split_patients
@@ -50,6 +51,18 @@ def test_difficulty_is_spread(people):
     assert set(beats) == {377, 610}
     spokes = people[0].n_spokes(208)
     assert spokes / (np.pi / 2 * 208**2) == pytest.approx(drawn[0].sampling, rel=1e-3)
+
+
+def test_hard_scans_are_hard_in_several_ways(people):
+    hard = [p.difficulty for p in people]
+    ease = np.array([(d.sampling, d.snr, -d.amplitude, -d.residual, d.kind == "selfnav") for d in hard])
+    ranks = spearmanr(ease[:, :4]).statistic[np.triu_indices(4, 1)]
+    # a Gaussian correlation of 0.5 is one of ranks of 0.48; standard error 0.04
+    assert ranks == pytest.approx(0.48, abs=0.13)
+    assert np.mean(ranks) == pytest.approx(0.48, abs=0.05)
+    failed = np.array([d.kind == "uncorrected" for d in hard])
+    assert failed.mean() == pytest.approx(0.15, abs=0.05)
+    assert np.log(ease[failed, 1]).mean() < np.log(ease[~failed, 1]).mean() - 0.2
 
 
 def test_cohorts_that_cannot_be():
