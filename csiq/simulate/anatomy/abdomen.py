@@ -35,34 +35,37 @@ def _moving(
 def _domes(body: BodySize) -> Envelope:
     """Return the diaphragm: two domes, the right one higher, over a belly as wide as the cage.
 
-    They lean forward: behind, the lungs reach lower.
+    They lean forward: behind, the lungs reach lower. Nothing of it reaches into the chest wall, which stands
+    still, and the belly is a cylinder, so that the wall does not seem to move along it.
     """
     (deep, wide), (y, x) = body.cage, body.cage_middle
     top = body.dome
     parts = (
-        _moving("muscle", (top - 118, y, x), (76, deep + 1, wide + 1, 300)),
-        _moving("muscle", (top - 92, y - 2, x + 0.45 * wide), (92, 0.96 * deep, 0.56 * wide, 200), 9.0),
-        _moving("muscle", (top - 104, y - 2, x - 0.45 * wide), (92, 0.96 * deep, 0.56 * wide, 200), 9.0),
-        _moving("muscle", (top - 92, y + 4, x), (87, 0.9 * deep, 0.5 * wide, 200), 4.0),
+        _moving("muscle", (top - 86, y, x), (64, deep - 4, wide - 4, 3000)),
+        _moving("muscle", (top - 92, y, x + 0.42 * wide), (92, 0.84 * deep, 0.5 * wide, 50), 9.0),
+        _moving("muscle", (top - 104, y, x - 0.42 * wide), (92, 0.84 * deep, 0.5 * wide, 50), 9.0),
+        _moving("muscle", (top - 92, y + 4, x), (87, 0.84 * deep, 0.5 * wide, 50), 4.0),
     )
     return Envelope("muscle", parts, blend=14.0)
 
 
 def _pads(body: BodySize) -> list[Shape]:
     """Return the fat beside the heart's lower edge."""
-    (deep, _), (y, x) = body.cage, body.cage_middle
-    size, front = 0.7 + 0.9 * body.visceral, y + deep
-    return [
-        egg("fat", (body.dome + 2, front - 22, x + 32), (22 * size, 10 * size, 20 * size), follow_liver=0.8),
-        egg("fat", (body.dome - 6, front - 22, x - 74), (22 * size, 10 * size, 18 * size), follow_liver=0.8),
-    ]
+    (deep, wide), (y, x) = body.cage, body.cage_middle
+    size = 0.7 + 0.9 * body.visceral
+    pads: list[Shape] = []
+    for off, below, width in ((32.0, -2.0, 20.0), (-74.0, 6.0, 18.0)):
+        front = y + deep * np.sqrt(0.74**2 - (off / wide) ** 2)
+        semi = (22 * size, 10 * size, width * size)
+        pads.append(egg("fat", (body.dome - below, front, x + off), semi, follow_liver=0.8))
+    return pads
 
 
 def _liver(body: BodySize) -> list[Shape]:
     (deep, wide), (y, x) = body.cage, body.cage_middle
     top = body.dome
     lobes: list[Shape] = [
-        _moving("liver", (top - 94, y - 2, x + 0.46 * wide), (90, 0.93 * deep, 0.54 * wide, 110), 9.0),
+        _moving("liver", (top - 92, y, x + 0.42 * wide), (88.5, 0.81 * deep, 0.475 * wide, 90), 9.0),
         _moving(
             "liver", (top - 66, y + 0.42 * deep, x - 0.08 * wide), (44, 0.46 * deep, 0.56 * wide, 60), 6.0
         ),
@@ -112,7 +115,7 @@ def _spleen(body: BodySize) -> list[Shape]:
     (deep, wide), (y, x) = body.cage, body.cage_middle
     angle = -28.0
     turn = np.deg2rad(angle)
-    centre = (body.dome - 78, y + 0.80 * deep * np.sin(turn) * 1.2, x - 0.80 * wide * np.cos(turn))
+    centre = (body.dome - 76, y + 0.88 * deep * np.sin(turn), x - 0.76 * wide * np.cos(turn))
     axes = np.array([[1.0, 0, 0], [0, np.sin(turn), -np.cos(turn)], [0, np.cos(turn), np.sin(turn)]])
     return [egg("spleen", centre, (46, 15, 40), axes=axes, follow_liver=1.0)]
 

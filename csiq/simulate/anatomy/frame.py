@@ -10,9 +10,11 @@ from csiq.simulate.anatomy.heart import HeartSize
 from csiq.simulate.anatomy.people import Build, Person
 
 _USUAL_RV, _USUAL_LA = 135.0, 62.0  # ml, of a heart of scale 1
-_SPINE, _VERTEBRA = 31.0, 17.0  # mm: from the back of the cage to the middle of a vertebral body; its radius
+_SPINE, _VERTEBRA = 25.0, 17.0  # mm: from the back of the cage to the middle of a vertebral body; its radius
+_BREASTBONE, _BACK = 16.0, 28.0  # mm of wall in front, and behind, where muscle is added
+_WALLS = _BREASTBONE + _BACK
 _GULLET = 9.0  # mm between heart and spine
-_LUNG_MIDDLE, _LUNG_UP, _LUNG_DOWN = -60.0, 222.0, 330.0  # mm: height z of the widest place, and reach
+_LUNG_MIDDLE, _LUNG_UP, _LUNG_DOWN = -60.0, 222.0, 1000.0  # mm: height z of the widest place, and reach
 
 
 @dataclass(frozen=True)
@@ -70,8 +72,8 @@ class BodySize:
         build, rng, heart = Build.of(person), person.rng(15), HeartSize.of(person)
         inner = heart_front(heart) + float(rng.uniform(1, 5))
         needed = inner - heart_back(heart) + _GULLET + _SPINE + _VERTEBRA
-        depth = max(build.cage_depth, needed) + 2 * build.fat + 1.6 * build.muscle + 14
-        front = inner + 0.8 * build.muscle - 6 + build.fat
+        depth = max(build.cage_depth, needed) + 2 * build.fat + _WALLS + 0.4 * build.muscle
+        front = inner + _BREASTBONE + build.fat
         return cls(
             middle=(float(front - depth / 2), float(rng.uniform(10, 18))),
             width=build.width,
@@ -91,14 +93,13 @@ class BodySize:
     @property
     def cage(self) -> tuple[float, float]:
         """Half depth and half width inside the ribs, where the chest is widest."""
-        return (
-            self.depth - 2 * self.fat - 1.6 * self.muscle - 14
-        ) / 2, self.width / 2 - self.fat - self.muscle
+        walls = 2 * self.fat + _WALLS + 0.4 * self.muscle
+        return (self.depth - walls) / 2, self.width / 2 - self.fat - self.muscle
 
     @property
     def cage_middle(self) -> tuple[float, float]:
         """Middle of the cage, y x: in front of the trunk's, since the back is thicker."""
-        front = self.middle[0] + self.depth / 2 - self.fat - 0.8 * self.muscle + 6
+        front = self.middle[0] + self.depth / 2 - self.fat - _BREASTBONE
         return front - self.cage[0], self.middle[1]
 
     @property

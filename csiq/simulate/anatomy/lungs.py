@@ -35,8 +35,8 @@ _GENERATIONS = 4
 def lung_shapes(body: BodySize) -> list[Shape]:
     """Return the cavity of the chest filled with lung, its vessels, and what lies between the lungs."""
     (deep, wide), (y, x) = body.cage, body.cage_middle
-    cavity: list[Shape] = [egg("lung", (-60, y, x), (218, deep, wide, 320))]
-    cavity += [egg("lung", (72, y - 4, x + s * 0.40 * wide), (84, 0.84 * deep, 0.50 * wide)) for s in (-1, 1)]
+    cavity: list[Shape] = [egg("lung", (-60, y, x), (204, deep, wide, 3000))]
+    cavity += [egg("lung", (66, y - 4, x + s * 0.40 * wide), (80, 0.78 * deep, 0.48 * wide)) for s in (-1, 1)]
     vessels = [branch for side in (-1.0, 1.0) for branch in _vessels(body, side)]
     return [*cavity, *vessels, *_mediastinum(body)]
 
@@ -73,7 +73,7 @@ def _mediastinum(body: BodySize) -> list[Shape]:
     back, front = float(body.spine_at(40)), front_wall(body, 40)
     middle = (back + front) / 2 - 4
     return [
-        egg("fat", (82, middle, x + 2), (98, (front - back) / 2 + 2, 33 * fat)),
+        egg("fat", (82, middle, x + 2), (98, (front - back) / 2 + 10, 33 * fat)),
         egg("fat", (40, front - 4, x - 4), (118, 15 * fat, 24 * fat)),
         egg("fat", (-20, back + 12, x - 8), (200, 26, 27)),
         *(egg("fat", hilum(body, s) + at(0, 2, -8 * s), (26, 20, 20)) for s in (-1.0, 1.0)),

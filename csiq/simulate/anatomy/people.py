@@ -187,7 +187,7 @@ class Build:
         rng = person.rng(13)
         woman, taller, heavier = person.is_woman, person.height_m - 1.70, person.bmi - 25
         width = (272.0 if woman else 289.0) + 90 * taller + 1.2 * heavier + 8 * _normal(rng)
-        depth = (176.0 if woman else 190.0) + 45 * taller + 0.9 * heavier + 6 * _normal(rng)
+        depth = (168.0 if woman else 182.0) + 45 * taller + 0.9 * heavier + 6 * _normal(rng)
         depth += 0.16 * (person.age - 50)  # the chest grows deeper with age
         muscle = (15.0 if woman else 19.0) + 0.2 * heavier - 0.05 * (person.age - 50) + 1.2 * _normal(rng)
         fat = ((16.0 if woman else 11.0) + (1.25 if woman else 1.05) * heavier) * np.exp(0.12 * _normal(rng))
@@ -197,7 +197,7 @@ class Build:
         cage = _between(width, 242, 318)
         return cls(
             cage_width=_between(cage + 2 * (muscle + fat), *CHEST) - 2 * (muscle + fat),
-            cage_depth=_between(depth, 156, 222),
+            cage_depth=_between(depth, 150, 214),
             muscle=muscle,
             fat=fat,
             visceral=_between(visceral, 0.0, 1.0),

@@ -96,7 +96,7 @@ def _spine(body: BodySize) -> list[Shape]:
     axis = np.column_stack([heights, y, np.full(len(heights), x)])
     back = axis - at(0, 27.0, 0)
     shapes: list[Shape] = [
-        *(tube("muscle", back + at(0, -14.0, side * 27.0), 21.0) for side in (-1, 1)),
+        *(tube("muscle", back + at(0, -12.0, side * 25.0), 17.0) for side in (-1, 1)),
         *(tube("fat", back + at(0, -20.0, side * 4.0), 4.0) for side in (-1, 1)),
         *hollow(tube("cortical bone", axis, 17.0), "marrow", 1.2),
     ]
@@ -118,11 +118,11 @@ def _vertebra(body: BodySize, z: float) -> list[Shape]:
     below = z - _SPACING / 2
     lean = np.rad2deg(np.arctan2(body.spine_at(below + 10) - body.spine_at(below - 10), 20.0))
     middle, axes = (below, float(body.spine_at(below)), x), tilted(float(lean))
-    arch = y - 37.0
+    arch = y - 36.0
     shapes: list[Shape] = [
         egg("cortical bone", middle, (5.6, 17.6, 18.6), axes=axes),
         egg("disc", middle, (4.2, 16.6, 17.6), axes=axes),
-        *hollow(tube("cortical bone", [(z - 4, arch, x), (z - 24, arch - 22, x)], [4.6, 4.0]), "marrow", 1.3),
+        *hollow(tube("cortical bone", [(z - 4, arch, x), (z - 22, arch - 16, x)], [4.6, 4.0]), "marrow", 1.3),
     ]
     for side in (-1.0, 1.0):
         ways = [(z + 2, arch + 8, x + side * 10), (z + 4, arch - 4, x + side * 31)]

@@ -44,7 +44,7 @@ def _wall(body: BodySize) -> list[Shape]:
         Column(tissue, body.middle, (half[0] - depth, half[1] - depth), _BOXY) for tissue, depth in layers
     ]
     front = body.middle[0] + half[0] - body.fat
-    cleft = egg("fat", (20, front, body.middle[1]), (150, 7, 13))
+    cleft = egg("fat", (20, front - 5, body.middle[1]), (150, 7, 13))
     breasts = [part for side in (-1.0, 1.0) for part in _breast(body, side)]
     muscles = [_chest_muscle(body, side) for side in (-1.0, 1.0)]
     return [*columns[:2], *breasts, *columns[2:], cleft, *muscles]
