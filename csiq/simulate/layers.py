@@ -1,16 +1,16 @@
 """A patient cut into layers that are painted at one resolution and move as one.
 
-=========  ==========================================  ============================  ==================
-layer      what it holds                               voxels                        moves with
-=========  ==========================================  ============================  ==================
-heart      what the heart adds to the body             finer than reconstructed      the heart
-organs     what breathing moves of the rest            2 mm, over what moves         the diaphragm
-field      what stays, in the field of view            finer than reconstructed      nothing
-outside    what stays, outside of it                   2 mm, over 416 mm             nothing
-=========  ==========================================  ============================  ==================
+=========  =============================================  ============================  ================
+layer      what it holds                                  voxels                        moves with
+=========  =============================================  ============================  ================
+heart      what the heart adds to the body                finer than reconstructed      the heart
+organs     what else moves                                2 mm                          the diaphragm
+field      what stays, in the field of view               finer than reconstructed      nothing
+outside    what stays, outside of it                      2 mm, over 416 mm             nothing
+=========  =============================================  ============================  ================
 
-The layers are differences of paintings of the same patient, so that they add up to the patient; a smooth
-window parts the last two, where resolution changes. Nothing counts twice and nothing is left out.
+The layers are differences of paintings of the same patient, so that they add up to the patient; windows
+part them where resolution changes. Nothing counts twice and nothing is left out.
 """
 
 from __future__ import annotations
@@ -22,16 +22,12 @@ import numpy as np
 
 from csiq.simulate.anatomy import Patient, rasterise
 from csiq.simulate.anatomy.shapes import Grid
+from csiq.simulate.extents import Extents, excitation, grid_over, window
 from csiq.simulate.motion import MotionState
-from csiq.simulate.protocol import SLICE_THICKNESS, ScanConfig
-from csiq.simulate.sensitivity import Maps
+from csiq.simulate.protocol import ScanConfig
+from csiq.simulate.sensitivity import Maps, Places, places_of, planes
 
-N_SLICES = 4  # painted across one slice of a 2D scan; even
-_BODY_FOV = 416.0  # mm
-_SEAM = 10.0  # mm over which the field of view fades into what is outside
-_EXCITED = (150.0, 205.0)  # mm from the centre, where excitation begins and ends to fade along z
 _COARSER, _COARSEST = 1.5, 3.0  # a small matrix needs no 2 mm: times its own voxel; mm
-_LOOK = 8.0  # mm: voxels with which the extent of a layer is found
 
 
 @dataclass(frozen=True)
@@ -44,9 +40,10 @@ class Detail:
         Voxels of the painted heart per reconstructed voxel and axis. k-space of a layer fades out at 0.41 to
         0.49 cycles per voxel of its own, so 1.25 leaves the corners of the band whole.
     body_voxel : float
-        mm, of the layers outside the heart, at least.
+        mm, of the layers far from the heart, at least.
     state_spacing : float
-        mm of the diaphragm between the states that are painted, at most; see :func:`state_levels`.
+        mm of the diaphragm between the states that are painted, at most; see
+        :func:`csiq.simulate.signal.state_levels`.
     eps : float
         Relative accuracy of the transforms.
     """
@@ -74,140 +71,123 @@ class Layer:
 
     Attributes
     ----------
-    part : str
-        ``heart``, ``organs`` or ``still``.
+    follows : str
+        ``heart``, ``diaphragm`` or ``nothing``.
     grid : Grid
     weight : float32 array, broadcastable to the grid
         Share of each voxel that belongs to this layer, excitation included.
-    maps : Maps, optional
+    maps : Maps
         Sensitivities of the coils.
-    still : float32 array, optional
-        Of ``organs``: what of the body never moves.
+    still : float32 array, ``grid.shape``
+        What of the body never moves.
     flat : bool
         Whether the grid's slices are averaged into one (a 2D scan).
     """
 
-    part: str
+    follows: str
     grid: Grid
     weight: np.ndarray
-    maps: Maps | None = None
-    still: np.ndarray | None = None
+    maps: Maps
+    still: np.ndarray
     flat: bool = False
 
-    def image(self, patient: Patient, level: float, threads: int | None = None) -> np.ndarray:
-        """Return the layer with the diaphragm at ``level`` mm, float32."""
-        state = MotionState(level)
-        if self.part == "still":
-            return rasterise(patient, self.grid, parts="static", threads=threads) * self.weight
-        body = rasterise(patient, self.grid, state, parts="body", threads=threads)
-        if self.part == "organs":
-            return (body - self.still) * self.weight
-        both = rasterise(patient, self.grid, state, parts="heart", over=body, threads=threads)
-        return (both - body) * self.weight
 
-    def shift(self, patient: Patient, displacement: np.ndarray) -> np.ndarray:
-        """Return how far the layer has moved as a whole, float64 (n, 3) mm z y x."""
-        displacement = np.asarray(displacement, dtype=np.float64)
-        if self.part == "still":
-            return np.zeros((*displacement.shape, 3))
-        anchor = np.zeros(3) if self.part == "heart" else np.array([patient.body.dome, 0.0, 0.0])
-        move = patient.coupling.heart_map if self.part == "heart" else patient.coupling.liver_map
-        # the laws are smooth: a table is exact to far below a micrometre
-        at = np.linspace(displacement.min(), displacement.max(), 129)
-        table = np.stack([move(MotionState(float(d)))(anchor) - anchor for d in at])
-        return np.stack([np.interp(displacement, at, column) for column in table.T], axis=-1)
-
-
-def layers_of(
-    patient: Patient, coils: Coils, config: ScanConfig, detail: Detail, reach: tuple[float, float]
-) -> tuple[Layer, ...]:
-    """Return the layers of a scan, those that move first.
+def shift_of(patient: Patient, follows: str, displacement: np.ndarray) -> np.ndarray:
+    """Return how far what follows the heart or the diaphragm has moved as a whole.
 
     Parameters
     ----------
-    reach : (float, float)
-        Least and largest displacement of the diaphragm, mm: what a layer holds between them lies in its grid.
-    """
-    fine = config.fov / (2 * round(detail.finer * config.matrix / 2))
-    coarse = max(detail.body_voxel, fine, min(_COARSER * fine, _COARSEST))
-    heart, moving, body = _extents(patient, config, reach)
-    box = _grid_over(heart, fine, config)
-    organs, outside = (_grid_over(corners, coarse, config) for corners in (moving, body))
-    n = round(config.fov / fine)
-    in_field = Grid.cube(n, config.fov)
-    if config.is_2d:
-        in_field = Grid((N_SLICES, n, n), box.voxel_size, (box.centre[0], 0.0, 0.0))
-
-    def layer(part: str, grid: Grid, share: np.ndarray | float = 1.0) -> Layer:
-        weight = (excitation(grid, config) * share).astype(np.float32)
-        still = rasterise(patient, grid, parts="static") if part == "organs" else None
-        return Layer(part, grid, weight, Maps.of(coils, grid), still, config.is_2d)
-
-    return (
-        layer("heart", box),
-        layer("organs", organs),
-        layer("still", in_field, _window(in_field, config)),
-        layer("still", outside, 1 - _window(outside, config)),
-    )
-
-
-def excitation(grid: Grid, config: ScanConfig) -> np.ndarray:
-    """Return how strongly slices are excited: the body fades out toward neck and belly.
-
-    A stack-of-stars excites its slab alone, since its partitions would fold what is outside.
+    displacement : float array, (n,)
+        mm at the diaphragm.
 
     Returns
     -------
-    float64 array, (n_slices, 1, 1)
+    float64 array, (n, 3)
+        mm, z y x.
     """
-    begin, end = _EXCITED
-    if config.trajectory == "stack-of-stars":
-        begin, end = config.fov / 2 - _SEAM, config.fov / 2
-    fade = np.clip((np.abs(grid.axis(0)) - begin) / (end - begin), 0, 1)
-    return (0.5 + 0.5 * np.cos(np.pi * fade)).reshape(-1, 1, 1)
+    displacement = np.asarray(displacement, dtype=np.float64)
+    if follows == "nothing":
+        return np.zeros((len(displacement), 3))
+    anchor = np.zeros(3) if follows == "heart" else np.array([patient.body.dome, 0.0, 0.0])
+    move = patient.coupling.heart_map if follows == "heart" else patient.coupling.liver_map
+    # the laws are smooth: a table is exact to far below a micrometre
+    at = np.linspace(displacement.min(), displacement.max(), 129)
+    table = np.stack([move(MotionState(float(d)))(anchor) - anchor for d in at])
+    return np.stack([np.interp(displacement, at, column) for column in table.T], axis=-1)
 
 
-def _extents(patient: Patient, config: ScanConfig, reach: tuple[float, float]) -> tuple[np.ndarray, ...]:
-    """Return corners (2, 3) in mm of the heart, of what else moves, and of the body."""
-    n = 2 * round(_BODY_FOV / _LOOK / 2)
-    look = Grid.cube(n, n * _LOOK, (0.0, *patient.body.middle))
-    excited = excitation(look, config) > 0
-    still = rasterise(patient, look, parts="static")
-    heart, moving, body = (np.zeros(look.shape, bool) for _ in range(3))
-    for displacement in np.linspace(*reach, 3):
-        state = MotionState(float(displacement))
-        alone = rasterise(patient, look, state, parts="body")
-        both = rasterise(patient, look, state, parts="heart", over=alone)
-        heart |= (both != alone) & excited
-        moving |= (alone != still) & excited
-        body |= (both > 0) & excited
-    return tuple(_corners(where, look) for where in (heart, moving, body))
+@dataclass(frozen=True)
+class Layers:
+    """The layers of a scan.
 
+    Attributes
+    ----------
+    patient : Patient
+    heart, organs, field, outside : Layer
+    behind : Places
+        Where the voxels of ``heart`` lie among those of ``organs``.
+    """
 
-def _corners(where: np.ndarray, grid: Grid) -> np.ndarray:
-    found = np.argwhere(where)
-    if found.size == 0:
-        return np.zeros((2, 3))
-    ends = np.stack([found.min(axis=0) - 1, found.max(axis=0) + 1])
-    return np.asarray(grid.origin + ends * np.array(grid.voxel_size))
+    patient: Patient
+    heart: Layer
+    organs: Layer
+    field: Layer
+    outside: Layer
+    behind: Places
 
+    @classmethod
+    def of(
+        cls,
+        patient: Patient,
+        coils: Coils,
+        config: ScanConfig,
+        detail: Detail,
+        reach: tuple[float, float],
+    ) -> Layers:
+        """Return the layers of a scan.
 
-def _grid_over(corners: np.ndarray, voxel: float, config: ScanConfig) -> Grid:
-    """Return a grid from corner to corner; of a 2D scan over its slice."""
-    shape = [max(2 * int(np.ceil((high - low) / voxel / 2)), 2) for low, high in corners.T]
-    centre = [float(c) for c in corners.mean(axis=0)]
-    if not config.is_2d:
-        return Grid((shape[0], shape[1], shape[2]), (voxel,) * 3, (centre[0], centre[1], centre[2]))
-    step = SLICE_THICKNESS / N_SLICES
-    return Grid((N_SLICES, shape[1], shape[2]), (step, voxel, voxel), (step / 2, centre[1], centre[2]))
+        Parameters
+        ----------
+        reach : (float, float)
+            Least and largest displacement of the diaphragm, mm: what a layer holds between them lies in its
+            grid.
+        """
+        fine = config.fov / (2 * round(detail.finer * config.matrix / 2))
+        coarse = max(detail.body_voxel, fine, min(_COARSER * fine, _COARSEST))
+        extents = Extents.of(patient, config, reach)
+        field = np.array([[-1.0], [1.0]]) * np.full(3, config.fov / 2)
+        heart, in_field = (grid_over(corners, fine, config) for corners in (extents.heart, field))
+        organs, outside = (grid_over(corners, coarse, config) for corners in (extents.moving, extents.body))
 
+        def layer(follows: str, grid: Grid, share: np.ndarray | float = 1.0) -> Layer:
+            weight = (excitation(grid, config) * share).astype(np.float32)
+            still = rasterise(patient, grid, parts="static")
+            return Layer(follows, grid, weight, Maps.of(coils, grid), still, config.is_2d)
 
-def _window(grid: Grid, config: ScanConfig) -> np.ndarray:
-    """Return 1 in the field of view, 0 outside, a cosine between; a 2D scan has no border along z."""
-    window = np.ones((1, 1, 1))
-    for axis in (1, 2) if config.is_2d else (0, 1, 2):
-        inside = np.clip((config.fov / 2 - np.abs(grid.axis(axis))) / _SEAM, 0, 1)
-        shape = [1, 1, 1]
-        shape[axis] = -1
-        window = window * (0.5 - 0.5 * np.cos(np.pi * inside)).reshape(shape)
-    return window
+        return cls(
+            patient,
+            layer("heart", heart),
+            layer("diaphragm", organs),
+            layer("nothing", in_field, window(in_field, field, config)),
+            layer("nothing", outside, 1 - window(outside, field, config)),
+            places_of(organs, heart),
+        )
+
+    def moving(self, level: float, threads: int | None = None) -> list[tuple[Layer, np.ndarray]]:
+        """Return the layers that move, and their images with the diaphragm at ``level`` mm.
+
+        What the heart hides is taken away as the other layers hold it: fine what stays, coarse what moves.
+        """
+        state = MotionState(level)
+        heart, organs = self.heart, self.organs
+        moved = rasterise(self.patient, organs.grid, state, parts="body", threads=threads) - organs.still
+        behind = heart.still.copy()
+        for plane, more in zip(behind, planes(moved, self.behind), strict=True):
+            plane += more
+        both = rasterise(self.patient, heart.grid, state, parts="heart", over=behind, threads=threads)
+        return [(heart, (both - behind) * heart.weight), (organs, moved * organs.weight)]
+
+    @property
+    def still(self) -> list[tuple[Layer, np.ndarray]]:
+        """Return the layers that stay, and their images."""
+        return [(layer, layer.still * layer.weight) for layer in (self.field, self.outside)]

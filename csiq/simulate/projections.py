@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 from csiq.simulate.anatomy import Patient, rasterise
 from csiq.simulate.anatomy.shapes import Grid
-from csiq.simulate.layers import Coils, Layer, excitation
+from csiq.simulate.extents import excitation
+from csiq.simulate.layers import Coils, shift_of
+from csiq.simulate.motion import MotionState
 from csiq.simulate.protocol import ScanConfig, si_coord
 from csiq.simulate.signal import state_shares
 
@@ -37,39 +41,38 @@ def projection_kspace(
     """
     displacement = np.asarray(displacement, dtype=np.float64)
     offset = np.zeros((len(displacement), 3)) if heart_offset is None else np.asarray(heart_offset)
-    layers, maps = _layers(patient, coils, config)
-    grid = layers[0].grid
-    cycles = si_coord(config)[:, 0].astype(np.float64) / config.fov
-    cell = float(np.prod(grid.voxel_size)) / (config.fov / config.matrix) ** 3 / config.matrix**1.5
-    cell = cell / np.sinc(cycles * grid.voxel_size[0])  # painting averages over a voxel
-    wave = cell * np.exp(-2j * np.pi * np.outer(grid.axis(0), cycles))
-
-    def spoke(layer: Layer, level: float) -> np.ndarray:
-        projection = np.einsum("czr,zr->cz", maps, layer.image(patient, level).reshape(_ALONG, -1))
-        return np.asarray(projection @ wave)
-
-    still, *moving = layers
-    kspace = np.repeat(spoke(still, 0.0)[:, None], len(displacement), axis=1)
-    for layer in moving:
-        goal = layer.shift(patient, displacement)[:, 0] + (offset[:, 0] if layer.part == "heart" else 0.0)
-        for level, rows, share in state_shares(displacement):
-            moved = goal[rows] - layer.shift(patient, np.array([level]))[:, 0]
-            ramp = share[:, None] * np.exp(-2j * np.pi * np.outer(moved, cycles))
-            kspace[:, rows] += spoke(layer, level)[:, None, :] * ramp
-    return kspace.astype(np.complex64)
-
-
-def _layers(patient: Patient, coils: Coils, config: ScanConfig) -> tuple[tuple[Layer, ...], np.ndarray]:
-    """Return what stays, what the diaphragm moves and the heart, on one grid, and maps (n_coils, z, y x)."""
     grid = Grid(
         (_ALONG, _ACROSS, _ACROSS),
         (_LENGTH / _ALONG, _LENGTH / _ACROSS, _LENGTH / _ACROSS),
         (0.0, *patient.body.middle),
     )
-    weight = excitation(grid, config).astype(np.float32)
-    layers = (
-        Layer("still", grid, weight),
-        Layer("organs", grid, weight, still=rasterise(patient, grid, parts="static")),
-        Layer("heart", grid, weight),
-    )
-    return layers, coils.sensitivities(grid).reshape(coils.n_coils, _ALONG, -1)
+    cycles = si_coord(config)[:, 0].astype(np.float64) / config.fov
+    spoke = _spoke_of(coils, config, grid, cycles)
+    still = rasterise(patient, grid, parts="static")
+    kspace = np.repeat(spoke(still)[:, None], len(displacement), axis=1)
+    follows = ("diaphragm", "heart")
+    goal = [shift_of(patient, name, displacement)[:, 0] for name in follows]
+    goal[1] = goal[1] + offset[:, 0]
+    for level, rows, share in state_shares(displacement):
+        body = rasterise(patient, grid, MotionState(level), parts="body")
+        both = rasterise(patient, grid, MotionState(level), parts="heart", over=body)
+        for number, image in enumerate((body - still, both - body)):
+            moved = goal[number][rows] - shift_of(patient, follows[number], np.array([level]))[0, 0]
+            ramp = share[:, None] * np.exp(-2j * np.pi * np.outer(moved, cycles))
+            kspace[:, rows] += spoke(image)[:, None, :] * ramp
+    return kspace.astype(np.complex64)
+
+
+def _spoke_of(
+    coils: Coils, config: ScanConfig, grid: Grid, cycles: np.ndarray
+) -> Callable[[np.ndarray], np.ndarray]:
+    """Return what makes the SI spoke (n_coils, n_samples) of an image."""
+    maps = (coils.sensitivities(grid) * excitation(grid, config)).reshape(coils.n_coils, _ALONG, -1)
+    cell = float(np.prod(grid.voxel_size)) / (config.fov / config.matrix) ** 3 / config.matrix**1.5
+    # painting averages over a voxel
+    wave = cell / np.sinc(cycles * grid.voxel_size[0]) * np.exp(-2j * np.pi * np.outer(grid.axis(0), cycles))
+
+    def spoke(image: np.ndarray) -> np.ndarray:
+        return np.asarray(np.einsum("czr,zr->cz", maps, image.reshape(_ALONG, -1)) @ wave)
+
+    return spoke

@@ -1,7 +1,8 @@
-"""Coil sensitivities where a layer needs them, kept at the few millimetres at which they vary."""
+"""What varies slowly, coil sensitivities above all, kept on a coarse grid and interpolated where needed."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,9 @@ if TYPE_CHECKING:
 
 _SPACING = 4.0  # mm: loops are 4 cm and more away from what is inside the body
 
+#: For each axis the index below each fine voxel, and its share of the way to the next.
+Places = tuple[tuple[np.ndarray, np.ndarray], ...]
+
 
 @dataclass(frozen=True)
 class Maps:
@@ -22,30 +26,27 @@ class Maps:
     Attributes
     ----------
     coarse : complex64 array, (n_coils, z, y, x)
-    places : tuple of three (int64 array, float32 array)
-        For each axis the index below each fine voxel, and its share of the way to the next.
+    places : Places
     """
 
     coarse: np.ndarray
-    places: tuple[tuple[np.ndarray, np.ndarray], ...]
+    places: Places
 
     @classmethod
     def of(cls, coils: Coils, grid: Grid) -> Maps:
         """Return the sensitivities of coils on a grid."""
         size = np.array(grid.voxel_size)
-        steps = np.maximum(np.floor(_SPACING / size), 1).astype(int)
-        shape = tuple(int(-(-(n - 1) // step)) + 1 for n, step in zip(grid.shape, steps, strict=True))
-        wide = steps * size
+        wide = size * np.maximum(np.floor(_SPACING / size), 1)
+        shape = [
+            int(np.ceil((n - 1) * s / w - 1e-6)) + 1 for n, s, w in zip(grid.shape, size, wide, strict=True)
+        ]
         # the first voxels of both grids are at one place
-        centre = grid.origin + wide * (np.array(shape) // 2)
-        coarse = coils.sensitivities(
-            Grid(
-                (shape[0], shape[1], shape[2]),
-                (float(wide[0]), float(wide[1]), float(wide[2])),
-                (float(centre[0]), float(centre[1]), float(centre[2])),
-            )
+        centre = [float(c) for c in grid.origin + wide * (np.array(shape) // 2)]
+        step = [float(w) for w in wide]
+        coarse = Grid(
+            (shape[0], shape[1], shape[2]), (step[0], step[1], step[2]), (centre[0], centre[1], centre[2])
         )
-        return cls(coarse, tuple(_places(*both) for both in zip(grid.shape, steps, shape, strict=True)))
+        return cls(coils.sensitivities(coarse), places_of(coarse, grid))
 
     @property
     def n_coils(self) -> int:
@@ -55,31 +56,39 @@ class Maps:
     def times(self, coil: int, image: np.ndarray) -> np.ndarray:
         """Return an image on the fine grid as a coil sees it, complex64."""
         seen = np.empty(image.shape, np.complex64)
-        below, share = self.places[0]
-        planes: dict[int, np.ndarray] = {}
-        for z, (first, part) in enumerate(zip(below.tolist(), share.tolist(), strict=True)):
-            for number in (first, first + 1):
-                if number not in planes and number < self.coarse.shape[1]:
-                    planes.pop(number - 2, None)
-                    planes[number] = self._plane(coil, number)
-            plane = planes[first]
-            if part > 0:
-                plane = plane + np.float32(part) * (planes[first + 1] - plane)
-            np.multiply(image[z], plane, out=seen[z])
+        for number, plane in enumerate(planes(self.coarse[coil], self.places)):
+            np.multiply(image[number], plane, out=seen[number])
         return seen
 
-    def _plane(self, coil: int, number: int) -> np.ndarray:
-        """Return one coarse slice, interpolated to fine voxels."""
-        plane = self.coarse[coil, number]
-        for axis in (0, 1):
-            below, share = self.places[axis + 1]
-            low = plane.take(below, axis)
-            high = plane.take(np.minimum(below + 1, plane.shape[axis] - 1), axis)
-            plane = low + (share[:, None] if axis == 0 else share) * (high - low)
-        return plane
+
+def places_of(coarse: Grid, fine: Grid) -> Places:
+    """Return where the voxels of a fine grid lie among those of a coarse one; at its edge if beyond."""
+    places = []
+    for axis in range(3):
+        at = (fine.axis(axis) - coarse.origin[axis]) / coarse.voxel_size[axis]
+        at = np.clip(np.where(np.abs(at - np.rint(at)) < 1e-6, np.rint(at), at), 0, coarse.shape[axis] - 1)
+        below = np.minimum(at.astype(np.int64), max(coarse.shape[axis] - 2, 0))
+        places.append((below, (at - below).astype(np.float32)))
+    return tuple(places)
 
 
-def _places(n: int, step: int, n_coarse: int) -> tuple[np.ndarray, np.ndarray]:
-    at = np.arange(n) / step
-    below = np.minimum(at.astype(np.int64), n_coarse - 1)
-    return below, (at - below).astype(np.float32)
+def planes(coarse: np.ndarray, places: Places) -> Iterator[np.ndarray]:
+    """Yield the slices of a fine grid, interpolated linearly from a coarse one."""
+    below, share = places[0]
+    known: dict[int, np.ndarray] = {}
+    for first, part in zip(below.tolist(), share.tolist(), strict=True):
+        for number in (first, first + 1):
+            if number not in known and number < len(coarse):
+                known.pop(number - 2, None)
+                known[number] = _plane(coarse[number], places)
+        plane = known[first]
+        yield plane + np.float32(part) * (known[first + 1] - plane) if part > 0 else plane
+
+
+def _plane(plane: np.ndarray, places: Places) -> np.ndarray:
+    for axis in (0, 1):
+        below, share = places[axis + 1]
+        low = plane.take(below, axis)
+        high = plane.take(np.minimum(below + 1, plane.shape[axis] - 1), axis)
+        plane = low + (share[:, None] if axis == 0 else share) * (high - low)
+    return plane

@@ -18,7 +18,8 @@ from csiq.arrays import default_threads
 from csiq.errors import ShapeError
 from csiq.simulate._signal_numba import add_samples, ramps
 from csiq.simulate.anatomy import Patient
-from csiq.simulate.layers import N_SLICES, Coils, Detail, Layer, excitation, layers_of
+from csiq.simulate.extents import N_SLICES, excitation
+from csiq.simulate.layers import Coils, Detail, Layer, Layers, shift_of
 from csiq.simulate.protocol import ScanConfig
 
 __all__ = ["N_SLICES", "Detail", "Scene", "excitation", "moving_kspace", "state_levels", "state_shares"]
@@ -119,14 +120,15 @@ def moving_kspace(
     kspace = np.zeros((scene.coils.n_coils, *coord.shape[:2]), dtype=np.complex64)
     workers = threads or default_threads()
     reach = (float(displacement.min()), float(displacement.max()))
-    for layer in layers_of(scene.patient, scene.coils, scene.config, scene.detail, reach):
-        goal = layer.shift(scene.patient, displacement)
-        if layer.part == "heart":
-            goal = goal + offset
-        shares = state_shares(displacement, scene.detail.state_spacing)
-        for level, rows, share in shares if layer.part != "still" else _one_state(n_readouts):
-            image = layer.image(scene.patient, level, workers)
-            apart = goal[rows] - layer.shift(scene.patient, np.array([level]))
+    layers = Layers.of(scene.patient, scene.coils, scene.config, scene.detail, reach)
+    stay = np.arange(n_readouts), np.ones(n_readouts), np.zeros((n_readouts, 3))
+    for layer, image in layers.still:
+        _add_layer(kspace, scene, layer, image, layer_samples(scene, layer, coord, stay), workers)
+    goal = {name: shift_of(scene.patient, name, displacement) for name in ("heart", "diaphragm")}
+    goal["heart"] += offset
+    for level, rows, share in state_shares(displacement, scene.detail.state_spacing):
+        for layer, image in layers.moving(level, workers):
+            apart = goal[layer.follows][rows] - shift_of(scene.patient, layer.follows, np.array([level]))
             samples = layer_samples(scene, layer, coord[rows], (rows, share, apart))
             _add_layer(kspace, scene, layer, image, samples, workers)
     return kspace
@@ -155,10 +157,6 @@ def state_shares(
         rows = np.flatnonzero(share > 1e-6)
         if rows.size:
             yield float(level), rows, share[rows]
-
-
-def _one_state(n_readouts: int) -> Iterator[tuple[float, np.ndarray, np.ndarray]]:
-    yield 0.0, np.arange(n_readouts), np.ones(n_readouts)
 
 
 def layer_samples(
@@ -191,8 +189,7 @@ def layer_samples(
 def _add_layer(
     kspace: np.ndarray, scene: Scene, layer: Layer, image: np.ndarray, samples: Samples, threads: int
 ) -> None:
-    maps = layer.maps
-    if samples.where.size == 0 or maps is None or not image.any():
+    if samples.where.size == 0 or not image.any():
         return
     shape = layer.grid.shape[1:] if layer.flat else layer.grid.shape
     n_coils = scene.coils.n_coils
@@ -200,7 +197,7 @@ def _add_layer(
     def transform(coils: range) -> None:
         plan = _plan(shape, samples.angles, scene.detail.eps)
         for coil in coils:
-            seen = maps.times(coil, image)
+            seen = layer.maps.times(coil, image)
             values = plan.execute(seen.mean(axis=0) if layer.flat else seen)
             add_samples(kspace[coil].reshape(-1), samples.where, samples.factor, values)
 
