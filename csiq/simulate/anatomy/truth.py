@@ -55,9 +55,7 @@ def heart_truth(
     box = _around(heart)
     inner = _part_of(grid, box)
     blood, myocardium = np.zeros_like(heart), np.zeros_like(heart)
-    blood[box] = _core(
-        _shares(patient, inner, state, ("LV", "ascending aorta"), threads), inner, _BLOOD_FROM_WALL
-    )
+    blood[box] = _core(_shares(patient, inner, state, ("LV", "aorta"), threads), inner, _BLOOD_FROM_WALL)
     myocardium[box] = _core(_shares(patient, inner, state, ("LV wall",), threads), inner, _CORE_OF_WALL)
     lines = coronary_centrelines(patient, state)
     vessels = {

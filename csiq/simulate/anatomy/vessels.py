@@ -88,7 +88,7 @@ def great_vessels(size: HeartSize, body: BodySize) -> Vessels:
         The aorta descends beside its spine.
     """
     tubes = [*_aorta(size, body), *_pulmonary_arteries(size)]
-    veins = [*_caval_veins(size), *_pulmonary_veins(size)]
+    veins = [*_caval_veins(size, body), *_pulmonary_veins(size)]
     far: list[Shape] = []
     near: list[Shape] = []
     mouths: list[Shape] = []
@@ -106,7 +106,7 @@ def great_vessels(size: HeartSize, body: BodySize) -> Vessels:
 _OPEN = {
     "pulmonary trunk", "superior vena cava", "inferior vena cava",
     "left superior pulmonary vein", "left inferior pulmonary vein",
-    "right superior pulmonary vein", "right inferior pulmonary vein", "ascending aorta",
+    "right superior pulmonary vein", "right inferior pulmonary vein", "aorta",
 }  # fmt: skip
 
 
@@ -155,7 +155,7 @@ def _aorta(size: HeartSize, body: BodySize) -> list[Tube]:
     annulus, axes = root_frame(size)
     junction = annulus + 20 * size.scale * axes[0]
     start = annulus + 8 * size.scale * axes[0]
-    arch = size.base + np.array([96.0, -4.0, 14.0])  # its height and place hang on the chest
+    arch = size.upright(np.array([92.0, -4.0, 14.0]))
     x = body.spine[1] - 30.0
 
     def beside(z: float) -> list[float]:
@@ -163,11 +163,11 @@ def _aorta(size: HeartSize, body: BodySize) -> list[Tube]:
 
     knots = np.array([
         start, junction, size.upright(np.array([58.0, 17, 27])), [arch[0] - 18, arch[1] + 14, arch[2] + 10],
-        arch, [arch[0] - 5, (arch[1] + beside(90)[1]) / 2, (arch[2] + x) / 2 - 3],
+        arch, [arch[0] - 5, (arch[1] + beside(90)[1]) / 2, (arch[2] + x) / 2 - 6],
         beside(arch[0] - 28), beside(arch[0] - 60), beside(0), beside(-60), beside(-200),
     ])  # fmt: skip
     radius = np.array([11.5, 13.5, 15.5, 15, 14, 12.5, 12, 11.8, 11.5, 11, 9.5]) * size.scale**0.5
-    tubes = [_tube("arterial blood", knots, radius, "ascending aorta")]
+    tubes = [_tube("arterial blood", knots, radius, "aorta")]
     for name, off, r in (
         ("brachiocephalic artery", (2, 4, 6), 6.2),
         ("left common carotid artery", (3, -7, -5), 3.9),
@@ -183,27 +183,32 @@ def _aorta(size: HeartSize, body: BodySize) -> list[Tube]:
 def _pulmonary_arteries(size: HeartSize) -> list[Tube]:
     ways = {
         "pulmonary trunk": [(31, 34, -7), (38, 29, -8), (46, 23, -10), (56, 9, -12), (60, 1, -12)],
-        "right pulmonary artery": [(57, 4, -10), (56, -10, 6), (53, -16, 26), (50, -20, 46), (44, -26, 66)],
+        "right pulmonary artery": [(57, 4, -10), (56, -9, 6), (53, -15, 26), (51, -18, 46), (45, -20, 66)],
         "left pulmonary artery": [(59, 2, -12), (63, -14, -20), (62, -30, -32), (52, -40, -44),
                                   (36, -46, -52)],
     }  # fmt: skip
     radius = {"pulmonary trunk": [12, 12.5, 13, 12, 10.5]}
     usual = [10, 10.5, 9.5, 8.5, 6]
     return [
-        _tube("venous blood", size.upright(np.array(way)), np.array(radius.get(name, usual)), name)
+        _tube(
+            "venous blood",
+            size.upright(np.array(way)),
+            size.scale**0.5 * np.array(radius.get(name, usual)),
+            name,
+        )
         for name, way in ways.items()
     ]
 
 
-def _caval_veins(size: HeartSize) -> list[Tube]:
+def _caval_veins(size: HeartSize, body: BodySize) -> list[Tube]:
     blood = "venous blood"
-    superior = np.array([(2, -3, 42), (22, -5, 46), (45, -4, 51), (70, 0, 52), (100, 4, 50)])
-    side = np.array([(96, 5, 49), (106, 20, 26), (112, 22, 0), (122, 14, -30), (132, 4, -60)])
-    inferior = np.array([(-10, -2, 40), (-30, -14, 36), (-50, -22, 32), (-80, -30, 29), (-180, -38, 26)])
+    superior = np.array([(2, -3, 42), (22, -4, 47), (45, 2, 52), (70, 4, 53), (100, 8, 51)])
+    side = np.array([(97, 9, 50), (106, 22, 28), (112, 24, 0), (122, 16, -30), (132, 4, -60)])
+    inferior = [*size.upright(np.array([(-10.0, -2, 40), (-30, -14, 36), (-50, -22, 32)]))]
+    inferior += [np.array([z, body.spine_at(z) + 33.0, body.spine[1] + 19.0]) for z in (-90.0, -180.0)]
     radius = np.array([9, 9.5, 9.5, 9, 8])
     follows = np.array([1, 1, 0, 0, 0.0])  # further down it follows the liver it runs through
-    knots = np.column_stack([size.upright(inferior), radius + 2, follows])
-    curve = smooth_curve(knots, 3.0)
+    curve = smooth_curve(np.column_stack([inferior, radius + 2, follows]), 3.0)
     return [
         _tube(blood, size.upright(superior), radius, "superior vena cava"),
         _tube(blood, size.upright(side), np.full(5, 6.2), "left brachiocephalic vein"),
@@ -213,9 +218,9 @@ def _caval_veins(size: HeartSize) -> list[Tube]:
 
 def _pulmonary_veins(size: HeartSize) -> list[Tube]:
     ways = {
-        "left superior": [(18, -30, -4), (27, -36, -22), (38, -38, -40), (50, -40, -58)],
+        "left superior": [(18, -28, -6), (25, -24, -24), (32, -20, -42), (44, -22, -60)],
         "left inferior": [(2, -36, -4), (-2, -46, -20), (-8, -54, -38), (-18, -60, -56)],
-        "right superior": [(18, -28, 24), (26, -28, 42), (34, -26, 58), (44, -26, 74)],
+        "right superior": [(18, -28, 24), (23, -23, 42), (25, -19, 58), (30, -14, 74)],
         "right inferior": [(2, -34, 22), (-2, -42, 40), (-8, -50, 56), (-18, -58, 72)],
     }
     radius = np.array([7.0, 6.6, 5.8, 4.2])

@@ -61,7 +61,7 @@ def build_heart(size: HeartSize, body: BodySize) -> Heart:
 
 def outer_walls(made: Chambers, vessels: Vessels, root: list[Shape]) -> Packed:
     """Return what coronaries lie on, packed: walls of chambers, aortic root and pulmonary trunk."""
-    trunks = [s for s in vessels.near if s.name in ("pulmonary trunk wall", "ascending aorta wall")]
+    trunks = [s for s in vessels.near if s.name in ("pulmonary trunk wall", "aorta wall")]
     return pack([*made.walls.values(), root[0], *trunks])
 
 
