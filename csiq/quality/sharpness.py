@@ -13,13 +13,15 @@ directions count in which the truth has an edge of its own: where a chamber touc
 - **Deriche**: the largest response within 1.5 mm of the wall to the filter ``alpha^2 x exp(-alpha |x|)``,
   alpha = 2 / mm, over the signal in the middle of the vessel. A step from that signal to nothing is 100 %.
 - A window is **seen**, with soft thresholds, where the vessel stands out from its surroundings by a fifth of
-  the blood's signal, and by three standard deviations of what the image shows there and the truth does not.
+  the blood's signal, and by five standard deviations of what the image shows there and the truth does not:
+  Rose's criterion, voxel by voxel.
 
 References
 ----------
 Etienne A, et al. Soap-bubble visualization and quantitative analysis of 3D coronary magnetic resonance
 angiograms. Magn Reson Med 2002;48:658-666. Deriche R. Using Canny's criteria to derive a recursively
-implemented optimal edge detector. Int J Comput Vis 1987;1:167-187.
+implemented optimal edge detector. Int J Comput Vis 1987;1:167-187. Rose A. The sensitivity performance of the
+human eye on an absolute scale. J Opt Soc Am 1948;38:196-208.
 """
 
 from __future__ import annotations
@@ -36,7 +38,7 @@ WINDOW = 8.0
 ALPHA = 2.0
 #: Contrast to blood and to local noise at which a window is half seen.
 SEEN_CONTRAST = 0.2
-SEEN_NOISE = 3.0
+SEEN_NOISE = 5.0
 #: Width of an edge that is not there, mm.
 WIDEST = 8.0
 _SPACING = 0.2
