@@ -169,13 +169,14 @@ def rasterise(
 
 
 def heart_mask(patient: Patient, grid: Grid, state: MotionState = _REST) -> np.ndarray:
-    """Return where the heart is, its fat included.
+    """Return where the heart is, its fat and coronaries included.
 
     Returns
     -------
     bool array, ``grid.shape``
     """
-    share = paint(packed(patient, (patient.organ.fat,), state), [1.0], grid)
+    fat = patient.organ.fat
+    share = paint(packed(patient, fat, state), [1.0] * len(fat), grid)
     return np.asarray(share > 0.5)
 
 

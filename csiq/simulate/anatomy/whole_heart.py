@@ -30,8 +30,8 @@ class Heart:
     vessels : Vessels
     arteries : tuple of Tube
         Coronaries: RCA, LAD, LCX, LM and branches.
-    fat : Envelope
-        The heart with its fat, inside the pericardium.
+    fat : tuple of Shape
+        The heart with its fat, inside the pericardium, and the fat around arteries.
     shapes : tuple of Shape
         What moves with the heart, in the order of painting.
     """
@@ -39,7 +39,7 @@ class Heart:
     chambers: Chambers
     vessels: Vessels
     arteries: tuple[Tube, ...]
-    fat: Envelope
+    fat: tuple[Shape, ...]
     shapes: tuple[Shape, ...]
 
 
@@ -50,10 +50,10 @@ def build_heart(size: HeartSize, body: BodySize) -> Heart:
     vessels = great_vessels(size, body)
     walls = outer_walls(made, vessels, root)
     arteries = coronaries(size, walls)
-    fat = _fat(size, made)
+    layer = _fat(size, made)
+    fat: tuple[Shape, ...] = (layer, *(_sleeve(artery) for artery in arteries))
     wall, blood, *cusps = root
-    shapes: list[Shape] = [replace(fat, tissue="muscle", sheet=_PERICARDIUM, name="pericardium"), fat]
-    shapes += [_sleeve(artery) for artery in arteries]
+    shapes: list[Shape] = [replace(layer, tissue="muscle", sheet=_PERICARDIUM, name="pericardium"), *fat]
     shapes += [*vessels.near, *made.shapes, wall, blood, outflow(size), *vessels.mouths, *cusps]
     shapes += [*inner_shapes(size, made), coronary_sinus(size, walls), *arteries]
     return Heart(made, vessels, arteries, fat, tuple(shapes))
