@@ -96,6 +96,24 @@ def grade_cohort(
     return [GradedPatient(*row, split=split[row[0].number]) for row in rows]
 
 
+def fit_preference(folder: Path, patients: Sequence[CohortPatient]) -> Preference:
+    """Return readers' preference constants from the finished volumes of patients who may calibrate.
+
+    This is how :data:`csiq.cohort.readers.PREFERENCE` was found; it is not part of making a cohort, whose
+    readers must not depend on how many patients it has.
+
+    Raises
+    ------
+    RawDataError
+        If a volume was not measured.
+    ShapeError
+        If the scores of these patients do not vary.
+    """
+    found = [reader_scores(read_features(folder, p)) for p in patients if may_calibrate(p.number)]
+    sharp, clean = np.array(found).reshape(-1, 2).T
+    return Preference.fit(sharp, clean)
+
+
 def write_tables(folder: Path, graded: Sequence[GradedPatient]) -> None:
     """Write the manifest ``graded.tsv``, and ``patients.tsv``: people, difficulty, features, all grades."""
     scans = [

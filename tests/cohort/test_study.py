@@ -11,7 +11,7 @@ import pytest
 
 from csiq.cohort.cohort_folder import StudyConfig, check_room, open_cohort
 from csiq.cohort.database import Progress
-from csiq.cohort.grading import grade_cohort, reader_scores
+from csiq.cohort.grading import fit_preference, grade_cohort, reader_scores
 from csiq.cohort.manifest import read_cohort, read_manifest
 from csiq.cohort.patients import draw_patients, may_calibrate
 from csiq.cohort.raw import bytes_of_scan, choose_spread, n_raw_of, scan_config
@@ -187,13 +187,23 @@ def test_raw_patients_are_spread_in_difficulty():
     assert len(set(chosen)) == 30
     assert choose_spread(people[::-1], 30) == chosen
 
-    def spread(group) -> np.ndarray:
+    def places(group) -> np.ndarray:
         hard = [p.difficulty for p in group]
-        return np.array([(np.log(d.sampling), np.log(d.snr), d.amplitude) for d in hard]).std(axis=0)
+        return np.array([(np.log(d.sampling), np.log(d.snr), d.amplitude) for d in hard])
 
-    # a random choice has the spread of all, SD within 13 %; this one has more of the hard and the easy ones
+    def spread(group) -> np.ndarray:
+        return places(group).std(axis=0)
+
+    def gaps(group) -> float:
+        """Return how far the patient is that is farthest from all of the group, in SDs."""
+        apart = (places(people)[:, None] - places(group)) / spread(people)
+        return float(np.linalg.norm(apart, axis=2).min(axis=1).max())
+
+    lot = np.random.default_rng(0)
+
+    # a random choice of 30 has the spread of all in the mean, SD 11 %; this one leaves no gap
     assert np.all(spread(chosen) > spread(people))
-    assert np.mean(spread(chosen) / spread(people)) > 1.1
+    assert gaps(chosen) < 0.8 * min(gaps([people[i] for i in lot.permutation(100)[:30]]) for _ in range(20))
     assert choose_spread(people[:5], 9) == people[:5]
     assert choose_spread(people, 0) == []
 
@@ -206,6 +216,15 @@ def test_a_scan_is_that_of_the_graded_image():
     assert config.n_interleaves == hard.heartbeats
     assert config.spokes / (np.pi / 2 * 144**2) == pytest.approx(hard.sampling, rel=1e-3)
     assert config.imperfections != replace(config, imperfections=type(config.imperfections)()).imperfections
+
+
+def test_preferences_are_fitted_to_calibration_patients(made):
+    people = draw_patients(12, matrix=16)
+    rows = [row for row in read_table(made / "patients.tsv") if row["calibration"]]
+    assert len(rows) == 3
+    found = fit_preference(made, people)
+    assert found.sharpness_mean == pytest.approx(np.mean([row["sharpness"] for row in rows]), abs=1e-3)
+    assert found.cleanliness_sd == pytest.approx(np.std([row["cleanliness"] for row in rows]), abs=1e-3)
 
 
 def test_scores_of_readers_rise_with_quality(made):
