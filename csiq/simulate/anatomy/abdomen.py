@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+
 import numpy as np
 
 from csiq.simulate.anatomy.frame import BodySize
@@ -77,26 +79,29 @@ def _liver_vessels(body: BodySize) -> list[Tube]:
     """Return hepatic veins, which meet under the diaphragm, and the branches of the portal vein."""
     deep, wide = body.cage
     mouth = at(body.dome - 22, *_CAVA)
-    gate = mouth + at(-52, 26, 8)
-    ends = [
-        (-26, -0.25 * deep, 0.52 * wide),
-        (-34, 0.52 * deep, 0.30 * wide),
-        (-20, 0.62 * deep, -0.28 * wide),
+    gate = mouth + at(-50, 24, 6)
+    hepatic = [
+        (-26, -0.28 * deep, 0.46 * wide),
+        (-34, 0.42 * deep, 0.34 * wide),
+        (-20, 0.50 * deep, -0.28 * wide),
     ]
-    veins = []
+    portal = [(16, -12, 0.38 * wide), (26, 16, 0.30 * wide), (18, 30, -0.24 * wide), (2, -34, 0.28 * wide)]
+    rng = np.random.default_rng([body.seed, 22])
+    branches = [*_branches(mouth, hepatic, 4.6, rng), *_branches(gate, portal, 4.0, rng)]
+    return [tube("venous blood", way, radius, follow_liver=1.0) for way, radius in branches]
+
+
+def _branches(
+    root: np.ndarray, ends: Sequence[tuple[float, float, float]], radius: float, rng: np.random.Generator
+) -> Iterator[tuple[np.ndarray, list[float]]]:
+    """Yield ways and radii of vessels from a root to their ends, and of two twigs that leave each."""
     for end in ends:
-        way = np.array([(0, 0, 0), 0.45 * np.array(end) + at(3, 6, 0), end])
-        veins.append(tube("venous blood", mouth + way, [4.6, 3.6, 1.4], follow_liver=1.0))
-        fork = way[1] + 0.5 * (way[2] - way[1])
-        side = np.array([-24.0, 16.0, 10.0])
-        veins.append(
-            tube("venous blood", mouth + np.array([way[1], fork * 0.9 + side]), [2.8, 1.1], follow_liver=1.0)
-        )
-    portal = [(8, -10, 0.45 * wide), (22, 20, 0.36 * wide), (14, 34, -0.2 * wide), (4, -34, 0.3 * wide)]
-    return [
-        *veins,
-        *(tube("venous blood", [gate, gate + np.array(end)], [4.2, 1.3], follow_liver=1.0) for end in portal),
-    ]
+        way = np.array([(0, 0, 0), 0.5 * np.array(end) + at(4, 5, 0), end])
+        yield root + way, [radius, 0.8 * radius, 0.3 * radius]
+        for share in (0.4, 0.75):
+            start = (1 - share) * way[1] + share * way[2]
+            twig = 0.24 * np.linalg.norm(end) * rng.normal(size=3) / np.sqrt(3) + 0.25 * np.array(end)
+            yield root + np.array([start, start + twig]), [0.5 * radius, 0.25 * radius]
 
 
 def _stomach(body: BodySize) -> list[Shape]:

@@ -29,7 +29,7 @@ _LOWER_ARTERY = {1.0: (4.0, -46.0, 68.0), -1.0: (0.0, -58.0, -58.0)}
 _UPPER_VEIN = {1.0: (46.0, -29.0, 66.0), -1.0: (50.0, -43.0, -58.0)}
 _LOWER_VEIN = {1.0: (-10.0, -60.0, 64.0), -1.0: (-11.0, -62.0, -57.0)}
 _MIDDLE = np.array([(0.15, 0.85, 0.65), (0.1, -0.35, 1.0), (-0.35, 0.3, 1.0)])
-_GENERATIONS = 4
+_GENERATIONS = 5
 
 
 def lung_shapes(body: BodySize) -> list[Shape]:
@@ -126,10 +126,10 @@ def _tree(
 ) -> Iterator[Tube]:
     """Yield a branch and, from its end, two thinner ones, as long as they stay in the lung."""
     direction = direction / np.linalg.norm(direction)
-    length = (9 + 8.5 * radius) * rng.uniform(0.85, 1.2)
+    length = (8 + 7.5 * radius) * rng.uniform(0.85, 1.2)
     bend = rng.normal(0, 0.12, 3) * length
     end = start + length * direction + 0.3 * bend
-    thin = radius * rng.uniform(0.66, 0.8)
+    thin = radius * rng.uniform(0.66, 0.78)
     if not _in_lung(body, end):
         return
     way = np.array([start, (start + end) / 2 + 0.5 * bend, end])
