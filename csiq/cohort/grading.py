@@ -59,11 +59,11 @@ def reader_scores(features: Features) -> tuple[float, float]:
     Returns
     -------
     sharpness, cleanliness : float
-        Means of the logarithms of the formula's scores, weighted as there: of edges and visible length, and
-        of noise and streaks. 0 is perfect.
+        Parts of the latent quality, 0 to 1: means of the square roots of the formula's scores, weighted as
+        there, of edges and visible length, and of noise and streaks.
     """
     found = scores(features)
-    return _mean_log(found, _SHARP), _mean_log(found, _CLEAN)
+    return _mean_root(found, _SHARP), _mean_root(found, _CLEAN)
 
 
 def grade_cohort(
@@ -160,6 +160,6 @@ def _rounded(numbers: Mapping[str, float]) -> dict[str, Cell]:
     return {name: round(float(value), 4) for name, value in numbers.items()}
 
 
-def _mean_log(found: Mapping[str, float], names: Sequence[str]) -> float:
+def _mean_root(found: Mapping[str, float], names: Sequence[str]) -> float:
     weights = np.array([WEIGHTS[name] for name in names])
-    return float(weights @ np.log([found[name] for name in names]) / weights.sum())
+    return float(weights @ np.sqrt([found[name] for name in names]) / weights.sum())

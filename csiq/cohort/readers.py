@@ -99,7 +99,7 @@ class Preference:
 
 #: Of :func:`csiq.cohort.grading.reader_scores`.
 PREFERENCE = Preference(
-    sharpness_mean=-0.90, sharpness_sd=0.30, cleanliness_mean=-0.75, cleanliness_sd=0.25, spread=1.2
+    sharpness_mean=0.58, sharpness_sd=0.11, cleanliness_mean=0.82, cleanliness_sd=0.05, spread=1.0
 )
 
 
