@@ -27,6 +27,7 @@ from csiq.simulate.motion import MotionState
 from csiq.simulate.protocol import ScanConfig
 from csiq.simulate.sensitivity import Maps, Places, places_of, planes
 
+_COARSEST_HEART = 3.5  # mm: a share of a larger voxel is no longer that of a plane through it
 _COARSER, _COARSEST = 1.5, 3.0  # a small matrix needs no 2 mm: times its own voxel; mm
 
 
@@ -152,7 +153,8 @@ class Layers:
             Least and largest displacement of the diaphragm, mm: what a layer holds between them lies in its
             grid.
         """
-        fine = config.fov / (2 * round(detail.finer * config.matrix / 2))
+        n_fine = max(detail.finer * config.matrix, config.fov / _COARSEST_HEART)
+        fine = config.fov / (2 * round(n_fine / 2))
         coarse = max(detail.body_voxel, fine, min(_COARSER * fine, _COARSEST))
         extents = Extents.of(patient, config, reach)
         field = np.array([[-1.0], [1.0]]) * np.full(3, config.fov / 2)
