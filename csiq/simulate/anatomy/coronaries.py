@@ -73,9 +73,9 @@ def _lay_main(size: HeartSize, walls: Packed, rng: np.random.Generator) -> dict[
     lm, lad = _cut_at(trunk, fork)
     lcx = _laid(size, walls, np.vstack([lad[:1], size.place(_wandered(_COURSES["LCX"], rng))]), free=3.0)
     crux = lengths_along(rca)[_nearest(rca, size.place(np.array([-5.0, 10, -40])))]
-    beyond = {"right": rng.uniform(3, 24), "balanced": 0.0, "left": -rng.uniform(0.2, 0.36) * crux}
+    beyond = {"right": rng.uniform(2, 16), "balanced": 0.0, "left": -rng.uniform(0.2, 0.36) * crux}
     tip = lengths_along(lad)[_nearest(lad, size.place(np.array([84.0, 1, 4])))]
-    around = 0.75 if size.dominance == "left" else rng.uniform(0.42, 0.72)
+    around = 0.75 if size.dominance == "left" else rng.uniform(0.4, 0.64)
     pieces = {
         "RCA": (rca, _length_within("RCA", crux + beyond[size.dominance])),
         "LAD": (lad, _length_within("LAD", tip * rng.uniform(0.8, 1.03))),

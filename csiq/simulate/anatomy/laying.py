@@ -46,7 +46,7 @@ def laid_on(
         gap, normal = _height_and_normal(walls, points)
         points = points + hold * (height(along / along[-1]) - gap)[:, None] * normal
         if turn < _ROUNDS - 3:
-            smooth = gaussian_filter1d(points, 2.2, axis=0, mode="nearest")
+            smooth = gaussian_filter1d(points, 2.6, axis=0, mode="nearest")
             smooth[[0, -1]] = points[[0, -1]]
             points = smooth
         if turn in (_ROUNDS // 2, _ROUNDS - 4):

@@ -146,9 +146,11 @@ def _split(tube: Tube) -> tuple[list[Tube], list[Tube]]:
     first, last = int(moves[0]), int(moves[-1])
     if last + 2 >= len(tube.points):
         return [_cut(tube, slice(first, None))], []
-    # a wall's round end must not stand in the lumen that goes on: the blood's covers it
-    end = last + 2 if not tube.name.endswith("wall") else last + 1
-    return [_cut(tube, slice(first, end))], [_cut(tube, slice(last + 1, None))]
+    # no round end of a wall may stand in the lumen that goes on: walls meet 6 mm before the blood does
+    back = 2 if tube.name.endswith("wall") else 0
+    moving = _cut(tube, slice(first, last + 2 - back))
+    still = _cut(tube, slice(max(last + 1 - back, 0), None))
+    return [moving] if len(moving.points) > 1 else [], [still]
 
 
 def _aorta(size: HeartSize, body: BodySize) -> list[Tube]:
