@@ -10,6 +10,7 @@ from numba import njit
 
 from csiq.arrays import default_threads
 from csiq.errors import ConfigError
+from csiq.simulate.anatomy.marks import Bias
 from csiq.simulate.anatomy.shapes import Grid
 from csiq.simulate.anatomy.thorax import BodySize
 
@@ -37,12 +38,15 @@ class CoilArray:
         mm.
     gains : complex128 array, (n_coils,)
         Amplification and angle of each channel, the same for signal and noise.
+    bias : Bias, optional
+        What else makes the signal uneven; a factor on all sensitivities.
     """
 
     centres: np.ndarray
     normals: np.ndarray
     gains: np.ndarray
     radius: float = _LOOP_RADIUS
+    bias: Bias | None = None
 
     @classmethod
     def around(cls, body: BodySize, n_coils: int, rng: np.random.Generator) -> CoilArray:
@@ -89,6 +93,8 @@ class CoilArray:
 
         with ThreadPoolExecutor(threads or default_threads()) as pool:
             list(pool.map(evaluate, range(self.n_coils)))
+        if self.bias is not None:
+            maps *= self.bias.field(grid)
         return maps
 
     def noise_covariance(self) -> np.ndarray:

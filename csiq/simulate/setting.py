@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -60,7 +60,8 @@ class Setting:
         patient = Patient.from_seed(config.seed)
         tr, rr = patient.sequence.tr, patient.sequence.rr
         breathing = _breathing(config, scan_length(config, rr, tr))
-        coils = CoilArray.around(patient.body, config.n_coils, np.random.default_rng([config.seed, 3]))
+        loops = CoilArray.around(patient.body, config.n_coils, np.random.default_rng([config.seed, 3]))
+        coils = replace(loops, bias=patient.marks.bias)
         played = timeline(config, tr, rr, breathing, np.random.default_rng([config.seed, 4]))
         wrong, rng = config.imperfections, np.random.default_rng([config.seed, 7])
         field = LinearField.drawn(wrong.off_resonance, rng)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -11,6 +13,9 @@ from csiq.simulate.anatomy.people import Person
 from csiq.simulate.anatomy.raster import pack, paint
 from csiq.simulate.anatomy.shapes import Grid, Shape, Tube
 from csiq.simulate.anatomy.skeleton import front_wall
+from csiq.simulate.coils import CoilArray
+from csiq.simulate.protocol import ScanConfig
+from csiq.simulate.setting import Setting
 
 # found among the first seeds: wires alone, an aortic and a mitral prosthesis with wires, an aortic jet
 WIRES, AORTIC, MITRAL, JET = 20, 96, 120, 50
@@ -116,3 +121,13 @@ def test_bias_is_its_polynomial() -> None:
     for index in ((0, 0, 0), (7, 2, 5)):
         r = (grid.origin + 20.0 * np.array(index)) / 100
         assert field[index] == pytest.approx(np.exp(bias.linear @ r + r @ bias.quadratic @ r), rel=1e-5)
+
+
+def test_bias_is_a_factor_on_what_coils_receive() -> None:
+    patient = Patient.from_seed(3)
+    plain = CoilArray.around(patient.body, 4, np.random.default_rng(0))
+    grid = Grid.cube(10, 200)
+    maps = replace(plain, bias=patient.marks.bias).sensitivities(grid)
+    assert np.allclose(maps, plain.sensitivities(grid) * patient.marks.bias.field(grid), rtol=1e-5)
+    biased = Setting.of(ScanConfig(matrix=32, seed=3, n_coils=4)).coils
+    assert np.array_equal(biased.bias.field(grid), patient.marks.bias.field(grid))
