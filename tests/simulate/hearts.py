@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import cache
 
 import numpy as np
+import pytest
 
 from csiq.simulate.anatomy import Patient
 from csiq.simulate.anatomy.patient import packed
@@ -12,7 +13,8 @@ from csiq.simulate.anatomy.raster import paint
 from csiq.simulate.anatomy.shapes import Grid, Shape
 from csiq.simulate.motion import MotionState
 
-SEEDS = range(6)
+#: Every seed builds a heart: more of them in the slow tests.
+SEEDS = [*range(4), *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(4, 24))]
 
 
 @cache

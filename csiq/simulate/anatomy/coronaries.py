@@ -1,4 +1,4 @@
-"""The coronary arteries: tapered curves that lie on the epicardium, in its fat.
+"""The coronary arteries, and the coronary sinus: tapered curves on the epicardium, in its fat.
 
 A course is drawn in the heart frame, laid on the walls of chambers and great vessels, and cut where the
 artery has the length it was given. Lengths mm, axes z y x, RAS.
@@ -63,6 +63,25 @@ def coronaries(size: HeartSize, walls: Packed) -> tuple[Tube, ...]:
         laid[name] = _lay_branch(size, walls, laid, name, rng)
     laid.update(_lay_posterior(size, walls, laid, rng))
     return tuple(laid.values())
+
+
+def coronary_sinus(size: HeartSize, walls: Packed) -> Tube:
+    """Return the vein that runs in the left groove behind the heart and ends in the right atrium."""
+    way = [
+        (-9, -34, 22),
+        (-8, -39, 4),
+        (-8, -37, -14),
+        (-9, -26, -31),
+        (-10, -8, -40),
+        (-11, 8, -40),
+        (-16, 22, -30),
+    ]
+    points = laid_on(walls, size.place(np.array(way, dtype=float)), lambda share: 1.6 + 4.0 * share)
+    knots = size.place(np.array(way[-1:], dtype=float))
+    points = np.vstack([points[: -max(len(points) // 8, 1)], knots])
+    radius = np.linspace(1.6, 5.0, len(points))
+    ones = np.ones(len(points))
+    return Tube("venous blood", points, radius, ones, 0 * ones, "coronary sinus")
 
 
 def _lay_main(size: HeartSize, walls: Packed, rng: np.random.Generator) -> dict[str, Tube]:

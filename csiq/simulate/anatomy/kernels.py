@@ -3,6 +3,8 @@
 A grid is walked in small blocks. Bounds on the distance to a shape tell most blocks to lie all inside or all
 outside; only the rest is looked at voxel by voxel. The bounds are strict, and positions follow from a voxel's
 index in the whole grid, so that blocks, slabs and threads leave no trace in the result.
+
+All in one file: numba's cache does not see when a function of another file has changed.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Great vessels: aorta with its root, pulmonary trunk, caval and pulmonary veins, coronary sinus.
+"""Great vessels: aorta with its root, pulmonary trunk, caval and pulmonary veins.
 
 They follow the heart where they join it and less further on; where they stand still they belong to the body,
 so that what moves with the heart stays within about 80 mm of its middle. Knots are upright (z, y, x in mm
@@ -14,8 +14,6 @@ import numpy as np
 
 from csiq.simulate.anatomy.frame import BodySize
 from csiq.simulate.anatomy.heart import HeartSize
-from csiq.simulate.anatomy.laying import laid_on
-from csiq.simulate.anatomy.raster import Packed
 from csiq.simulate.anatomy.shapes import Ellipsoid, Envelope, Plane, Shape, Tube, smooth_curve
 
 _ANNULUS = np.array([16.5, 11.5, 13.0])  # of the aortic valve
@@ -239,22 +237,3 @@ def _tube(tissue: str, knots: np.ndarray, radius: np.ndarray, name: str) -> Tube
     # once a vessel has come to rest, it stays so
     follow = np.minimum.accumulate(np.clip((_STILL - away) / _FADE, 0, 1))
     return Tube(tissue, curve[:, :3], curve[:, 3], follow, np.zeros(len(curve)), name)
-
-
-def coronary_sinus(size: HeartSize, walls: Packed) -> Tube:
-    """Return the vein that runs in the left groove behind the heart and ends in the right atrium."""
-    way = [
-        (-9, -34, 22),
-        (-8, -39, 4),
-        (-8, -37, -14),
-        (-9, -26, -31),
-        (-10, -8, -40),
-        (-11, 8, -40),
-        (-16, 22, -30),
-    ]
-    points = laid_on(walls, size.place(np.array(way, dtype=float)), lambda share: 1.6 + 4.0 * share)
-    knots = size.place(np.array(way[-1:], dtype=float))
-    points = np.vstack([points[: -max(len(points) // 8, 1)], knots])
-    radius = np.linspace(1.6, 5.0, len(points))
-    ones = np.ones(len(points))
-    return Tube("venous blood", points, radius, ones, 0 * ones, "coronary sinus")

@@ -7,13 +7,13 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from csiq.simulate.anatomy.chambers import ATRIAL_WALL, RV_WALL, Chambers, chambers
-from csiq.simulate.anatomy.coronaries import coronaries
+from csiq.simulate.anatomy.coronaries import coronaries, coronary_sinus
 from csiq.simulate.anatomy.frame import BodySize
 from csiq.simulate.anatomy.heart import HeartSize
 from csiq.simulate.anatomy.raster import Packed, pack
 from csiq.simulate.anatomy.shapes import Ellipsoid, Envelope, Shape, Tube
 from csiq.simulate.anatomy.valves import inner_shapes, outflow
-from csiq.simulate.anatomy.vessels import Vessels, aortic_root, coronary_sinus, great_vessels
+from csiq.simulate.anatomy.vessels import Vessels, aortic_root, great_vessels
 
 _GROOVE_FILL = 18.0  # mm: epicardial fat evens out the grooves in which the coronaries run
 _PERICARDIUM = 1.2  # mm
