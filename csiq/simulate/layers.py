@@ -6,7 +6,7 @@ layer      what it holds                                  voxels                
 heart      what the heart adds to the body                finer than reconstructed      the heart
 organs     what else moves                                2 mm                          the diaphragm
 field      what stays, in the field of view               finer than reconstructed      nothing
-outside    what stays, outside of it                      2 mm, over 416 mm             nothing
+outside    what stays, outside of it                      2 mm, over the whole body     nothing
 =========  =============================================  ============================  ================
 
 The layers are differences of paintings of the same patient, so that they add up to the patient; windows
@@ -27,7 +27,7 @@ from csiq.simulate.motion import MotionState
 from csiq.simulate.protocol import ScanConfig
 from csiq.simulate.sensitivity import Maps, Places, places_of, planes
 
-_COARSEST_HEART = 3.5  # mm: a share of a larger voxel is no longer that of a plane through it
+_COARSEST_HEART = 3.0  # mm: a share of a larger voxel is no longer that of a plane through it
 _COARSER, _COARSEST = 1.5, 3.0  # a small matrix needs no 2 mm: times its own voxel; mm
 
 
