@@ -99,7 +99,7 @@ class Preference:
 
 #: Of :func:`csiq.cohort.grading.reader_scores`.
 PREFERENCE = Preference(
-    sharpness_mean=0.58, sharpness_sd=0.11, cleanliness_mean=0.82, cleanliness_sd=0.05, spread=1.0
+    sharpness_mean=0.52, sharpness_sd=0.19, cleanliness_mean=0.815, cleanliness_sd=0.04, spread=0.46
 )
 
 
