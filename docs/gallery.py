@@ -19,7 +19,7 @@ from matplotlib.figure import Figure
 
 from csiq.simulate.anatomy import Patient, rasterise
 from csiq.simulate.anatomy.marks import heart_marks, wire_shapes
-from csiq.simulate.anatomy.shapes import Grid
+from csiq.simulate.anatomy.shapes import Ellipsoid, Grid, Tube
 
 HERE = Path(__file__).resolve().parent
 N = 208  # voxels of 1 mm
@@ -59,11 +59,13 @@ def middle(patient: Patient, cut: str) -> np.ndarray:
     if cut == "heart":
         return heart
     if cut == "wire":
-        voids = [s for s in wire_shapes(patient.marks, patient.body) if s.tissue == "void"]
+        wires = wire_shapes(patient.marks, patient.body)
+        voids = [s for s in wires if isinstance(s, Ellipsoid) and s.tissue == "void"]
         wire = min(voids, key=lambda void: abs(void.centre[0] - 40))
         return np.array([wire.centre[0], heart[1], wire.centre[2]])
     dark = {"jet": "flow void", "valve": "void"}[cut]
-    tube = next(s for s in heart_marks(patient.marks, patient.heart) if s.tissue == dark)
+    marks = heart_marks(patient.marks, patient.heart)
+    tube = next(s for s in marks if isinstance(s, Tube) and s.tissue == dark)
     return np.asarray(tube.points.mean(axis=0))
 
 
@@ -84,7 +86,7 @@ def facts(patient: Patient) -> str:
     )
 
 
-def letters() -> list[Mapping[str, str]]:
+def letters() -> list[dict[str, str]]:
     """Return what lies left, right, above and below in each slice."""
     return [
         {"left": "R", "right": "L", "top": "A", "bottom": "P"},
