@@ -13,7 +13,7 @@ from csiq.simulate.protocol import SLICE_THICKNESS, ScanConfig
 
 N_SLICES = 4  # painted across one slice of a 2D scan; even
 SEAM = 10.0  # mm over which one resolution fades into another
-_BODY_FOV = 416.0  # mm
+_BODY_FOV = 560.0  # mm: arms and all
 _EXCITED = (150.0, 205.0)  # mm from the centre, where excitation begins and ends to fade along z
 _LOOK = 8.0  # mm: voxels with which extents are found
 

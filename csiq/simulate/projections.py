@@ -14,8 +14,7 @@ from csiq.simulate.motion import MotionState
 from csiq.simulate.protocol import ScanConfig, si_coord
 from csiq.simulate.signal import state_shares
 
-_LENGTH = 416.0  # mm
-_ALONG, _ACROSS = 160, 56  # voxels along z, and along y and x
+_SHAPE, _VOXEL = (160, 42, 76), (2.6, 7.4, 7.4)  # mm: from neck to belly, from back to front, arm to arm
 
 
 def projection_kspace(
@@ -41,11 +40,7 @@ def projection_kspace(
     """
     displacement = np.asarray(displacement, dtype=np.float64)
     offset = np.zeros((len(displacement), 3)) if heart_offset is None else np.asarray(heart_offset)
-    grid = Grid(
-        (_ALONG, _ACROSS, _ACROSS),
-        (_LENGTH / _ALONG, _LENGTH / _ACROSS, _LENGTH / _ACROSS),
-        (0.0, *patient.body.middle),
-    )
+    grid = Grid(_SHAPE, _VOXEL, (0.0, *patient.body.middle))
     cycles = si_coord(config)[:, 0].astype(np.float64) / config.fov
     spoke = _spoke_of(coils, config, grid, cycles)
     still = rasterise(patient, grid, parts="static")
@@ -67,12 +62,12 @@ def _spoke_of(
     coils: Coils, config: ScanConfig, grid: Grid, cycles: np.ndarray
 ) -> Callable[[np.ndarray], np.ndarray]:
     """Return what makes the SI spoke (n_coils, n_samples) of an image."""
-    maps = (coils.sensitivities(grid) * excitation(grid, config)).reshape(coils.n_coils, _ALONG, -1)
+    maps = (coils.sensitivities(grid) * excitation(grid, config)).reshape(coils.n_coils, _SHAPE[0], -1)
     cell = float(np.prod(grid.voxel_size)) / (config.fov / config.matrix) ** 3 / config.matrix**1.5
     # painting averages over a voxel
     wave = cell / np.sinc(cycles * grid.voxel_size[0]) * np.exp(-2j * np.pi * np.outer(grid.axis(0), cycles))
 
     def spoke(image: np.ndarray) -> np.ndarray:
-        return np.asarray(np.einsum("czr,zr->cz", maps, image.reshape(_ALONG, -1)) @ wave)
+        return np.asarray(np.einsum("czr,zr->cz", maps, image.reshape(_SHAPE[0], -1)) @ wave)
 
     return spoke
