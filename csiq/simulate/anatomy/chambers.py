@@ -97,7 +97,7 @@ def _right_ventricle(size: HeartSize, by: float, push: float) -> Envelope:
     blood = "venous blood"
     # its axis leans toward the apex of the left ventricle, round which it wraps
     ends = np.array([[-16.0, 37.0 + push, -8.0], [70.0, 17.0 + 0.6 * push, -4.0]])
-    body = size.egg_along(blood, _longer(ends, by), (38 * by, 34 * by))
+    body = size.egg_along(blood, _longer(ends, by), (41 * by, 33 * by))
     inflow = size.egg(blood, (8, 40 + push, -17), np.array([30, 22, 22, 24]) * by)
     outflow = size.egg_along(blood, np.array([[40, 34 + push, 8], [3, 18, 45]]), (15 * by, 16 * by))
     return Envelope(
@@ -112,7 +112,7 @@ def _right_ventricle(size: HeartSize, by: float, push: float) -> Envelope:
 
 def _left_atrium(size: HeartSize, by: float) -> Envelope:
     blood = "arterial blood"
-    body = _upright_egg(size, blood, (10, -28, 10), np.array([23, 18, 27]) * by)
+    body = _upright_egg(size, blood, (10, -26, 10), np.array([25, 16.5, 29]) * by)
     vestibule = size.egg(blood, (-17, -10, -5), np.array([12, 15, 17, 14]) * by)
     appendage = size.egg_along(blood, np.array([[-24, -30, 10], [-17, -14, 44]]), (7, 10))
     return Envelope(blood, (body, vestibule, appendage), blend=_MELT["LA"] * size.scale, name="LA")

@@ -17,6 +17,7 @@ from csiq.simulate.anatomy.shapes import Ellipsoid, Tube, smooth_curve
 
 _APEX = np.array([-0.53, 0.58, -0.62])  # toward feet, front and left
 _RIGHT = np.array([-0.04, 0.71, 0.70])
+_BASE = (5.0, -8.0, -2.0)  # mm z y x: with it the whole heart has its middle near the origin
 #: Blood of the four chambers of a heart of scale 1, ml.
 _USUAL_ML = 392.0
 #: Who has which dominance: the posterior descending branch leaves the RCA, the LCX, or both share the work.
@@ -49,7 +50,7 @@ class HeartSize:
         Of what makes the courses of vessels, muscles and trabeculae this person's own.
     """
 
-    base: np.ndarray = field(default_factory=lambda: np.array([4.0, -4.0, -5.0]))
+    base: np.ndarray = field(default_factory=lambda: np.array(_BASE))
     rotation: np.ndarray = field(default_factory=lambda: np.eye(3))
     scale: float = 1.0
     volumes: Mapping[str, float] = field(
@@ -69,7 +70,7 @@ class HeartSize:
         scale = (sum(volumes.values()) / _USUAL_ML) ** (1 / 3)
         small = 0.94 if person.is_woman else 1.0  # coronaries of women are thinner
         return cls(
-            base=np.array([4.0, -4.0, -5.0]) + rng.uniform(-3, 3, 3),
+            base=np.array(_BASE) + rng.uniform(-3, 3, 3),
             rotation=rotation(np.deg2rad(rng.uniform(-8, 8, 3))),
             scale=float(scale),
             volumes=volumes,

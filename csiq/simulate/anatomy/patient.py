@@ -136,7 +136,7 @@ def rasterise(
 ) -> np.ndarray:
     """Return the patient's image: signal without coils, arterial blood 1.
 
-    What moves with the heart ends within 80 mm of the origin at rest along each axis, and is painted last:
+    What moves with the heart ends within 88 mm of the origin at rest along each axis, and is painted last:
     ``all`` equals ``heart`` painted over ``body``, to the bit, and differs from ``body`` only there.
 
     Parameters

@@ -163,7 +163,7 @@ def _aorta(size: HeartSize, body: BodySize) -> list[Tube]:
 
     knots = np.array([
         start, junction, size.upright(np.array([58.0, 17, 27])), [arch[0] - 18, arch[1] + 14, arch[2] + 10],
-        arch, [arch[0] - 5, (arch[1] + beside(90)[1]) / 2, (arch[2] + x) / 2 - 6],
+        arch, [arch[0] - 5, (arch[1] + beside(90)[1]) / 2, (arch[2] + x) / 2 - 8],
         beside(arch[0] - 28), beside(arch[0] - 60), beside(0), beside(-60), beside(-200),
     ])  # fmt: skip
     radius = np.array([11.5, 13.5, 15.5, 15, 14, 12.5, 12, 11.8, 11.5, 11, 9.5]) * size.scale**0.5
@@ -183,7 +183,7 @@ def _aorta(size: HeartSize, body: BodySize) -> list[Tube]:
 def _pulmonary_arteries(size: HeartSize) -> list[Tube]:
     ways = {
         "pulmonary trunk": [(31, 34, -7), (38, 29, -8), (46, 23, -10), (56, 9, -12), (60, 1, -12)],
-        "right pulmonary artery": [(57, 4, -10), (56, -9, 6), (53, -15, 26), (51, -18, 46), (45, -20, 66)],
+        "right pulmonary artery": [(57, 4, -10), (56, -7, 6), (53, -12, 26), (52, -16, 46), (46, -18, 66)],
         "left pulmonary artery": [(59, 2, -12), (63, -14, -20), (62, -30, -32), (52, -40, -44),
                                   (36, -46, -52)],
     }  # fmt: skip
@@ -218,9 +218,9 @@ def _caval_veins(size: HeartSize, body: BodySize) -> list[Tube]:
 
 def _pulmonary_veins(size: HeartSize) -> list[Tube]:
     ways = {
-        "left superior": [(18, -28, -6), (25, -24, -24), (32, -20, -42), (44, -22, -60)],
+        "left superior": [(18, -27, -6), (24, -20, -24), (30, -15, -42), (42, -18, -60)],
         "left inferior": [(2, -36, -4), (-2, -46, -20), (-8, -54, -38), (-18, -60, -56)],
-        "right superior": [(18, -28, 24), (23, -23, 42), (25, -19, 58), (30, -14, 74)],
+        "right superior": [(14, -29, 24), (15, -25, 42), (15, -20, 58), (20, -15, 74)],
         "right inferior": [(2, -34, 22), (-2, -42, 40), (-8, -50, 56), (-18, -58, 72)],
     }
     radius = np.array([7.0, 6.6, 5.8, 4.2])

@@ -15,7 +15,7 @@ from csiq.simulate.anatomy.shapes import Ellipsoid, Envelope, Shape, Tube
 from csiq.simulate.anatomy.valves import inner_shapes, outflow
 from csiq.simulate.anatomy.vessels import Vessels, aortic_root, great_vessels
 
-_GROOVE_FILL = 18.0  # mm: epicardial fat evens out the grooves in which the coronaries run
+_GROOVE_FILL = 12.0  # mm: epicardial fat evens out the grooves in which the coronaries run
 _PERICARDIUM = 1.2  # mm
 _SLEEVE = 2.6  # mm of fat around an artery
 
