@@ -152,7 +152,7 @@ def _echo_state(state: dict[str, Any]) -> None:
     from csiq.report.verdict import duration
 
     runs = [
-        f"{r['made']} {r['what']} in {duration(r['seconds'])}, {r['workers']} workers" for r in state["runs"]
+        f"{r['what']}: {r['made']} in {duration(r['seconds'])}, {r['workers']} workers" for r in state["runs"]
     ]
     echo_pairs(
         {

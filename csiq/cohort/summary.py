@@ -62,12 +62,12 @@ def _pair(grades: np.ndarray, a: int, b: int) -> dict[str, Any]:
 def _shortfalls(grades: np.ndarray, parts: dict[str, list[int]]) -> list[str]:
     """Say which grades a part lacks; nothing is done about it."""
     found = []
-    for grade in GRADES:
-        for part, rows in parts.items():
-            count = int(np.sum(grades[rows, 0] == grade))
-            least = LEAST if part == TEST else 1
-            if count < least:
-                found.append(f"{part}: {count} of grade {grade:g}, fewer than {least}")
+    for part, rows in parts.items():
+        least = LEAST if part == TEST else 1
+        counts = {grade: int(np.sum(grades[rows, 0] == grade)) for grade in GRADES}
+        lacking = [f"{grade:g} ({count})" for grade, count in counts.items() if count < least]
+        if lacking:
+            found.append(f"{part} has fewer than {least} of grade {', '.join(lacking)}")
     return found
 
 

@@ -26,7 +26,7 @@ def test_init_and_status(tmp_path, capsys):
     assert "grades of reader 1a" in shown.out
     assert "reader1a - reader2" in shown.out
     assert "volumes: p004, 4 of 4" in shown.err
-    assert "fewer than 4" in shown.err
+    assert "test has fewer than 4 of grade" in shown.err
     assert main(["cohort", "status", str(folder), "--json"]) == 0
     state = json.loads(capsys.readouterr().out)
     assert (state["status"], state["volumes"], state["scans"]) == (

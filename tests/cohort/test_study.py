@@ -81,7 +81,7 @@ def test_summary_says_what_the_tables_say(made):
     assert summary["readers"][0]["sd"] == pytest.approx((first - second).std(ddof=1), abs=1e-3)
     assert sum(summary["grades"].values()) == 12
     assert [part["patients"] for part in summary["parts"].values()] == [3, 3, 3, 3]
-    assert any(line.startswith("test: ") for line in summary["shortfalls"])
+    assert any(line.startswith("test has fewer than 4 of grade ") for line in summary["shortfalls"])
 
 
 def test_readings_are_draw_zero_of_the_redraws(made):
