@@ -59,8 +59,6 @@ def test_equal_seeds_give_equal_bytes_on_any_number_of_threads() -> None:
     assert np.array_equal(one.navigators.kspace, two.navigators.kspace)
     assert truth.volumes is not None
     assert np.array_equal(truth.volumes, again.volumes)
-    other, _ = simulate_scan(replace(config, seed=6))
-    assert not np.array_equal(one.kspace, other.kspace)
 
 
 def test_scan_is_a_triggered_phyllotaxis(small: tuple[Acquisition, Truth]) -> None:
@@ -128,10 +126,11 @@ def test_amplitude_is_that_of_a_unitary_transform() -> None:
     scene = Scene.build(setting.patient, setting.coils, config)
     spokes = radial_coord(np.array([[0.0, 0.0, 1.0]]), 24, 48)
     measured = moving_kspace(scene, spokes, np.zeros(1))[:, 0]
-    grid = Grid.cube(48, 416)  # the same voxels, a wider field of view: nothing is cut off
+    half = 208 / 48  # mm: half a voxel; from arm to arm, nothing is cut off
+    grid = Grid((96, 96, 136), (half, half, half))
     image = rasterise(setting.patient, grid) * excitation(grid, config)
     smaps = setting.coils.sensitivities(grid)
-    expected = np.array([(image * s).sum() for s in smaps]) / 24**1.5
+    expected = np.array([(image * s).sum() for s in smaps]) / 8 / 24**1.5
     assert np.allclose(measured[:, 24], expected, rtol=0.02)
 
 
