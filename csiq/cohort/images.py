@@ -36,7 +36,7 @@ from csiq.simulate.signal import Detail, Scene, moving_kspace
 from csiq.solvers import solve
 from csiq.trajectory import density_compensation
 
-_N_LOOPS = 12
+_N_LOOPS = 8
 _EPS = 1e-3  # of simulating and gridding: what it leaves lies far below noise and streaks
 _DETAIL = Detail(finer=1.1, body_voxel=2.5, eps=_EPS)
 

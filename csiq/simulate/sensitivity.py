@@ -36,7 +36,7 @@ class Maps:
     def of(cls, coils: Coils, grid: Grid) -> Maps:
         """Return the sensitivities of coils on a grid."""
         size = np.array(grid.voxel_size)
-        wide = size * np.maximum(np.floor(_SPACING / size), 1)
+        wide = size * np.maximum(np.rint(_SPACING / size), 1)
         shape = [
             int(np.ceil((n - 1) * s / w - 1e-6)) + 1 for n, s, w in zip(grid.shape, size, wide, strict=True)
         ]
