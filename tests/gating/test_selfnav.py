@@ -14,7 +14,7 @@ from csiq.simulate.scan import ScanConfig, simulate_navigators
 @pytest.fixture(scope="module")
 def simulated():
     """Return SI spokes, the geometry, and where the heart was: mm to the head, 0 at end-expiration."""
-    config = ScanConfig(seed=2, matrix=96, n_spokes=4 * 233, n_interleaves=233)
+    config = ScanConfig(seed=2, matrix=96, n_spokes=4 * 233, n_interleaves=233, cardiac=0.0)
     navigators, truth = simulate_navigators(config)
     heart = -truth.navigator_breathing * Patient.from_seed(2).coupling.heart_si
     return navigators, config.geometry, heart - np.quantile(heart, 0.9)
