@@ -46,6 +46,7 @@ def likeness(image: GradedImage, by: tuple[int, int, int] = (0, 0, 0)) -> float:
     return float(np.corrcoef(image.volume[inside], moved[inside])[0, 1])
 
 
+@pytest.mark.slow
 def test_navigation_leaves_less_motion_and_a_better_image(scan: OneCoilScan, corrected: GradedImage) -> None:
     assert corrected.volume.dtype == np.float32
     assert corrected.volume.shape == (104, 104, 104) == corrected.truth.volume.shape
@@ -57,6 +58,7 @@ def test_navigation_leaves_less_motion_and_a_better_image(scan: OneCoilScan, cor
     assert likeness(corrected) > likeness(left) + 0.02
 
 
+@pytest.mark.slow
 def test_truth_lies_where_the_image_does(corrected: GradedImage) -> None:
     """Moved by a voxel of 2 mm along any axis it fits less; the formula may move it by 3 mm."""
     here = likeness(corrected)
@@ -67,6 +69,7 @@ def test_truth_lies_where_the_image_does(corrected: GradedImage) -> None:
             assert likeness(corrected, (by[0], by[1], by[2])) < here
 
 
+@pytest.mark.slow
 def test_phases_lie_apart_as_breathing_moves_the_heart(scan: OneCoilScan) -> None:
     first, last = (gridded_phase(scan, phase) for phase in (1, 4))
     assert first.details["displacement_mm"] < last.details["displacement_mm"] - 5
@@ -89,6 +92,7 @@ def test_iterates_clear_up(scan: OneCoilScan) -> None:
     assert np.array_equal(again.volume, last.volume)
 
 
+@pytest.mark.slow
 def test_equal_recipes_give_equal_images(corrected: GradedImage) -> None:
     again = make_image(RECIPE)
     assert np.array_equal(again.volume, corrected.volume)
@@ -96,6 +100,7 @@ def test_equal_recipes_give_equal_images(corrected: GradedImage) -> None:
     assert again.details == corrected.details
 
 
+@pytest.mark.slow
 def test_navigation_that_fails_leaves_the_image_uncorrected(
     scan: OneCoilScan, monkeypatch: pytest.MonkeyPatch
 ) -> None:
