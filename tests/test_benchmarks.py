@@ -40,6 +40,10 @@ TINY = {
         "--matrix 32 --receive 4 --coils 2 --max-iter 2",
         ["peak memory", "NRMSE to the truth", "| stopped |"],
     ),
+    "simulation.py": (
+        "--matrix 16 --coils 2 --patients 1 --cohort-matrix 104 --workers 1",
+        ["| 16 |", "extrapolated"],
+    ),
     "solvers.py": ("16 --iterations 3 --reference 6 --threads 1", ["pogm"]),
 }
 #: Scripts not run here, and why.
