@@ -45,8 +45,8 @@ def heart_truth(
     -------
     HeartTruth
         Blood lies at least 3 mm from the walls of left ventricle and ascending aorta, myocardium 2 mm inside
-        the wall of the left ventricle. Vessels are RCA, LAD (from where the left main divides) and LCX, in
-        mm from the middle of voxel 0, 0, 0.
+        the wall of the left ventricle; on voxels too coarse for that, as deep as there are any. Vessels are
+        RCA, LAD (from where the left main divides) and LCX, in mm from the middle of voxel 0, 0, 0.
     """
     volume = rasterise(patient, grid, state, threads=threads)
     if shading is not None:
@@ -90,11 +90,21 @@ def _shares(
 
 
 def _core(share: np.ndarray, grid: Grid, depth: float) -> np.ndarray:
-    """Return the voxels that lie so deep (mm) inside what fills voxels whole."""
+    """Return the voxels that lie so deep (mm) inside what fills voxels whole.
+
+    Where none does (a wall is three coarse voxels thick), shallower ones: those whose neighbours are whole
+    too, then all whole ones, then the fullest.
+    """
+    whole = share > 0.999
     reach = np.maximum(np.rint(depth / np.array(grid.voxel_size)).astype(int), 1)
-    mask = share > 0.999
+    deep = whole
     for axis in range(3):  # a box as large as the depth, axis by axis
         shape = [1, 1, 1]
         shape[axis] = 2 * int(reach[axis]) + 1
-        mask = binary_erosion(mask, np.ones(shape, bool), border_value=1)
-    return np.asarray(mask)
+        deep = binary_erosion(deep, np.ones(shape, bool), border_value=1)
+    if deep.any():
+        return np.asarray(deep)
+    inner = binary_erosion(whole, border_value=1)
+    if inner.any():
+        return np.asarray(inner)
+    return np.asarray(whole if whole.any() else (share > 0) & (share == share.max()))
