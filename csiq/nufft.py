@@ -123,7 +123,9 @@ class Nufft:
             options["upsampfac"] = _UPSAMPLING
             if self._gpu:
                 # cufinufft allocates beside CuPy's pool, which may hold everything
-                xp_of(self._angles[0]).get_default_memory_pool().free_all_blocks()
+                xp = xp_of(self._angles[0])
+                xp.get_default_memory_pool().free_all_blocks()
+                options["gpu_device_id"] = self._angles[0].device.id  # else it takes the first
             else:
                 options["nthreads"] = 1
             plan = self._library.Plan(kind, self._modes, **options)

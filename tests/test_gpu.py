@@ -16,6 +16,7 @@ from csiq.nufft import doubled_shape
 from csiq.operators import ForwardModel
 from csiq.pipeline import reconstruct
 from csiq.quality.grade import Grader
+from csiq.simulate import ScanConfig, simulate_scan
 from csiq.solvers import build_problem, phase_total_variation, prox_phase_tv, solve
 from csiq.stopping import GradePlateau, MaxIter
 from tests.helpers import complex_normal, relative_error
@@ -189,3 +190,15 @@ def test_grading_beside_gives_the_same_run(small_problem, monkeypatch):
         # cuDNN may choose another algorithm; far below what rules look at
         assert ours.grades == pytest.approx(theirs.grades, abs=1e-3)
     assert np.array_equal(to_host(beside.kept), to_host(in_turn.kept))
+
+
+@pytest.mark.parametrize("trajectory", ["phyllotaxis", "golden2d"])
+def test_a_simulated_scan_agrees_with_the_cpu(trajectory):
+    config = ScanConfig(seed=4, matrix=32, n_coils=3, n_spokes=400, trajectory=trajectory)
+    ours, theirs = (simulate_scan(config, device=device)[0] for device in (GPU, "cpu"))
+    # the transforms of a scan are good to 1e-4 each
+    assert relative_error(ours.kspace, theirs.kspace) < 3e-4
+    if theirs.navigators is not None:
+        assert relative_error(ours.navigators.kspace, theirs.navigators.kspace) < 3e-4
+    # nothing is added with atomics here: the same numbers each time
+    assert np.array_equal(simulate_scan(config, device=GPU)[0].kspace, ours.kspace)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from csiq.arrays import Array, xp_of
 from csiq.simulate.anatomy.shapes import Grid
 
 if TYPE_CHECKING:
@@ -53,8 +54,11 @@ class Maps:
         """Number of channels."""
         return int(self.coarse.shape[0])
 
-    def times(self, coil: int, image: np.ndarray) -> np.ndarray:
-        """Return an image on the fine grid as a coil sees it, complex64."""
+    def times(self, coil: int, image: Array) -> Array:
+        """Return an image on the fine grid as a coil sees it, complex64, on the image's device."""
+        xp = xp_of(image)
+        if xp is not np:
+            return image * whole(xp.asarray(self.coarse[coil]), self.places)
         seen = np.empty(image.shape, np.complex64)
         for number, plane in enumerate(planes(self.coarse[coil], self.places)):
             np.multiply(image[number], plane, out=seen[number])
@@ -83,6 +87,20 @@ def planes(coarse: np.ndarray, places: Places) -> Iterator[np.ndarray]:
                 known[number] = _plane(coarse[number], places)
         plane = known[first]
         yield plane + np.float32(part) * (known[first + 1] - plane) if part > 0 else plane
+
+
+def whole(coarse: Array, places: Places) -> Array:
+    """Return all slices of :func:`planes` at once, in more memory.
+
+    A GPU takes less time for it than for starting to work on slice after slice.
+    """
+    xp = xp_of(coarse)
+    for axis in (1, 2, 0):  # the order of planes
+        below, share = (xp.asarray(part) for part in places[axis])
+        low = coarse.take(below, axis)
+        high = coarse.take(xp.minimum(below + 1, coarse.shape[axis] - 1), axis)
+        coarse = low + share.reshape([-1 if a == axis else 1 for a in range(3)]) * (high - low)
+    return coarse
 
 
 def _plane(plane: np.ndarray, places: Places) -> np.ndarray:

@@ -8,17 +8,16 @@ continuous and exact, and what is interpolated is only how the layer turns and i
 from __future__ import annotations
 
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
-from csiq.arrays import default_threads
+from csiq.arrays import Device, default_threads, to_host
 from csiq.errors import ShapeError
-from csiq.simulate._signal_numba import add_samples, ramps
+from csiq.simulate._signal_numba import ramps
 from csiq.simulate.anatomy import Patient
 from csiq.simulate.extents import N_SLICES, excitation
+from csiq.simulate.layer_sums import Samples, add_layer, computing_on
 from csiq.simulate.layers import Coils, Detail, Layer, Layers, shift_of
 from csiq.simulate.protocol import ScanConfig
 
@@ -26,7 +25,6 @@ __all__ = ["N_SLICES", "Detail", "Scene", "excitation", "moving_kspace", "state_
 
 _MIN_STATES, _MAX_STATES = 12, 24
 _SLICE_SPACING = 1.2  # mm of the diaphragm, of a 2D scan
-_UPSAMPLING = 1.25  # of the transform; a type 2 still errs by 3e-5 only, type 1 would not
 _FADE = (0.41, 0.49)  # cycles per voxel of a layer between which its k-space fades out
 
 
@@ -61,25 +59,6 @@ class Scene:
         return 1 / float(np.prod(geometry.voxel_size) * np.sqrt(np.prod(geometry.shape)))
 
 
-@dataclass(frozen=True)
-class Samples:
-    """The samples of a layer in one state.
-
-    Attributes
-    ----------
-    angles : tuple of float32 arrays, (n_points,)
-        Radians a voxel, of each axis that the layer has.
-    where : int64 array, (n_points,)
-        Index into the flattened k-space of a coil.
-    factor : complex64 array, (n_points,)
-        What the layer's sum is multiplied by.
-    """
-
-    angles: tuple[np.ndarray, ...]
-    where: np.ndarray
-    factor: np.ndarray
-
-
 def moving_kspace(
     scene: Scene,
     coord: np.ndarray,
@@ -87,6 +66,7 @@ def moving_kspace(
     *,
     heart_offset: np.ndarray | None = None,
     threads: int | None = None,
+    device: Device | str = "cpu",
 ) -> np.ndarray:
     """Return the noiseless k-space of readouts, each at its own displacement.
 
@@ -101,15 +81,21 @@ def moving_kspace(
         follow.
     threads : int, optional
         The result does not depend on it.
+    device : Device or str
+        Where to transform; painting stays on the CPU. A GPU's result differs by the accuracy of its
+        transform. It has not run on a GPU yet; see :mod:`csiq.simulate.layer_sums`.
 
     Returns
     -------
     complex64 array, (n_coils, n_readouts, n_samples)
+        On the CPU.
 
     Raises
     ------
     ShapeError
         If displacements or offsets do not fit the readouts.
+    DeviceError, ResourceError
+        If there is no such GPU, or its memory runs out.
     """
     n_readouts = coord.shape[0]
     displacement = np.asarray(displacement, dtype=np.float64)
@@ -117,21 +103,29 @@ def moving_kspace(
     if displacement.shape != (n_readouts,) or offset.shape != (n_readouts, 3):
         what = f"{n_readouts} readouts, displacements {displacement.shape}, offsets {offset.shape}"
         raise ShapeError(what, field="displacement, heart_offset")
-    kspace = np.zeros((scene.coils.n_coils, *coord.shape[:2]), dtype=np.complex64)
-    workers = threads or default_threads()
-    reach = (float(displacement.min()), float(displacement.max()))
+    workers, eps = threads or default_threads(), scene.detail.eps
+    with computing_on(device) as xp:
+        kspace = xp.zeros((scene.coils.n_coils, *coord.shape[:2]), dtype=np.complex64)
+        for layer, image, samples in _parts(scene, coord, displacement, offset, workers):
+            add_layer(kspace, layer, image, samples, eps=eps, threads=workers)
+        return to_host(kspace)
+
+
+def _parts(
+    scene: Scene, coord: np.ndarray, displacement: np.ndarray, offset: np.ndarray, threads: int
+) -> Iterator[tuple[Layer, np.ndarray, Samples]]:
+    """Yield every layer in every state: its image, and where it is heard."""
+    n_readouts, reach = len(coord), (float(displacement.min()), float(displacement.max()))
     layers = Layers.of(scene.patient, scene.coils, scene.config, scene.detail, reach)
     stay = np.arange(n_readouts), np.ones(n_readouts), np.zeros((n_readouts, 3))
     for layer, image in layers.still:
-        _add_layer(kspace, scene, layer, image, layer_samples(scene, layer, coord, stay), workers)
+        yield layer, image, layer_samples(scene, layer, coord, stay)
     goal = {name: shift_of(scene.patient, name, displacement) for name in ("heart", "diaphragm")}
     goal["heart"] += offset
     for level, rows, share in state_shares(displacement, scene.detail.state_spacing):
-        for layer, image in layers.moving(level, workers):
+        for layer, image in layers.moving(level, threads):
             apart = goal[layer.follows][rows] - shift_of(scene.patient, layer.follows, np.array([level]))
-            samples = layer_samples(scene, layer, coord[rows], (rows, share, apart))
-            _add_layer(kspace, scene, layer, image, samples, workers)
-    return kspace
+            yield layer, image, layer_samples(scene, layer, coord[rows], (rows, share, apart))
 
 
 def state_levels(displacement: np.ndarray, spacing: float = Detail.state_spacing) -> np.ndarray:
@@ -184,30 +178,3 @@ def layer_samples(
     settings = (size, 1 / scene.config.fov, first, *_FADE)
     count = ramps(angles, where, factor, coord, rows, weights, apart + centre, *settings)
     return Samples(tuple(angles[axis, :count] for axis in range(first, 3)), where[:count], factor[:count])
-
-
-def _add_layer(
-    kspace: np.ndarray, scene: Scene, layer: Layer, image: np.ndarray, samples: Samples, threads: int
-) -> None:
-    if samples.where.size == 0 or not image.any():
-        return
-    shape = layer.grid.shape[1:] if layer.flat else layer.grid.shape
-    n_coils = scene.coils.n_coils
-
-    def transform(coils: range) -> None:
-        plan = _plan(shape, samples.angles, scene.detail.eps)
-        for coil in coils:
-            seen = layer.maps.times(coil, image)
-            values = plan.execute(seen.mean(axis=0) if layer.flat else seen)
-            add_samples(kspace[coil].reshape(-1), samples.where, samples.factor, values)
-
-    with ThreadPoolExecutor(threads) as pool:
-        list(pool.map(transform, [range(first, n_coils, threads) for first in range(min(threads, n_coils))]))
-
-
-def _plan(shape: tuple[int, ...], angles: tuple[np.ndarray, ...], eps: float) -> Any:
-    import finufft
-
-    plan = finufft.Plan(2, shape, eps=eps, isign=-1, dtype="complex64", nthreads=1, upsampfac=_UPSAMPLING)
-    plan.setpts(*angles)
-    return plan

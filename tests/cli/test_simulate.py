@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import h5py
@@ -10,7 +11,7 @@ import pytest
 from click.testing import CliRunner
 
 from csiq.cli.simulate import scan_config, simulate
-from csiq.errors import ConfigError, OutputError
+from csiq.errors import ConfigError, DeviceError, OutputError
 from csiq.io import read_acquisition
 from csiq.simulate.imperfections import Imperfections
 from csiq.simulate.protocol import ScanConfig
@@ -37,6 +38,16 @@ def test_it_writes_a_scan_and_its_truth(tmp_path: Path) -> None:
 def test_a_folder_that_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="folder does not exist"):
         CliRunner().invoke(simulate, ["-o", str(tmp_path / "no" / "scan.h5")], catch_exceptions=False)
+
+
+def test_a_gpu_that_is_not_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "cupy", None)
+    with pytest.raises(DeviceError, match="cuda:0") as caught:
+        CliRunner().invoke(
+            simulate, ["-o", str(tmp_path / "scan.h5"), "--device", "cuda:0"], catch_exceptions=False
+        )
+    assert caught.value.exit_code == 5
+    assert not list(tmp_path.iterdir())
 
 
 def test_what_goes_wrong_is_an_option(tmp_path: Path) -> None:
