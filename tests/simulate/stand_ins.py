@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import threading
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
@@ -18,7 +19,7 @@ class ndarray(np.ndarray):
     __module__ = "cupy"
 
     def __array_finalize__(self, parent: Any) -> None:
-        assert _current[-1] == DEVICE, "made for another device"
+        assert _current.index == DEVICE, "made for another device"
 
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, out: Any = None, **more: Any) -> Any:
         _refuse_numpy(inputs)
@@ -50,17 +51,23 @@ class ndarray(np.ndarray):
         return plain(self).copy()
 
 
+class Current(threading.local):
+    """The device that is current in a thread, the first until it says otherwise."""
+
+    index = 0
+
+
 class Device:
-    """The current device, as a context."""
+    """A device as a context."""
 
     def __init__(self, index: int) -> None:
         self.id = index
 
     def __enter__(self) -> None:
-        _current.append(self.id)
+        self.before, _current.index = _current.index, self.id
 
     def __exit__(self, *_: object) -> None:
-        _current.pop()
+        _current.index = self.before
 
 
 class Plan:
@@ -82,7 +89,7 @@ class Plan:
         return _ours(self.plan.execute(plain(image)))
 
 
-_current = [0]
+_current = Current()
 
 
 def plain(array: Any) -> Any:
