@@ -28,7 +28,7 @@ from csiq.simulate.protocol import ScanConfig
 from csiq.simulate.sensitivity import Maps, Places, places_of, planes
 
 _COARSEST_HEART = 3.0  # mm: a share of a larger voxel is no longer that of a plane through it
-_COARSER, _COARSEST = 1.5, 3.0  # a small matrix needs no 2 mm: times its own voxel; mm
+_COARSER, _COARSEST = 1.5, 3.6  # a small matrix needs no 2 mm: times its own voxel; mm
 
 
 @dataclass(frozen=True)
@@ -43,8 +43,8 @@ class Detail:
     body_voxel : float
         mm, of the layers far from the heart, at least.
     state_spacing : float
-        mm of the diaphragm between the states that are painted, at most; see
-        :func:`csiq.simulate.signal.state_levels`.
+        mm of the diaphragm between the states that are painted, at most, of voxels up to 2 mm; see
+        :attr:`csiq.simulate.signal.Scene.states`.
     eps : float
         Relative accuracy of the transforms.
     """

@@ -24,6 +24,7 @@ from csiq.simulate.protocol import ScanConfig
 __all__ = ["N_SLICES", "Detail", "Scene", "excitation", "moving_kspace", "state_levels", "state_shares"]
 
 _MIN_STATES, _MAX_STATES = 12, 24
+_FEWEST_STATES, _STATE_VOXEL = 6, 2.0  # of larger voxels, mm, fewer do
 _SLICE_SPACING = 1.2  # mm of the diaphragm, of a 2D scan
 _FADE = (0.41, 0.49)  # cycles per voxel of a layer between which its k-space fades out
 
@@ -57,6 +58,17 @@ class Scene:
         """What makes a voxel sum over mm^3 the unitary transform on the reconstruction's matrix."""
         geometry = self.config.geometry
         return 1 / float(np.prod(geometry.voxel_size) * np.sqrt(np.prod(geometry.shape)))
+
+    @property
+    def states(self) -> tuple[float, int]:
+        """How far apart states are painted, mm of the diaphragm, and how many at least.
+
+        What is mixed linearly is only how a layer turns and is pressed together; voxels twice as large show
+        half as much of that.
+        """
+        voxel = 0.0 if self.config.is_2d else self.config.fov / self.config.matrix
+        larger = max(voxel / _STATE_VOXEL, 1.0)
+        return self.detail.state_spacing * larger, max(round(_MIN_STATES / larger), _FEWEST_STATES)
 
 
 def moving_kspace(
@@ -122,26 +134,28 @@ def _parts(
         yield layer, image, layer_samples(scene, layer, coord, stay)
     goal = {name: shift_of(scene.patient, name, displacement) for name in ("heart", "diaphragm")}
     goal["heart"] += offset
-    for level, rows, share in state_shares(displacement, scene.detail.state_spacing):
+    for level, rows, share in state_shares(displacement, *scene.states):
         for layer, image in layers.moving(level, threads):
             apart = goal[layer.follows][rows] - shift_of(scene.patient, layer.follows, np.array([level]))
             yield layer, image, layer_samples(scene, layer, coord[rows], (rows, share, apart))
 
 
-def state_levels(displacement: np.ndarray, spacing: float = Detail.state_spacing) -> np.ndarray:
+def state_levels(
+    displacement: np.ndarray, spacing: float = Detail.state_spacing, least: int = _MIN_STATES
+) -> np.ndarray:
     """Return the displacements at which the patient is painted, mm."""
     low, high = float(np.min(displacement)), float(np.max(displacement))
     if high - low < 1e-6:
         return np.array([low])
     wanted = np.ceil((high - low) / spacing) + 1
-    return np.linspace(low, high, int(np.clip(wanted, _MIN_STATES, _MAX_STATES)))
+    return np.linspace(low, high, int(np.clip(wanted, least, _MAX_STATES)))
 
 
 def state_shares(
-    displacement: np.ndarray, spacing: float = Detail.state_spacing
+    displacement: np.ndarray, spacing: float = Detail.state_spacing, least: int = _MIN_STATES
 ) -> Iterator[tuple[float, np.ndarray, np.ndarray]]:
     """Yield each level with the readouts that use it and their shares (linear interpolation)."""
-    levels = state_levels(displacement, spacing)
+    levels = state_levels(displacement, spacing, least)
     if levels.size == 1:
         yield float(levels[0]), np.arange(len(displacement)), np.ones(len(displacement))
         return

@@ -180,7 +180,7 @@ def test_chambers_follow_breathing_and_far_vessels_do_not(displacement: float) -
 
 def test_patients_differ_and_seeds_repeat() -> None:
     grid = Grid.cube(32, 208)
-    one, again, other = (rasterise(Patient.from_seed(s), grid) for s in (3, 3, 2))
+    one, again, other = (rasterise(Patient.of(Person.from_seed(s)), grid) for s in (3, 3, 2))
     assert np.array_equal(one, again)
     assert np.abs(one - other).mean() > 0.02
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 import numpy as np
 
@@ -17,9 +17,10 @@ from csiq.simulate.anatomy.contrast import Sequence, Tissue, scan_contrast, sign
 from csiq.simulate.anatomy.frame import BodySize
 from csiq.simulate.anatomy.heart import HeartSize
 from csiq.simulate.anatomy.marks import Marks, heart_marks, wire_shapes
+from csiq.simulate.anatomy.packing import Packed, Template, displaced, is_still, pack
 from csiq.simulate.anatomy.people import Person
-from csiq.simulate.anatomy.raster import Packed, displaced, pack, paint
-from csiq.simulate.anatomy.shapes import Envelope, Grid, Shape
+from csiq.simulate.anatomy.raster import paint
+from csiq.simulate.anatomy.shapes import Grid, Shape
 from csiq.simulate.anatomy.thorax import thorax_shapes
 from csiq.simulate.anatomy.whole_heart import Heart, build_heart
 from csiq.simulate.motion import Coupling, MotionState
@@ -53,8 +54,11 @@ class Patient:
 
     @classmethod
     def from_seed(cls, seed: int) -> Patient:
-        """Return the patient of a seed; equal seeds give equal patients."""
-        return cls.of(Person.from_seed(seed))
+        """Return the patient of a seed; equal seeds give equal patients.
+
+        The last few are kept: a patient does not change, and one person's shapes serve many scans.
+        """
+        return _patient_of(seed)
 
     @classmethod
     def of(cls, person: Person) -> Patient:
@@ -100,8 +104,32 @@ class Patient:
         if which not in PARTS:
             raise ConfigError(f"'{which}' is no part of a patient", field="parts", hint=", ".join(PARTS))
         if which == "static":
-            return tuple(shape for shape in self.body_shapes if _is_still(shape))
+            return self._still_shapes
         return {"all": self.shapes, "body": self.body_shapes, "heart": self.heart_shapes}[which]
+
+    def packed(self, which: str, state: MotionState = _REST) -> Packed:
+        """Return one of :data:`PARTS` where breathing has moved it, in the order of :meth:`parts`."""
+        if which not in self._templates:
+            self._templates[which] = Template.of(self.parts(which))
+        maps = self.coupling.heart_map(state), self.coupling.liver_map(state)
+        return self._templates[which].at(*maps)
+
+    def paints(self, which: str) -> list[float]:
+        """Return the signal of each shape of one of :data:`PARTS`."""
+        return [self.signals[shape.tissue] for shape in self.parts(which)]
+
+    @cached_property
+    def _still_shapes(self) -> tuple[Shape, ...]:
+        return tuple(shape for shape in self.body_shapes if is_still(shape))
+
+    @cached_property
+    def _templates(self) -> dict[str, Template]:
+        return {}
+
+
+@lru_cache(maxsize=4)
+def _patient_of(seed: int) -> Patient:
+    return Patient.of(Person.from_seed(seed))
 
 
 @dataclass(frozen=True)
@@ -163,9 +191,7 @@ def rasterise(
     ShapeError
         If ``over`` is not of the grid's shape.
     """
-    shapes, level = patient.parts(parts), patient.signals
-    values = [level[shape.tissue] for shape in shapes]
-    return paint(packed(patient, shapes, state), values, grid, threads=threads, over=over)
+    return paint(patient.packed(parts, state), patient.paints(parts), grid, threads=threads, over=over)
 
 
 def heart_mask(patient: Patient, grid: Grid, state: MotionState = _REST) -> np.ndarray:
@@ -187,9 +213,8 @@ def blood_mask(patient: Patient, grid: Grid, state: MotionState = _REST) -> np.n
     -------
     float32 array, ``grid.shape``
     """
-    shapes = patient.shapes
-    values = [float("blood" in shape.tissue) for shape in shapes]
-    return paint(packed(patient, shapes, state), values, grid)
+    values = [float("blood" in shape.tissue) for shape in patient.shapes]
+    return paint(patient.packed("all", state), values, grid)
 
 
 def coronary_centrelines(patient: Patient, state: MotionState = _REST) -> dict[str, Centreline]:
@@ -216,9 +241,3 @@ def chamber_volumes(patient: Patient) -> dict[str, float]:
 def packed(patient: Patient, shapes: tuple[Shape, ...], state: MotionState) -> Packed:
     """Return shapes of a patient where breathing has moved them."""
     return pack(shapes, patient.coupling.heart_map(state), patient.coupling.liver_map(state))
-
-
-def _is_still(shape: Shape) -> bool:
-    parts = shape.parts if isinstance(shape, Envelope) else (shape,)
-    weights = [getattr(p, name, 0.0) for p in parts for name in ("follow_heart", "follow_liver")]
-    return not any(np.any(weight) for weight in weights)
