@@ -12,7 +12,7 @@ from csiq.cli.output import echo_pairs, echo_table, json_line
 
 if TYPE_CHECKING:
     from csiq.cohort.database import Progress
-    from csiq.cohort.study import Listener
+    from csiq.cohort.following import Listener
 
 _FOLDER = click.Path(path_type=Path)
 _BAR = 40  # characters of the longest bar
@@ -29,6 +29,7 @@ def cohort() -> None:
 Examples:
   csiq cohort init cohort                     the paper's study: 424 patients, hours and 16 GB
   csiq cohort init small --patients 40 --matrix 96 --no-raw
+  csiq cohort init cohort --iterates 36       iterates of 36 patients' reconstructions, too
   csiq cohort init cohort --resume            go on after an interruption
 """,
 )
@@ -56,6 +57,14 @@ Examples:
 @click.option(
     "--raw-coils", type=click.IntRange(1), default=8, show_default=True, metavar="N", help="Of raw scans."
 )
+@click.option(
+    "--iterates",
+    type=click.IntRange(0),
+    default=0,
+    show_default=True,
+    metavar="N",
+    help="Patients who train, of whom iterates of a reconstruction are graded as well.",
+)
 @click.option("--resume", is_flag=True, help="Keep what is finished, and go on.")
 @click.option("--overwrite", is_flag=True, help="Remove what csiq wrote there first.")
 @click.option("-q", "--quiet", is_flag=True, help="No line a patient.")
@@ -70,6 +79,7 @@ def init(
     no_raw: bool,
     raw_matrix: int,
     raw_coils: int,
+    iterates: int,
     resume: bool,
     overwrite: bool,
     quiet: bool,
@@ -84,7 +94,7 @@ def init(
     from csiq.cohort.cohort_folder import StudyConfig
     from csiq.cohort.study import Running, init_cohort
 
-    config = StudyConfig(study, patients, matrix, seed, not no_raw, raw_matrix, raw_coils)
+    config = StudyConfig(study, patients, matrix, seed, not no_raw, raw_matrix, raw_coils, iterates)
     running = Running(workers or default_threads(), overwrite, resume)
     record = init_cohort(folder, config, running, image_maker(), _silent if quiet else _line_a_patient())
     _show(folder, record, as_json=as_json)
@@ -160,6 +170,9 @@ def _echo_state(state: dict[str, Any]) -> None:
             "seed": state["config"]["seed"],
             "volumes": "{done} of {of}".format(**state["volumes"]),
             "raw scans": "{done} of {of}".format(**state["scans"]),
+            "iterates": "{done} of {of} patients".format(**state["iterates"])
+            if state["iterates"]["of"]
+            else None,
             "disk": in_bytes(state["disk_bytes"]),
             "made": "; ".join(runs) or None,
         }

@@ -23,9 +23,10 @@ RECORD = "cohort.json"
 OWN_FILES = re.compile(
     r"cohort\.json|timing\.json|README\.txt|graded\.tsv|patients\.tsv|scans\.tsv"
     r"|volumes/p\d+\.(nii|json)|raw/p\d+(\.truth)?\.h5"
+    r"|iterates\.tsv|iterates/p\d+-i\d\d-phase\d\.(nii|json)"
 )
 STUDIES = ("paper",)
-_SUBFOLDERS = ("volumes", "raw")
+_SUBFOLDERS = ("volumes", "raw", "iterates")
 _RESERVE = 50e6  # bytes that tables and logs may take
 
 
@@ -45,7 +46,9 @@ class StudyConfig:
     raw : bool
         Whether test patients get raw data.
     raw_matrix, raw_coils : int
-        Of the raw data.
+        Of the raw data, and of the scans whose iterates are graded.
+    iterates : int
+        How many patients who train have iterates of a reconstruction graded as well.
     """
 
     study: str = "paper"
@@ -55,6 +58,7 @@ class StudyConfig:
     raw: bool = True
     raw_matrix: int = 144
     raw_coils: int = 8
+    iterates: int = 0
 
     def __post_init__(self) -> None:
         if self.study not in STUDIES:
@@ -66,6 +70,7 @@ class StudyConfig:
             ("--seed", self.seed, 0),
             ("--raw-matrix", self.raw_matrix, 16),
             ("--raw-coils", self.raw_coils, 1),
+            ("--iterates", self.iterates, 0),
         ):
             if value < least:
                 raise ConfigError(f"{value} is below {least}", field=name)
@@ -138,7 +143,7 @@ def check_room(folder: Path, needed: int) -> None:
         raise ResourceError(
             f"needs {in_bytes(needed + _RESERVE)}, {in_bytes(free)} free",
             file=folder,
-            hint="make room, or choose fewer --patients, a smaller --matrix or --no-raw",
+            hint="make room, or choose fewer --patients, a smaller --matrix, fewer --iterates or --no-raw",
         )
 
 
@@ -222,8 +227,10 @@ def _check_same(folder: Path, config: StudyConfig) -> None:
     record = read_record(folder)
     before, now = asdict(config_of(record)), asdict(config)
     differ = [key for key in now if now[key] != before[key]]
-    # Raw data can be added, and more patients as long as nobody has seen a split of fewer
+    # Raw data and iterates can be added, and more patients as long as nobody has seen a split of fewer
     allowed = {"raw"} if record.get("status") == "complete" else {"raw", "n_patients"}
+    if now["iterates"] > before["iterates"]:
+        allowed.add("iterates")
     wrong = [f"{key} {before[key]}, now {now[key]}" for key in differ if key not in allowed]
     if wrong:
         raise OutputError(

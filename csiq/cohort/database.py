@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import math
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from importlib import resources
@@ -91,7 +91,12 @@ def missing_volumes(folder: Path, patients: Sequence[CohortPatient]) -> list[Coh
     patients : sequence of CohortPatient
     """
     measured_by = measuring_sha256()
-    return [patient for patient in patients if not _is_finished(folder, patient, measured_by)]
+    target = folder / VOLUMES
+    return [
+        p
+        for p in patients
+        if not is_finished(target / f"{p.name}.nii", p.matrix, {"patient": p}, measured_by)
+    ]
 
 
 def make_volumes(
@@ -116,31 +121,83 @@ def make_volumes(
         If a worker process died.
     """
     target = folder / VOLUMES
+    yield from progress_of(target, partial(make_volume, target, make), patients, workers)
+
+
+def progress_of(
+    target: Path, task: Callable[[CohortPatient], None], patients: Sequence[CohortPatient], workers: int
+) -> Iterator[Progress]:
+    """Have files of patients written into a folder, which is made; yield as each patient is finished.
+
+    Parameters
+    ----------
+    target : Path
+    task : callable
+        Writes the files of a patient; named in a module, so that another process finds it.
+    patients : sequence of CohortPatient
+    workers : int
+        Processes.
+
+    Raises
+    ------
+    ResourceError
+        If a worker process died.
+    """
     target.mkdir(exist_ok=True)
     for leftover in target.glob(f".*{TEMPORARY}*"):
         leftover.unlink(missing_ok=True)
     started = time.monotonic()
-    results = results_of(partial(make_volume, target, make), patients, workers)
-    for done, (patient, result) in enumerate(results, start=1):
+    for done, (patient, result) in enumerate(results_of(task, patients, workers), start=1):
         error = result if isinstance(result, Exception) else None
         yield Progress(patient.name, done, len(patients), time.monotonic() - started, error)
 
 
 def make_volume(target: Path, make: ImageMaker, patient: CohortPatient) -> None:
     """Make, measure and write the volume of one patient."""
-    image = make(patient)
+    write_image(target / f"{patient.name}.nii", make(patient), {"patient": patient})
+
+
+def write_image(path: Path, image: PatientImage, source: Mapping[str, Any]) -> None:
+    """Write an image and, last, the JSON beside it.
+
+    Parameters
+    ----------
+    path : Path
+        Ends in ``.nii``.
+    image : PatientImage
+    source : mapping
+        All that decides the image, for :func:`is_finished`.
+    """
     content = {
-        "patient": patient,
+        **source,
         "features": image.features,
         "measured_by": measuring_sha256(),
         "details": image.details,
-        "volume_sha256": write_int16(target / f"{patient.name}.nii", image.volume, image.affine),
+        "volume_sha256": write_int16(path, image.volume, image.affine),
     }
-    write_json(target / f"{patient.name}.json", content)
+    write_json(path.with_suffix(".json"), content)
+
+
+def is_finished(path: Path, matrix: int, source: Mapping[str, Any], measured_by: str) -> bool:
+    """Return whether an image is there, of the same source, and measured by the same code."""
+    try:
+        content = read_json(path.with_suffix(".json"))
+    except RawDataError:
+        return False
+    if not path.is_file() or path.stat().st_size != bytes_of_volume(matrix):
+        return False
+    if not isinstance(content, dict) or content.get("measured_by") != measured_by:
+        return False
+    return all(content.get(name) == strict(value) for name, value in source.items())
 
 
 def read_features(folder: Path, patient: CohortPatient) -> Features:
-    """Return what was measured of a finished volume.
+    """Return what was measured of a patient's finished volume; see :func:`features_of`."""
+    return features_of(folder / VOLUMES / f"{patient.name}.nii")
+
+
+def features_of(path: Path) -> Features:
+    """Return what was measured of a finished image.
 
     Raises
     ------
@@ -150,13 +207,14 @@ def read_features(folder: Path, patient: CohortPatient) -> Features:
     from csiq.quality.features import Features
     from csiq.quality.sharpness import VesselSharpness
 
-    content = read_json(folder / VOLUMES / f"{patient.name}.json")
+    sidecar = path.with_suffix(".json")
+    content = read_json(sidecar)
     try:
         numbers = dict(content["features"])
         vessels = {name: VesselSharpness(**_floats(v)) for name, v in numbers.pop("vessels").items()}
         return Features(vessels=vessels, **_floats(numbers))
     except (KeyError, TypeError, AttributeError, ValueError):
-        raise RawDataError("has no features", file=f"{patient.name}.json", hint="remove it") from None
+        raise RawDataError("has no features", file=sidecar.name, hint="remove it") from None
 
 
 def measuring_sha256() -> str:
@@ -169,16 +227,3 @@ def measuring_sha256() -> str:
 
 def _floats(numbers: dict[str, float | None]) -> dict[str, float]:
     return {name: math.nan if value is None else float(value) for name, value in numbers.items()}
-
-
-def _is_finished(folder: Path, patient: CohortPatient, measured_by: str) -> bool:
-    volume = folder / VOLUMES / f"{patient.name}.nii"
-    try:
-        content = read_json(volume.with_suffix(".json"))
-    except RawDataError:
-        return False
-    if not volume.is_file() or volume.stat().st_size != bytes_of_volume(patient.matrix):
-        return False
-    if not isinstance(content, dict) or content.get("patient") != strict(patient):
-        return False
-    return bool(content.get("measured_by") == measured_by)

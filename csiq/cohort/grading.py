@@ -114,8 +114,17 @@ def fit_preference(folder: Path, patients: Sequence[CohortPatient]) -> Preferenc
     return Preference.fit(sharp, clean)
 
 
-def write_tables(folder: Path, graded: Sequence[GradedPatient]) -> None:
-    """Write the manifest ``graded.tsv``, and ``patients.tsv``: people, difficulty, features, all grades."""
+def write_tables(folder: Path, graded: Sequence[GradedPatient], further: Sequence[GradedScan] = ()) -> None:
+    """Write the manifest ``graded.tsv``, and ``patients.tsv``: people, difficulty, features, all grades.
+
+    Parameters
+    ----------
+    folder : Path
+        Of the cohort.
+    graded : sequence of GradedPatient
+    further : sequence of GradedScan
+        Other volumes of these patients, for the end of the manifest.
+    """
     scans = [
         GradedScan(
             folder / VOLUMES / f"{row.patient.name}.nii",
@@ -126,7 +135,7 @@ def write_tables(folder: Path, graded: Sequence[GradedPatient]) -> None:
         )
         for row in graded
     ]
-    write_manifest(folder / MANIFEST, scans)
+    write_manifest(folder / MANIFEST, [*scans, *further])
     write_table(folder / PEOPLE, [_facts(row) for row in graded])
 
 

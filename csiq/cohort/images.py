@@ -27,6 +27,7 @@ from csiq.quality.features import HeartTruth
 from csiq.simulate.anatomy.shapes import Grid
 from csiq.simulate.anatomy.truth import heart_truth
 from csiq.simulate.imperfections import Imperfections
+from csiq.simulate.layers import Coils
 from csiq.simulate.motion import MotionState
 from csiq.simulate.noise import add_noise
 from csiq.simulate.protocol import ScanConfig
@@ -72,6 +73,7 @@ class OneCoilScan:
     ----------
     setting : Setting
     coil : OneCoil
+        Or another coil that shades images as the scan's do.
     acquisition : Acquisition
     displacement : float64 array, (n_spokes,)
         Of the diaphragm at each imaging spoke, mm.
@@ -80,7 +82,7 @@ class OneCoilScan:
     """
 
     setting: Setting
-    coil: OneCoil
+    coil: Coils
     acquisition: Acquisition
     displacement: np.ndarray
     heart: np.ndarray
@@ -166,7 +168,7 @@ def gridded(scan: OneCoilScan, *, corrected: bool) -> GradedImage:
         except RawDataError:
             name = "selfnav failed"
     everything = np.arange(found.n_spokes)
-    return _graded(scan, _adjoint(found, everything), everything, heart, {"kind": name})
+    return graded_volume(scan, _adjoint(found, everything), everything, heart, {"kind": name})
 
 
 def gridded_phase(scan: OneCoilScan, phase: int) -> GradedImage:
@@ -174,7 +176,7 @@ def gridded_phase(scan: OneCoilScan, phase: int) -> GradedImage:
     _, bins = gate(scan.acquisition, Config(gating=Gating(phases=N_PHASES)))
     spokes = bins.indices[phase - 1]
     volume = _adjoint(scan.acquisition, spokes)
-    return _graded(scan, volume, spokes, scan.heart, {"kind": "phase", "phase": phase})
+    return graded_volume(scan, volume, spokes, scan.heart, {"kind": "phase", "phase": phase})
 
 
 def iterates_of(
@@ -191,7 +193,7 @@ def iterates_of(
         for phase in phases:
             details = {"kind": "cs", "phase": phase, "iteration": iterate.iteration}
             volume = np.abs(iterate.volumes[phase - 1])
-            yield _graded(scan, volume, bins.indices[phase - 1], scan.heart, details)
+            yield graded_volume(scan, volume, bins.indices[phase - 1], scan.heart, details)
 
 
 def _acquisition(setting: Setting, kspace: np.ndarray, si: np.ndarray, imaging: np.ndarray) -> Acquisition:
@@ -233,10 +235,23 @@ def _grid(scan: OneCoilScan, moved: np.ndarray | None = None) -> Grid:
     return Grid(geometry.shape, geometry.voxel_size, (float(z), float(y), float(x)))
 
 
-def _graded(
+def graded_volume(
     scan: OneCoilScan, volume: np.ndarray, spokes: np.ndarray, heart: np.ndarray, details: dict[str, Any]
 ) -> GradedImage:
-    """Return the image with its truth: breathing at its mean, the heart at the mean of its places."""
+    """Return an image with its truth: breathing at its mean, the heart at the mean of its places.
+
+    Parameters
+    ----------
+    scan : OneCoilScan
+    volume : float array, (z, y, x)
+        Magnitude.
+    spokes : int array
+        Those that it was made of.
+    heart : float64 array, (n_spokes, 3)
+        Where the image has the heart at each spoke of the scan, mm z y x.
+    details : dict
+        How it was made.
+    """
     found, patient = scan.acquisition, scan.setting.patient
     level = float(scan.displacement[spokes].mean())
     place = heart[spokes].mean(axis=0)

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 
-from csiq.cohort.database import Progress
+from csiq.cohort.database import Progress, progress_of
 from csiq.cohort.manifest import CohortScan, write_cohort
 from csiq.cohort.patients import CohortPatient
-from csiq.cohort.workers import results_of
-from csiq.io.atomic import TEMPORARY
 from csiq.simulate.imperfections import Imperfections
 from csiq.simulate.protocol import ScanConfig
 from csiq.simulate.scan import simulate_scan, truth_path, write_simulated
@@ -110,14 +107,7 @@ def make_scans(
         If a worker process died.
     """
     target = folder / RAW
-    target.mkdir(exist_ok=True)
-    for leftover in target.glob(f".*{TEMPORARY}*"):
-        leftover.unlink(missing_ok=True)
-    started = time.monotonic()
-    results = results_of(partial(make_scan, target, matrix, n_coils), patients, workers)
-    for done, (patient, result) in enumerate(results, start=1):
-        error = result if isinstance(result, Exception) else None
-        yield Progress(patient.name, done, len(patients), time.monotonic() - started, error)
+    yield from progress_of(target, partial(make_scan, target, matrix, n_coils), patients, workers)
 
 
 def make_scan(target: Path, matrix: int, n_coils: int, patient: CohortPatient) -> None:

@@ -175,9 +175,18 @@ def read(
     return Readings(*found[0].tolist())
 
 
-def reader_rng(cohort_seed: int, number: int) -> np.random.Generator:
-    """Return the random numbers of the readers of one patient: no other patient changes them."""
-    return np.random.default_rng([cohort_seed, number, _STREAM])
+def reader_rng(cohort_seed: int, number: int, image: int = 0) -> np.random.Generator:
+    """Return the random numbers of the readers of one image: no other patient or image changes them.
+
+    Parameters
+    ----------
+    cohort_seed : int
+    number : int
+        Of the patient.
+    image : int
+        0 for the patient's own volume, from 1 on for further ones.
+    """
+    return np.random.default_rng([cohort_seed, number, _STREAM, *([image] if image else [])])
 
 
 def redraws(

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -17,8 +16,25 @@ from csiq.cohort.cohort_folder import (
     used_bytes,
     write_record,
 )
-from csiq.cohort.database import ImageMaker, Progress, make_volumes, missing_volumes
+from csiq.cohort.database import ImageMaker, make_volumes, missing_volumes
+from csiq.cohort.following import Listener, follow, runs_of
 from csiq.cohort.grading import GradedPatient, grade_cohort, write_tables
+from csiq.cohort.iterate_grades import (
+    GradedIterate,
+    first_in_training,
+    grade_iterates,
+    iterates_summary,
+    write_iterate_table,
+)
+from csiq.cohort.iterates import (
+    PER_PATIENT,
+    IterateMaker,
+    ScanSize,
+    make_iterates,
+    missing_iterates,
+    remove_others,
+    started_iterates,
+)
 from csiq.cohort.patients import CohortPatient, draw_patients
 from csiq.cohort.raw import (
     bytes_of_scan,
@@ -32,17 +48,8 @@ from csiq.cohort.readers import PREFERENCE
 from csiq.cohort.splits import TEST, n_test_of
 from csiq.cohort.summary import summary_of
 from csiq.cohort.volume_file import bytes_of_volume
-from csiq.errors import CohortError
 from csiq.io.atomic import write_text
-from csiq.io.tables import read_json, write_json
 from csiq.quality.reference import formula_sha256
-
-#: Wall times of the runs that made a cohort: the one file that differs from run to run.
-TIMING = "timing.json"
-_SHOWN = 5
-
-#: Told of each patient that is finished; the first argument says of what.
-Listener = Callable[[str, Progress], None]
 
 _README = """A digital cohort of whole-heart MRI, made by csiq {version}
 
@@ -53,6 +60,7 @@ model of noise and preference (docs/cohort.md).
 graded.tsv      volumes, patients, split, grades of readers 1a, 1b and 2, reference grade
 patients.tsv    people, difficulty of their scans, measured features
 volumes/        the graded images, NIfTI; a JSON beside each
+iterates.tsv, iterates/  iterates of a reconstruction of some patients who train, if asked for
 scans.tsv, raw/ raw scans of test patients (ISMRMRD) with their truth, unless left out
 cohort.json     configuration, formula, readers, summary
 timing.json     how long it took; the only file that is not determined by the seed
@@ -110,11 +118,12 @@ def init_cohort(
         left = missing_volumes(folder, patients)
         check_room(folder, _bytes_needed(config, patients, len(left)))
         write_record(folder, config, "running")
-        _run(folder, "volumes", make_volumes(folder, left, make, workers), listen, workers)
+        follow(folder, "volumes", make_volumes(folder, left, make, workers), listen, workers)
         graded = grade_cohort(folder, patients, seed=config.seed)
         write_tables(folder, graded)
+        iterates = _make_iterates(folder, config, graded, listen, workers) if config.iterates else []
         chosen = _make_raw(folder, config, graded, listen, workers) if config.raw else []
-        return _finish(folder, config, graded, chosen)
+        return _finish(folder, config, graded, chosen, iterates)
 
 
 def state_of(folder: Path) -> dict[str, Any]:
@@ -128,16 +137,44 @@ def state_of(folder: Path) -> dict[str, Any]:
     record = read_record(folder)
     config = config_of(record)
     patients = draw_patients(config.n_patients, seed=config.seed, matrix=config.matrix)
-    n_raw = n_raw_of(n_test_of(config.n_patients)) if config.raw else 0
+    n_test = n_test_of(config.n_patients)
+    n_raw = n_raw_of(n_test) if config.raw else 0
+    with_iterates = started_iterates(folder, patients)
+    half_made = missing_iterates(folder, with_iterates, ScanSize(config.raw_matrix, config.raw_coils))
     return {
         "status": record["status"],
         "config": record["config"],
         "volumes": {"done": len(patients) - len(missing_volumes(folder, patients)), "of": len(patients)},
         "scans": {"done": len(patients) - len(missing_scans(folder, patients)), "of": n_raw},
+        "iterates": {
+            "done": len(with_iterates) - len(half_made),
+            "of": min(config.iterates, config.n_patients - n_test),
+        },
         "disk_bytes": used_bytes(folder),
-        "runs": _runs(folder),
+        "runs": runs_of(folder),
         "summary": record.get("summary"),
     }
+
+
+def iterate_maker() -> IterateMaker:
+    """Return what makes the iterates of a cohort."""
+    from csiq.cohort.reconstructed import iterate_images
+
+    return iterate_images
+
+
+def _make_iterates(
+    folder: Path, config: StudyConfig, graded: Sequence[GradedPatient], listen: Listener, workers: int
+) -> list[GradedIterate]:
+    rows = first_in_training(graded, config.iterates)
+    people, size = [row.patient for row in rows], ScanSize(config.raw_matrix, config.raw_coils)
+    remove_others(folder, people)
+    left = missing_iterates(folder, people, size)
+    follow(folder, "iterates", make_iterates(folder, left, size, iterate_maker(), workers), listen, workers)
+    found = grade_iterates(folder, rows, seed=config.seed)
+    write_iterate_table(folder, found)
+    write_tables(folder, graded, [one.scan for one in found])
+    return found
 
 
 def _make_raw(
@@ -147,36 +184,17 @@ def _make_raw(
     chosen = choose_spread(testing, n_raw_of(len(testing)))
     left = missing_scans(folder, chosen)
     scans = make_scans(folder, left, config.raw_matrix, config.raw_coils, workers)
-    _run(folder, "scans", scans, listen, workers)
+    follow(folder, "scans", scans, listen, workers)
     write_scans(folder, chosen)
     return chosen
 
 
-def _run(folder: Path, what: str, steps: Iterable[Progress], listen: Listener, workers: int) -> None:
-    """Follow the work to its end, note how long it took, and raise what failed."""
-    started, failed, done = time.monotonic(), [], 0
-    try:
-        for step in steps:
-            done = step.done
-            listen(what, step)
-            if step.error is not None:
-                failed.append(f"{step.name}: {step.error}")
-    finally:
-        if done:
-            run = {"what": what, "made": done - len(failed), "workers": workers}
-            run["seconds"] = round(time.monotonic() - started, 1)
-            write_json(folder / TIMING, [*_runs(folder), run])
-    if failed:
-        more = f"; and {len(failed) - _SHOWN} more" if len(failed) > _SHOWN else ""
-        raise CohortError(
-            f"{len(failed)} of {done} {what} failed: {'; '.join(failed[:_SHOWN])}{more}",
-            file=folder,
-            hint="the others are kept; --resume tries these again",
-        )
-
-
 def _finish(
-    folder: Path, config: StudyConfig, graded: Sequence[GradedPatient], chosen: Sequence[CohortPatient]
+    folder: Path,
+    config: StudyConfig,
+    graded: Sequence[GradedPatient],
+    chosen: Sequence[CohortPatient],
+    iterates: Sequence[GradedIterate],
 ) -> dict[str, Any]:
     record = write_record(
         folder,
@@ -186,6 +204,7 @@ def _finish(
         preference=asdict(PREFERENCE),
         raw=[patient.name for patient in chosen],
         summary=summary_of(graded),
+        **({"iterates": iterates_summary(iterates)} if iterates else {}),
     )
     write_text(folder / "README.txt", _README.format(version=record["csiq"]))
     return record
@@ -193,11 +212,8 @@ def _finish(
 
 def _bytes_needed(config: StudyConfig, patients: Sequence[CohortPatient], n_volumes: int) -> int:
     volumes = n_volumes * bytes_of_volume(config.matrix)
+    volumes += config.iterates * PER_PATIENT * bytes_of_volume(config.raw_matrix)
     if not config.raw:
         return volumes
     each = sum(bytes_of_scan(p, config.raw_matrix, config.raw_coils) for p in patients) / len(patients)
     return volumes + round(each * n_raw_of(n_test_of(config.n_patients)))
-
-
-def _runs(folder: Path) -> list[dict[str, Any]]:
-    return list(read_json(folder / TIMING)) if (folder / TIMING).is_file() else []
