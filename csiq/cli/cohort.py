@@ -52,10 +52,10 @@ Examples:
 )
 @click.option("--no-raw", is_flag=True, help="No raw scans of test patients.")
 @click.option(
-    "--raw-matrix", type=click.IntRange(16), default=144, show_default=True, metavar="N", help="Of raw scans."
+    "--raw-matrix", type=click.IntRange(16), default=144, show_default=True, metavar="N", help="Of scans."
 )
 @click.option(
-    "--raw-coils", type=click.IntRange(1), default=8, show_default=True, metavar="N", help="Of raw scans."
+    "--raw-coils", type=click.IntRange(1), default=8, show_default=True, metavar="N", help="Of scans."
 )
 @click.option(
     "--iterates",
@@ -63,7 +63,7 @@ Examples:
     default=0,
     show_default=True,
     metavar="N",
-    help="Patients who train, of whom iterates of a reconstruction are graded as well.",
+    help="Patients who train, with graded iterates of one of these scans, too.",
 )
 @click.option("--resume", is_flag=True, help="Keep what is finished, and go on.")
 @click.option("--overwrite", is_flag=True, help="Remove what csiq wrote there first.")
