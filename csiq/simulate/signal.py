@@ -24,7 +24,7 @@ from csiq.simulate.protocol import ScanConfig
 __all__ = ["N_SLICES", "Detail", "Scene", "excitation", "moving_kspace", "state_levels", "state_shares"]
 
 _MIN_STATES, _MAX_STATES = 12, 24
-_FEWEST_STATES, _STATE_VOXEL = 6, 2.0  # of larger voxels, mm, fewer do
+_FEWEST_STATES, _STATE_VOXEL = 6, 2.2  # of larger voxels (below 95^3), mm, fewer do
 _SLICE_SPACING = 1.2  # mm of the diaphragm, of a 2D scan
 _FADE = (0.41, 0.49)  # cycles per voxel of a layer between which its k-space fades out
 
