@@ -41,7 +41,7 @@ TINY = {
         ["peak memory", "NRMSE to the truth", "| stopped |"],
     ),
     "simulation.py": (
-        "--matrix 16 --coils 2 --patients 1 --cohort-matrix 104 --workers 1",
+        "--matrix 16 --coils 2 --patients 1 --cohort-matrix 32 --workers 1",
         ["| 16 |", "extrapolated"],
     ),
     "solvers.py": ("16 --iterations 3 --reference 6 --threads 1", ["pogm"]),

@@ -14,7 +14,7 @@ from csiq.simulate.anatomy.shapes import Grid, Shape
 from csiq.simulate.motion import MotionState
 
 #: Every seed builds a heart: more of them in the slow tests.
-SEEDS = [*range(4), *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(4, 12))]
+SEEDS = [*range(4), *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(4, 9))]
 
 
 @cache

@@ -81,7 +81,7 @@ def test_kspace_is_the_dense_sum_of_moved_layers(patient: Patient, coils: CoilAr
     scene = Scene.build(patient, coils, CONFIG)
     ours = moving_kspace(scene, COORD, moved, heart_offset=offset, threads=1)
     assert np.array_equal(ours, moving_kspace(scene, COORD, moved, heart_offset=offset, threads=3))
-    assert scene.states == (pytest.approx(2.5 * 3.25), 6)  # voxels of 6.5 mm, 3.25 times 2 mm
+    assert scene.states == (pytest.approx(2.5 * 6.5 / 2.2), 6)  # voxels of 6.5 mm, beyond 2.2 mm
     levels = np.linspace(0, 15, 6)
     assert np.array_equal(state_levels(moved, *scene.states), levels)
     expected = np.zeros(COORD.shape[:2], np.complex128)
