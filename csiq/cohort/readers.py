@@ -99,7 +99,11 @@ class Preference:
 
 #: Of :func:`csiq.cohort.grading.reader_scores`.
 PREFERENCE = Preference(
-    sharpness_mean=0.52, sharpness_sd=0.19, cleanliness_mean=0.815, cleanliness_sd=0.04, spread=0.46
+    sharpness_mean=0.5421,
+    sharpness_sd=0.1994,
+    cleanliness_mean=0.8172,
+    cleanliness_sd=0.0389,
+    spread=0.4843,
 )
 
 
