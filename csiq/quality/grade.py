@@ -87,6 +87,11 @@ class Grader:
         # torch's own hints leave memory_format out
         self._network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
+    @property
+    def network(self) -> IQDCNN:
+        """The network, where it grades; it takes slices (n, height, width)."""
+        return self._network
+
     @classmethod
     def load(cls, name_or_file: str | Path = "default", device: Device | str = "cpu") -> Grader:
         """Load a shipped model by name, or a ``.safetensors`` file with its card beside it.
