@@ -39,6 +39,7 @@ COMMANDS = {
     ),
     "cohort": Entry("csiq.cli.cohort", "cohort", "Make a digital cohort of graded scans, and look at it."),
     "train": Entry("csiq.cli.train", "train", "Train a grading network on simulated scans."),
+    "agree": Entry("csiq.cli.agree", "agree", "Say how readers agree, every pair of them."),
     "model": Entry("csiq.cli.model", "model", "List, show and verify grading models."),
     "config": Entry("csiq.cli.config", "config", "List, show and check configurations."),
     "doctor": Entry("csiq.cli.doctor", "doctor", "Check this installation and say what it can use."),

@@ -1,0 +1,110 @@
+"""The folder that ``csiq agree -o`` writes: pairs as table and JSON, and two figures."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from csiq._version import __version__
+from csiq.agreement.pairs import PairAgreement
+from csiq.errors import OutputError, RawDataError, ResourceError
+from csiq.io import lock
+from csiq.io.atomic import TEMPORARY, atomic_write
+from csiq.io.tables import read_json, write_json, write_table
+
+#: Says what was compared, and that csiq made the folder.
+RECORD = "agreement.json"
+PAIRS = "pairs.tsv"
+FIGURES = ("bland-altman", "counts")
+KINDS = ("png", "svg")
+#: More pairs than this are not drawn.
+MOST_PAIRS = 36
+OWN_FILES = (RECORD, PAIRS, *(f"{name}.{kind}" for name in FIGURES for kind in KINDS))
+
+
+@contextmanager
+def open_results(folder: Path, *, overwrite: bool = False) -> Iterator[None]:
+    """Make a folder ready for results and hold it.
+
+    Parameters
+    ----------
+    folder : Path
+        Missing or empty, unless ``overwrite``.
+    overwrite : bool
+        Remove what csiq wrote there; nothing else is touched.
+
+    Raises
+    ------
+    OutputError
+        If there is something in it, another process writes to it, or csiq did not make what it holds.
+    ResourceError
+        If it cannot be made or written to.
+    """
+    if folder.exists() and not folder.is_dir():
+        raise OutputError("exists and is no folder", file=folder, hint="choose another with -o")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ResourceError(f"cannot be made: {error.strerror}", file=folder) from None
+    held = lock.FolderLock(folder)
+    try:
+        _prepare(folder, overwrite)
+        yield
+    finally:
+        held.release()
+
+
+def _prepare(folder: Path, overwrite: bool) -> None:
+    found = [p.name for p in folder.iterdir() if p.name != lock.NAME and TEMPORARY not in p.name]
+    if found and not overwrite:
+        raise OutputError("is not empty", file=folder, hint="--overwrite")
+    own = [name for name in OWN_FILES if name in found]
+    if own and not _is_ours(folder):
+        raise OutputError(f"csiq did not make it, and would replace {own[0]}", file=folder)
+    for name in own:
+        (folder / name).unlink()
+
+
+def _is_ours(folder: Path) -> bool:
+    try:
+        content = read_json(folder / RECORD)
+    except RawDataError:
+        return False
+    return isinstance(content, dict) and "csiq" in content and "pairs" in content
+
+
+def write_results(
+    folder: Path, readers: Mapping[str, np.ndarray], pairs: Sequence[PairAgreement], facts: Mapping[str, Any]
+) -> None:
+    """Write the results of a comparison.
+
+    Parameters
+    ----------
+    folder : Path
+        Held by :func:`open_results`.
+    readers : mapping of str to float64 array, (n_cases,)
+    pairs : sequence of PairAgreement
+    facts : mapping
+        What else the record says, among it ``note``, which the figures repeat.
+    """
+    rows = [pair.as_dict() for pair in pairs]
+    write_json(folder / RECORD, {"schema_version": 1, "csiq": __version__, **facts, "pairs": rows})
+    write_table(folder / PAIRS, rows, [field.name for field in fields(PairAgreement)])
+    if len(pairs) <= MOST_PAIRS:
+        _write_figures(folder, readers, str(facts.get("note") or ""))
+
+
+def _write_figures(folder: Path, readers: Mapping[str, np.ndarray], note: str) -> None:
+    from csiq.agreement.figures import draw_bland_altman, draw_counts, pairs_figure
+    from csiq.report.figures import save
+
+    for name, panel in zip(FIGURES, (draw_bland_altman, draw_counts), strict=True):
+        figure = pairs_figure(readers, panel, note)
+        for kind in KINDS:
+            with atomic_write(folder / f"{name}.{kind}") as temporary:
+                save(figure, temporary, kind)
