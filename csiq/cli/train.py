@@ -1,104 +1,262 @@
-"""``csiq train``: simulated patients in, a graded training set, a trained network with its card out."""
+"""``csiq train``: graded volumes in, a grading network with its card out."""
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from csiq.cli.options import DEBUG, options
+from csiq.cli.options import DEBUG, JSON, options
 
 if TYPE_CHECKING:
-    from csiq.quality.train import TrainConfig
+    from csiq.training.runs import Listener, TrainingTask
 
-_FOLDER = click.Path(path_type=Path, file_okay=False)
+_PATH = click.Path(path_type=Path)
 
-
-@click.command(name="train")
-@click.option(
-    "-o", "--out", type=_FOLDER, default=Path("csiq-model"), help="Folder of the result [csiq-model]."
+_DATA = (
+    click.option("-o", "--out", type=_PATH, default=Path("csiq-model"), help="Folder to write [csiq-model]."),
+    click.option("--name", default="iq-dcnn", help="Name of the model [iq-dcnn]."),
+    click.option("--note", default="", metavar="TEXT", help="A sentence for the model card."),
+    click.option(
+        "--reader",
+        default="reader1a",
+        metavar="NAME",
+        help="Column, consensus or reference [reader1a].",
+    ),
+    click.option("--splits", default="train", metavar="A,B", help="Parts trained on [train: all of them]."),
+    click.option("--validate", default="", metavar="A,B", help="Parts looked at meanwhile [none]."),
 )
-@click.option("--name", default="iq-dcnn", help="Name of the model [iq-dcnn].")
-@click.option("--data", type=_FOLDER, help="Folder of graded slices, kept and completed [OUT/data].")
-@click.option("--patients", type=click.IntRange(0), default=60, help="To train on; 0: those in --data [60].")
-@click.option("--iterations", type=click.IntRange(1), default=6000, help="Optimiser steps [6000].")
-@click.option("--seed", type=click.IntRange(0), default=0, help="Of patients and training [0].")
-@click.option("--threads", type=click.IntRange(1), help="CPU threads [all].")
-@click.option("--note", default="", help="A sentence for the model card.")
-@click.option("--resume/--restart", default=True, help="Go on from the last checkpoint [yes].")
-@options(DEBUG)
-def train(
-    out: Path,
-    name: str,
-    data: Path | None,
-    patients: int,
-    iterations: int,
-    seed: int,
-    threads: int | None,
-    note: str,
-    resume: bool,
-) -> None:
-    """Train a grading network on simulated scans.
+_HYPER = (
+    click.option("--iterations", type=click.IntRange(1), default=6000, help="Optimiser steps [6000]."),
+    click.option("--seed", type=click.IntRange(0), default=0, help="Of everything that is random [0]."),
+    click.option("--first-kernel", type=click.IntRange(1), default=5, help="hp1: receptive field [5]."),
+    click.option("--keep", type=float, default=0.3, help="hp2: share of units dropout keeps [0.3]."),
+    click.option("--learning-rate", type=float, default=5e-3, help="hp3: at the start [5e-3]."),
+    click.option("--half-edge", type=click.IntRange(0, 40), default=40, help="hp4: of the cube, mm [40]."),
+    click.option(
+        "--set",
+        "further",
+        multiple=True,
+        metavar="KEY=VALUE",
+        help="Another setting; repeatable.",
+    ),
+)
+_STUDY = (
+    click.option("--retrain", type=click.IntRange(1), metavar="N", help="Train N times: seed, seed + 1 ..."),
+    click.option("--cross-validate", is_flag=True, help="Try hyperparameters on folds train1 ..."),
+    click.option(
+        "--grid",
+        multiple=True,
+        metavar="KEY=A,B",
+        help="Values of first_kernel, keep, learning_rate or half_edge; repeatable [the paper's neighbours].",
+    ),
+    click.option("--combine", is_flag=True, help="Every combination of --grid, not one change at a time."),
+    click.option("--scheduler", metavar="ADDRESS", help="Dask scheduler whose workers do the trainings."),
+)
+_RUNNING = (
+    click.option("--device", default="auto", metavar="auto|cpu|cuda:0", help="Where to compute [auto]."),
+    click.option(
+        "--precision",
+        type=click.Choice(["auto", "float32", "bf16"]),
+        default="auto",
+        help="Of the convolutions; auto is bf16 where the processor has it [auto].",
+    ),
+    click.option("--threads", type=click.IntRange(1), help="CPU threads [all]."),
+    click.option("--tensorboard", is_flag=True, help="Write for TensorBoard, too."),
+    click.option("--resume", is_flag=True, help="Go on where it was stopped; finished trainings stay."),
+    click.option("--overwrite", is_flag=True, help="Remove what csiq wrote there first."),
+    click.option("-q", "--quiet", is_flag=True, help="No progress."),
+)
 
-    Makes graded images of simulated patients (about a minute of one core each, kept in --data), trains, tests
-    on patients never trained on, and writes OUT/NAME.safetensors with its card OUT/NAME.json.
+
+@click.command(
+    name="train",
+    epilog="""\b
+Examples:
+  csiq train cohort -o model                       the paper's settings, on all of train1, train2, train3
+  csiq train graded.tsv -o model --reader consensus --validate validation
+  csiq train cohort -o cv --cross-validate --iterations 1500
+  csiq train cohort -o models --retrain 10 --resume
+  csiq train cohort -o small --set widths=8,16,32,32 --set batch=32 --set optimiser=adam
+""",
+)
+@click.argument("graded", metavar="GRADED.tsv|COHORT", type=_PATH)
+@options(_DATA, _HYPER, _STUDY, _RUNNING, JSON, DEBUG)
+def train(graded: Path, **given: Any) -> None:
+    """Train a grading network on graded volumes.
+
+    The table lists volume, patient, split, a column a reader and perhaps reference; volumes are NIfTI, HDF5,
+    folders of a DICOM series, or a phase of a run (run.csiq:2). Writes NAME.safetensors with its card, the
+    log and the curve of the loss. Research use only.
     """
-    from csiq.arrays import default_threads
-    from csiq.quality.train import TrainConfig
+    from csiq.arrays import use_threads
+    from csiq.training.output_folder import opened
 
-    workers = threads or default_threads()
-    folder = data or out / "data"
-    if patients:
-        _complete(folder, patients, seed, workers)
-    config = TrainConfig(iterations=iterations, seed=seed)
-    _train(folder, out, config, resume=resume, threads=workers)
-    _finish(folder, out, name, config, note)
-
-
-def _complete(folder: Path, patients: int, seed: int, workers: int) -> None:
-    from csiq.simulate.graded import GradedConfig, make_training_set, patient_seeds
-
-    seeds = patient_seeds(patients, max(1, patients // 6), max(1, patients // 5), seed)
-    for done, (patient, count) in enumerate(make_training_set(folder, seeds, GradedConfig(), workers), 1):
-        click.echo(f"patient {patient}: {count} images ({done} of {len(seeds)})")
+    use_threads(given["threads"])
+    task = task_of(graded, given)
+    what = "cross-validate" if given["cross_validate"] else "retrain" if given["retrain"] else "train"
+    _check(given)
+    content = {"task": what, "name": task.name, **_content(task)}
+    show = _quiet if given["quiet"] or given["as_json"] else _Progress()
+    with opened(given["out"], content, overwrite=given["overwrite"], resume=given["resume"]) as folder:
+        {"train": _one, "retrain": _several, "cross-validate": _validated}[what](task, folder, given, show)
 
 
-def _train(folder: Path, out: Path, config: TrainConfig, *, resume: bool, threads: int) -> None:
-    import torch
+def task_of(graded: Path, given: dict[str, Any]) -> TrainingTask:
+    """Return what the options ask for."""
+    from csiq.training.output_folder import CACHE
+    from csiq.training.runs import TrainingTask
 
-    from csiq.quality.train import train
-    from csiq.quality.training_set import TrainingSet
-
-    torch.set_num_threads(threads)
-    data = TrainingSet(folder)
-    recent: list[float] = []
-    for record in train(data, out, config, resume=resume):
-        recent.append(record["loss"])
-        if "validation" in record:
-            mean = sum(recent) / len(recent)
-            recent.clear()
-            click.echo(
-                f"iteration {record['iteration']}: loss {mean:.3f}, validation {record['validation']:.3f}"
-            )
-
-
-def _finish(folder: Path, out: Path, name: str, config: TrainConfig, note: str) -> None:
-    from csiq.quality.card import make_card
-    from csiq.quality.evaluation import predict
-    from csiq.quality.model_file import encode_tensors, save_model
-    from csiq.quality.train import best_network
-    from csiq.quality.training_set import TrainingSet
-
-    data = TrainingSet(folder)
-    network = best_network(out)
-    predicted = predict(network, data, data.of("test"))
-    card = make_card(data, network.config, config, predicted)
-    card["note"] = note or None
-    target = out / f"{name}.safetensors"
-    save_model(target, encode_tensors(network.state_dict(), network.config.as_dict()), card)
-    found = card["evaluation"]["all"]
-    click.echo(
-        f"{target}: on {card['evaluation']['patients']} patients never trained on R2 {found['r2']}, "
-        f"Spearman {found['spearman']}, error {found['bias']} +- {found['sd']}"
+    manifest = graded / "graded.tsv" if graded.is_dir() else graded
+    return TrainingTask(
+        manifest=manifest,
+        reader=given["reader"],
+        splits=_names(given["splits"]),
+        held_out=_names(given["validate"]),
+        config=_config(given),
+        cache=given["out"] / CACHE,
+        name=given["name"],
+        note=given["note"],
+        device=given["device"],
+        precision=given["precision"],
+        tensorboard=given["tensorboard"],
     )
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(name.strip() for name in text.split(",") if name.strip())
+
+
+def _config(given: dict[str, Any]) -> Any:
+    from csiq.training.options import config_with
+
+    plain = {
+        key: given[key]
+        for key in ("iterations", "seed", "first_kernel", "keep", "learning_rate", "half_edge")
+    }
+    return config_with(plain, given["further"])
+
+
+def _check(given: dict[str, Any]) -> None:
+    from csiq.errors import ConfigError
+
+    if given["cross_validate"] and given["retrain"]:
+        raise ConfigError("one of the two", field="--retrain, --cross-validate")
+    if (given["grid"] or given["combine"]) and not given["cross_validate"]:
+        raise ConfigError("needs --cross-validate", field="--grid")
+    if given["scheduler"] and not (given["cross_validate"] or given["retrain"]):
+        raise ConfigError("needs --cross-validate or --retrain", field="--scheduler")
+    if any(mark in given["name"] for mark in "/\\") or not given["name"].strip("."):
+        raise ConfigError(f"'{given['name']}' is no name of a file", field="--name")
+
+
+def _content(task: TrainingTask) -> dict[str, Any]:
+    from csiq.errors import RawDataError
+    from csiq.training.card import sha256_of
+
+    if not task.manifest.is_file():
+        raise RawDataError("no such file", file=task.manifest, hint="csiq cohort init makes one")
+    manifest = {"name": task.manifest.name, "sha256": sha256_of(task.manifest)}
+    data = {"manifest": manifest, "reader": task.reader, "splits": task.splits, "held_out": task.held_out}
+    return {"data": _plain(data), "settings": _plain(task.config.as_dict()), "precision": task.precision}
+
+
+def _plain(content: dict[str, Any]) -> dict[str, Any]:
+    """Return a dictionary as it comes back from JSON."""
+    from csiq.io.tables import strict
+
+    return dict(strict(content))
+
+
+def _one(task: TrainingTask, folder: Path, given: dict[str, Any], show: Listener) -> None:
+    from csiq.training.runs import run_training
+
+    result = run_training(task, folder, show)
+    _say(given, result, f"{folder / result['model']}: {_words(result)}")
+
+
+def _several(task: TrainingTask, folder: Path, given: dict[str, Any], show: Listener) -> None:
+    from csiq.training.retraining import retrain
+
+    for result in retrain(task, given["retrain"], folder, scheduler=given["scheduler"], listen=show):
+        _say(given, result, f"seed {result['seed']}: {_words(result)}")
+
+
+def _validated(task: TrainingTask, folder: Path, given: dict[str, Any], show: Listener) -> None:
+    from csiq.cli.output import echo_table
+    from csiq.io.tables import read_table
+    from csiq.training.cross_validation import SUMMARY, Point, cross_validate, points_of
+    from csiq.training.options import grid_of
+
+    points = points_of(Point.of(task.config), grid_of(given["grid"]), combined=given["combine"])
+    for row in cross_validate(task, points, folder, scheduler=given["scheduler"], listen=show):
+        scores = f"L1 {row['patch_l1']:.3f} by patch, {row['patient_l1']:.3f} by patient"
+        _say(given, row, f"{row['config']} {row['fold']}: {scores}, {row['seconds']:.0f} s")
+    if given["quiet"] or given["as_json"]:
+        return
+    keys = ("config", "folds", "patch_l1", "patch_l1_sd", "patient_l1", "patient_r2", "patient_kappa", "best")
+    click.echo()
+    rows = [
+        [("*" if row[k] else "") if k == "best" else row[k] for k in keys]
+        for row in read_table(folder / SUMMARY)
+    ]
+    echo_table([key.replace("_", " ") for key in keys], rows)
+
+
+def _say(given: dict[str, Any], content: Any, words: str) -> None:
+    if given["as_json"]:
+        from csiq.cli.output import json_line
+
+        click.echo(json_line(content))
+    elif not given["quiet"]:
+        click.echo(words)
+
+
+def _words(result: dict[str, Any]) -> str:
+    held_out = result["validation"]
+    scores = ""
+    if held_out:
+        scores = f", anti-bias L1 {held_out['patient_l1']:.3f} on {held_out['patients']} held-out patients"
+    return f"{result['iterations']} iterations in {result['seconds']:.0f} s{scores}"
+
+
+def _quiet(event: dict[str, Any]) -> None:
+    if event["event"] == "warning":
+        click.echo(f"csiq: warning: {event['message']}", err=True)
+
+
+class _Progress:
+    """A line on a terminal, a line now and then elsewhere."""
+
+    def __init__(self) -> None:
+        self._live = sys.stderr.isatty()
+        self._loss = 0.0
+        self._write: Callable[[str], None] = lambda text: click.echo(text, err=True)
+
+    def __call__(self, event: dict[str, Any]) -> None:
+        kind = event["event"]
+        if kind == "warning":
+            self._write(f"csiq: warning: {event['message']}")
+        elif kind == "training":
+            self._write(f"training {event['number']} of {event['of']}: {event['folder']}")
+        elif kind == "statistics":
+            self._write(f"looked at {event['done']} of {event['of']} volumes")
+        elif kind == "iteration":
+            self._iteration(event)
+
+    def _iteration(self, event: dict[str, Any]) -> None:
+        self._loss = event["loss"] if self._loss == 0 else 0.98 * self._loss + 0.02 * event["loss"]
+        now, of = event["iteration"], event["of"]
+        held_out = event.get("validation_patient_l1")
+        more = f", held-out {held_out:.3f}" if held_out is not None else ""
+        text = f"iteration {now} of {of}: loss {self._loss:.3f}{more}"
+        if self._live:
+            ends = now == of or held_out is not None
+            click.echo(f"\r\033[K{text}", err=True, nl=ends)
+        elif now == of or held_out is not None or now % max(of // 20, 1) == 0:
+            self._write(text)
+        if now == of:
+            self._loss = 0.0

@@ -22,12 +22,32 @@ HALF_EDGE = 40
 SPACING = 16
 #: Offsets of the patch centres, mm, along each axis.
 OFFSETS = tuple(range(-HALF_EDGE, HALF_EDGE + 1, SPACING))
+_HALF_PATCH = 64
 #: Side of a slice, voxels of 1 mm: the centres and half a patch to either side.
 SIDE = 208
 #: Patches of a volume: three orientations of 6^3 centres.
 N_PATCHES = 3 * len(OFFSETS) ** 3
 #: Orientation of the slices across array axes z, y, x.
 ORIENTATIONS = ("axial", "coronal", "sagittal")
+
+
+def patch_offsets(half_edge: int = HALF_EDGE) -> tuple[int, ...]:
+    """Return the offsets of the patch centres, mm: every 16 from ``-half_edge`` on, up to ``half_edge``.
+
+    Raises
+    ------
+    ShapeError
+        If the half edge is not from 0 to 40: patches further out would leave the slices.
+    """
+    if not 0 <= half_edge <= HALF_EDGE:
+        raise ShapeError(f"half edge {half_edge} mm is not from 0 to {HALF_EDGE}", field="half_edge")
+    return tuple(range(-half_edge, half_edge + 1, SPACING))
+
+
+def patch_window(half_edge: int = HALF_EDGE) -> slice:
+    """Return the voxels of a slice's rows and columns that the patches of a half edge fill: all, for 40."""
+    first = SIDE // 2 - half_edge - _HALF_PATCH
+    return slice(first, first + 2 * _HALF_PATCH + SPACING * (len(patch_offsets(half_edge)) - 1))
 
 
 @dataclass(frozen=True)
@@ -135,7 +155,7 @@ def _resample(planes: Array, weights: tuple[Array, Array, Array]) -> Array:
     return rows @ xp_of(planes).tensordot(across, planes, axes=1) @ columns
 
 
-def intensity_scale(slices: Array) -> float:
+def intensity_scale(slices: Array, half_edge: int = HALF_EDGE) -> float:
     """Return the 99th percentile of the magnitudes within the cube of patch centres.
 
     About the brightness of blood in a heart. Dividing by it makes the input independent of the scale of the
@@ -144,17 +164,18 @@ def intensity_scale(slices: Array) -> float:
     Parameters
     ----------
     slices : float array, (3, n_offsets, 208, 208)
+    half_edge : int
+        Of the cube, mm.
     """
     xp = xp_of(slices)
-    cube = slices[
-        ..., SIDE // 2 - HALF_EDGE : SIDE // 2 + HALF_EDGE, SIDE // 2 - HALF_EDGE : SIDE // 2 + HALF_EDGE
-    ]
+    near = slice(SIDE // 2 - half_edge, SIDE // 2 + max(half_edge, 1))
+    cube = slices[..., near, near]
     values = cube[xp.isfinite(cube)]
     return float(xp.percentile(values, 99)) if values.size else 0.0
 
 
 def volume_slices(
-    volume: Array, voxel_size: tuple[float, float, float], offsets: tuple[float, ...] = OFFSETS
+    volume: Array, voxel_size: tuple[float, float, float], half_edge: int = HALF_EDGE
 ) -> Slices:
     """Return the slices the network grades, resampled and normalised.
 
@@ -164,22 +185,21 @@ def volume_slices(
         NumPy or CuPy; the slices stay on its device.
     voxel_size : (float, float, float)
         mm, z y x.
-    offsets : tuple of float
-        Where the slices are cut; the scale always comes from the 18 slices of the patch centres.
+    half_edge : int
+        Of the cube of patch centres, mm. With less than 40 there are fewer slices, of the same size; their
+        patches fill :func:`patch_window` of rows and columns.
 
     Raises
     ------
     ShapeError
-        If the volume has not three axes, or a voxel size is not positive.
+        If the volume has not three axes, a voxel size is not positive, or the half edge not from 0 to 40.
     """
     if volume.ndim != 3:
         raise ShapeError(f"expected a volume (z, y, x), got shape {volume.shape}", field="volume")
     if len(voxel_size) != 3 or not all(np.isfinite(v) and v > 0 for v in voxel_size):
         raise ShapeError(f"expected three positive sizes in mm, got {voxel_size}", field="voxel_size")
-    slices = cut_slices(volume, voxel_size)
-    scale = intensity_scale(slices)
-    if offsets != OFFSETS:
-        slices = cut_slices(volume, voxel_size, offsets)
+    slices = cut_slices(volume, voxel_size, patch_offsets(half_edge))
+    scale = intensity_scale(slices, half_edge)
     if scale > 0:
         slices = slices / np.float32(scale)
     return Slices(slices, scale, _warnings(volume.shape, voxel_size, scale))

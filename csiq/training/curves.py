@@ -1,0 +1,119 @@
+"""The curve of a training: a log of JSON lines, a picture of it, and TensorBoard where it is installed."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, TextIO
+
+import numpy as np
+
+from csiq.errors import ConfigError
+from csiq.io.atomic import atomic_write, write_text
+
+LOG, PICTURE = "log.jsonl", "loss.png"
+_SMOOTH = 50  # points of the smoothed curve, at least
+
+
+class Log:
+    """``log.jsonl`` of a folder: one record a step, gone on with where a checkpoint ends.
+
+    Parameters
+    ----------
+    folder : Path, optional
+        Nothing is written if None.
+    iteration : int
+        Later records are dropped: they are about to be made again.
+    """
+
+    def __init__(self, folder: Path | None, iteration: int) -> None:
+        self._file: TextIO | None = None
+        if folder is None:
+            return
+        folder.mkdir(parents=True, exist_ok=True)
+        kept = [record for record in read_log(folder) if record["iteration"] <= iteration]
+        write_text(folder / LOG, "".join(json.dumps(record) + "\n" for record in kept))
+        self._file = (folder / LOG).open("a", encoding="utf-8")
+
+    def add(self, record: Mapping[str, Any]) -> None:
+        """Write a record."""
+        if self._file is not None:
+            self._file.write(json.dumps(record) + "\n")
+            self._file.flush()
+
+    def close(self) -> None:
+        """Close the file."""
+        if self._file is not None:
+            self._file.close()
+
+
+def read_log(folder: Path) -> list[dict[str, Any]]:
+    """Return the records of a log; a last line cut short by a kill is left out."""
+    path = folder / LOG
+    lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
+    found = []
+    for line in lines:
+        try:
+            found.append(dict(json.loads(line)))
+        except ValueError:
+            break
+    return found
+
+
+def draw_curve(folder: Path) -> Path:
+    """Draw the loss of a training folder, and its scores on held-out patients, to ``loss.png``."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    records = read_log(folder)
+    steps = np.array([record["iteration"] for record in records])
+    loss = np.array([record["loss"] for record in records])
+    figure = Figure(figsize=(7.2, 3.6), layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.add_subplot()
+    axes.plot(steps, loss, color="0.85", linewidth=0.6)
+    width = max(1, len(loss) // _SMOOTH)
+    if len(loss) >= width:
+        mean = np.convolve(loss, np.ones(width) / width, mode="valid")
+        axes.plot(steps[width - 1 :], mean, color="C0", label=f"training, mean of {width} steps")
+    for number, key in enumerate(("validation_patch_l1", "validation_patient_l1"), start=1):
+        seen = [(record["iteration"], record[key]) for record in records if key in record]
+        if seen:
+            words = key.removeprefix("validation_").removesuffix("_l1")
+            axes.plot(*zip(*seen, strict=True), color=f"C{number}", label=f"held-out, {words} level")
+    axes.set(xlabel="iteration", ylabel="anti-bias L1 (grades)", ylim=(0, None))
+    axes.legend(frameon=False)
+    target = folder / PICTURE
+    with atomic_write(target) as temporary:
+        figure.savefig(temporary, dpi=120)
+    return target
+
+
+class TensorBoard:
+    """Writes the records of a training for TensorBoard.
+
+    Raises
+    ------
+    ConfigError
+        If it is not installed.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        try:
+            from torch.utils.tensorboard import SummaryWriter
+        except ImportError:
+            raise ConfigError(
+                "TensorBoard is not installed", field="--tensorboard", hint="pip install 'csiq[tensorboard]'"
+            ) from None
+        self._writer = SummaryWriter(folder / "tensorboard")
+
+    def add(self, record: Mapping[str, Any]) -> None:
+        """Write a record."""
+        for key, value in record.items():
+            if key != "iteration":
+                self._writer.add_scalar(key, value, record["iteration"])
+
+    def close(self) -> None:
+        """Write what is left."""
+        self._writer.close()
