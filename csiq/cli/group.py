@@ -38,8 +38,14 @@ COMMANDS = {
         "csiq.cli.simulate", "simulate", "Simulate a breathing whole-heart scan, with its truth."
     ),
     "cohort": Entry("csiq.cli.cohort", "cohort", "Make a digital cohort of graded scans, and look at it."),
-    "train": Entry("csiq.cli.train", "train", "Train a grading network on simulated scans."),
+    "train": Entry("csiq.cli.train", "train", "Train a grading network on graded volumes."),
     "agree": Entry("csiq.cli.agree", "agree", "Say how readers agree, every pair of them."),
+    "heatmap": Entry("csiq.cli.heatmap", "heatmap", "Show which parts of a volume its grade comes from."),
+    "read": Entry(
+        "csiq.cli.read",
+        "read",
+        "Make an offline page for blinded reading of volumes, or collect its results.",
+    ),
     "model": Entry("csiq.cli.model", "model", "List, show and verify grading models."),
     "config": Entry("csiq.cli.config", "config", "List, show and check configurations."),
     "doctor": Entry("csiq.cli.doctor", "doctor", "Check this installation and say what it can use."),
