@@ -1,22 +1,40 @@
 """Whether an image is like those the network was trained on.
 
-A handful of statistics of the normalised slices is held against their mean and covariance in the training
-set (Mahalanobis distance). A grade outside is still given, but marked: a lung or a phantom has no heart to
-grade.
+Descriptors of the normalised slices are held against their mean and covariance in the training set
+(Mahalanobis distance). A grade outside is still given, but marked: a lung or a phantom has no heart to grade,
+and a heart zoomed by a wrong unit of the trajectory has been graded by nobody.
+
+There are far more descriptors than hearts need to differ, so the covariance is shrunk towards uncorrelated
+ones (Ledoit and Wolf), and the threshold comes from images left out of the fit. Models of csiq's first schema
+hold eight statistics; their cards are read as before.
+
+References
+----------
+Ledoit O, Wolf M. A well-conditioned estimator for large-dimensional covariance matrices. J Multivar Anal
+2004;88:365-411. Lee K, et al. A simple unified framework for detecting out-of-distribution samples. NeurIPS
+2018:7167-7177 (Mahalanobis distance of features).
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 
 from csiq.arrays import Array, to_host, xp_of
-from csiq.errors import ModelError
+from csiq.errors import ModelError, ShapeError
+from csiq.quality.descriptors import DESCRIPTORS, describe_slices
 from csiq.quality.patches import SIDE
 
-#: Names of the statistics, in order.
+#: What a card calls :data:`csiq.quality.descriptors.DESCRIPTORS`; another list takes another name.
+DESCRIPTOR_SET = "csiq-descriptors-1"
+#: Share of the training set, each image left out of the fit, that lies within the threshold.
+WITHIN = 0.98
+_FOLDS, _LEAST_SHRINKAGE = 5, 0.05
+
+#: Names of the eight statistics of models of the first schema, in order.
 FEATURES = (
     "log median within 64 mm",
     "log 10th percentile within 64 mm",
@@ -32,7 +50,7 @@ _FLOOR = 1e-3
 
 
 def features(slices: Array) -> np.ndarray:
-    """Return simple statistics of normalised slices.
+    """Return the eight statistics of models of the first schema.
 
     Parameters
     ----------
@@ -64,8 +82,9 @@ class Domain:
 
     Attributes
     ----------
-    mean : float64 array, (8,)
-    covariance : float64 array, (8, 8)
+    mean : float64 array, (n_descriptors,)
+        89 of :mod:`csiq.quality.descriptors`, or the eight :data:`FEATURES`.
+    covariance : float64 array, (n_descriptors, n_descriptors)
     threshold : float
         Mahalanobis distance beyond which an image is called far.
     voxel_size : (float, float)
@@ -79,44 +98,90 @@ class Domain:
 
     @classmethod
     def fit(cls, samples: np.ndarray, voxel_size: tuple[float, float]) -> Domain:
-        """Return the domain of a training set: a fifth beyond the largest distance within it.
+        """Return the domain of a training set.
+
+        The threshold holds 98 % of the training images, the distance of each taken from the other folds.
 
         Parameters
         ----------
-        samples : float64 array, (n_images, 8)
+        samples : float64 array, (n_images, n_descriptors)
+            At least 4 images, an image a row, of the networks' training patients alone.
         voxel_size : (float, float)
+
+        Raises
+        ------
+        ShapeError
+            If there are fewer than 4 images, or the descriptors are of no known set.
         """
-        spread = np.cov(samples, rowvar=False) + 1e-3 * np.eye(samples.shape[1])
-        trial = cls(samples.mean(axis=0), spread, np.inf, voxel_size)
-        far = max(trial.distance(sample) for sample in samples)
-        return cls(trial.mean, spread, 1.2 * far, voxel_size)
+        samples = np.asarray(samples, dtype=np.float64)
+        if samples.ndim != 2 or len(samples) < 4 or samples.shape[1] not in (len(DESCRIPTORS), len(FEATURES)):
+            raise ShapeError(
+                f"expected 4 images or more and {len(DESCRIPTORS)} descriptors, got {samples.shape}"
+            )
+        far = np.empty(len(samples))
+        fold = np.arange(len(samples)) % min(_FOLDS, len(samples))
+        for number in np.unique(fold):
+            out = fold == number
+            trial = cls(*_moments(samples[~out]), np.inf, voxel_size)
+            far[out] = [trial.distance(sample) for sample in samples[out]]
+        return cls(*_moments(samples), float(np.quantile(far, WITHIN, method="higher")), voxel_size)
 
     @classmethod
-    def from_card(cls, card: dict[str, Any]) -> Domain:
-        """Return the domain a model card describes."""
+    def from_card(cls, card: dict[str, Any]) -> Domain | None:
+        """Return the domain a model card describes; None if it says that none is known.
+
+        Raises
+        ------
+        ModelError
+            If it describes one that cannot be used.
+        """
+        if "domain" in card and card["domain"] is None:
+            return None
         try:
             entry, voxels = card["domain"], card["voxel_size_mm"]
-            mean, spread = np.array(entry["mean"], float), np.array(entry["covariance"], float)
+            mean = np.array(entry["mean"], float)
+            spread = _unpacked(entry) if "correlation" in entry else np.array(entry["covariance"], float)
             known = cls(mean, spread, float(entry["threshold"]), (float(voxels["min"]), float(voxels["max"])))
         except (KeyError, TypeError, ValueError) as error:
             raise ModelError(f"model card lacks a usable domain ({error})", field="domain") from error
-        if mean.shape != (len(FEATURES),) or spread.shape != (len(FEATURES),) * 2:
-            raise ModelError(f"expected {len(FEATURES)} statistics, got {mean.shape}", field="domain.mean")
+        wanted = len(DESCRIPTORS) if entry.get("statistics") == DESCRIPTOR_SET else len(FEATURES)
+        if mean.shape != (wanted,) or spread.shape != (wanted,) * 2:
+            raise ModelError(f"expected {wanted} statistics, got {mean.shape}", field="domain.mean")
+        if not _is_covariance(spread) or not np.isfinite(mean).all():
+            raise ModelError("its covariance is none", field="domain")
         return known
 
     def as_dict(self) -> dict[str, Any]:
-        """Return the entry of the model card."""
+        """Return the entry of the model card; the matrix is text: a line instead of thousands."""
+        if len(self.mean) == len(FEATURES):
+            return {
+                "statistics": list(FEATURES),
+                "mean": np.round(self.mean, 6).tolist(),
+                "covariance": np.round(self.covariance, 8).tolist(),
+                "threshold": round(self.threshold, 4),
+            }
+        spread = np.sqrt(np.diag(self.covariance))
+        below = (self.covariance / np.outer(spread, spread))[np.tril_indices(len(spread), -1)]
         return {
-            "statistics": list(FEATURES),
-            "mean": np.round(self.mean, 6).tolist(),
-            "covariance": np.round(self.covariance, 8).tolist(),
+            "statistics": DESCRIPTOR_SET,
+            "mean": np.round(self.mean, 5).tolist(),
+            "spread": np.round(spread, 5).tolist(),
+            "correlation": " ".join(f"{value:.4f}" for value in below),
             "threshold": round(self.threshold, 4),
+            "within": WITHIN,
         }
+
+    def describe(self, slices: Array) -> np.ndarray:
+        """Return the statistics of one image that this domain is about, float64 (n_descriptors,)."""
+        return features(slices) if len(self.mean) == len(FEATURES) else describe_slices(slices)
+
+    @cached_property
+    def _whitening(self) -> np.ndarray:
+        return np.linalg.inv(np.linalg.cholesky(self.covariance))
 
     def distance(self, sample: np.ndarray) -> float:
         """Return the Mahalanobis distance of one image's statistics."""
-        away = sample - self.mean
-        return float(np.sqrt(away @ np.linalg.solve(self.covariance, away)))
+        return float(np.linalg.norm(self._whitening @ (sample - self.mean)))
 
     def complaints(self, sample: np.ndarray, voxel_size: tuple[float, float, float]) -> tuple[str, ...]:
         """Return why an image is outside the domain; nothing if it is inside."""
@@ -133,3 +198,37 @@ class Domain:
                 f"known up to {self.threshold:.1f})"
             )
         return tuple(found)
+
+
+def _moments(samples: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return mean and covariance, the correlations shrunk towards none as far as Ledoit and Wolf say."""
+    mean, spread = samples.mean(axis=0), samples.std(axis=0, ddof=1) + 0.01
+    scaled = (samples - mean) / spread
+    n, size = scaled.shape
+    found = scaled.T @ scaled / n
+    level = np.trace(found) / size
+    away = np.sum((found - level * np.eye(size)) ** 2)
+    # mean over images of |z z' - S|^2, without the products themselves
+    noise = (np.mean(np.sum(scaled**2, axis=1) ** 2) - np.sum(found**2)) / n
+    share = float(np.clip(noise / away, _LEAST_SHRINKAGE, 1))
+    shrunk = (1 - share) * found + share * level * np.eye(size)
+    return mean, shrunk * np.outer(spread, spread)
+
+
+def _unpacked(entry: dict[str, Any]) -> np.ndarray:
+    spread = np.array(entry["spread"], float)
+    below = np.array(entry["correlation"].split(), float)
+    matrix = np.eye(len(spread))
+    matrix[np.tril_indices(len(spread), -1)] = below
+    matrix = matrix + matrix.T - np.eye(len(spread))
+    return np.asarray(matrix * np.outer(spread, spread))
+
+
+def _is_covariance(matrix: np.ndarray) -> bool:
+    if not np.isfinite(matrix).all():
+        return False
+    try:
+        np.linalg.cholesky(matrix)
+    except np.linalg.LinAlgError:
+        return False
+    return True

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,49 +14,23 @@ import numpy as np
 from csiq.arrays import Array, Device, choose_device, default_threads, run_tasks, to_host, to_torch
 from csiq.cuda.stream import SideLine
 from csiq.errors import ModelError
-from csiq.quality.domain import Domain, features
-from csiq.quality.model_file import ModelFile, open_model, read_tensors
-from csiq.quality.patches import N_PATCHES, Slices, volume_slices
+from csiq.quality.assessor import Grade
+from csiq.quality.build import build_network, build_networks
+from csiq.quality.confidence import Confidence
+from csiq.quality.domain import Domain
+from csiq.quality.evidence import Evidence
+from csiq.quality.model_file import ModelFile, open_model
+from csiq.quality.patches import HALF_EDGE, Slices, patch_offsets, patch_window, volume_slices
+from csiq.quality.site_calibration import SiteCalibration
 
 if TYPE_CHECKING:
     from csiq.quality.network import IQDCNN
 
+__all__ = ["Grade", "Grader", "build_network"]
+
 #: Share of patches without a grade above which the volume has none.
 MAX_FAILED = 0.05
 _SLICES_AT_A_TIME = 3
-
-
-@dataclass(frozen=True)
-class Grade:
-    """The quality of one volume on the scale of the experts.
-
-    Attributes
-    ----------
-    grade : float
-        Mean over the patches, 0 (nondiagnostic) to 4 (excellent); as the network gave it, not clipped. NaN if
-        more than 5 % of the patches have none.
-    grade_sd : float
-        Standard deviation over the patches.
-    in_domain : bool
-        Whether voxel size and image statistics are like those of the training set.
-    n_patches, n_failed : int
-        Patches seen, and those for which the network gave no finite number.
-    warnings : tuple of str
-        What is odd about the volume or the model, in words for people.
-    """
-
-    grade: float
-    grade_sd: float
-    in_domain: bool
-    n_patches: int = N_PATCHES
-    n_failed: int = 0
-    warnings: tuple[str, ...] = ()
-
-    @property
-    def standard_error(self) -> float:
-        """Standard error of the mean if the patches were independent (they overlap: a lower bound)."""
-        counted = self.n_patches - self.n_failed
-        return self.grade_sd / math.sqrt(counted) if counted else math.nan
 
 
 class Grader:
@@ -71,26 +46,37 @@ class Grader:
     warnings : tuple of str
     """
 
-    def __init__(self, network: IQDCNN, model: ModelFile, device: Device) -> None:
+    def __init__(self, networks: IQDCNN | Sequence[IQDCNN], model: ModelFile, device: Device) -> None:
         import torch
 
         self.name = model.name
         self.card: dict[str, Any] = model.card or {}
         self.sha256 = model.sha256
-        self.warnings = model.warnings
+        self.warnings = model.warnings + _unknowns(model.card)
         self._domain = Domain.from_card(model.card) if model.card else None
+        self._confidence = Confidence.from_card(self.card)
+        self._site = SiteCalibration.from_card(self.card)
+        self._half_edge = _half_edge_of(self.card)
         self._beside = device if device.is_gpu else None
         # a torch without CUDA grades on the CPU what CuPy reconstructed: the 18 slices are small
         on_gpu = device.is_gpu and torch.cuda.is_available()
         self._device = torch.device(str(device) if on_gpu else "cpu")
-        network.to(self._device).eval()
+        members = tuple(networks) if isinstance(networks, Sequence) else (networks,)
         # torch's own hints leave memory_format out
-        self._network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self._networks = [
+            network.to(self._device).eval().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+            for network in members
+        ]
 
     @property
     def network(self) -> IQDCNN:
-        """The network, where it grades; it takes slices (n, height, width)."""
-        return self._network
+        """The network, where it grades (of an ensemble the first); it takes slices (n, height, width)."""
+        return self._networks[0]
+
+    @property
+    def networks(self) -> tuple[IQDCNN, ...]:
+        """The networks, where they grade, for whoever looks into them (the heat map)."""
+        return tuple(self._networks)
 
     @classmethod
     def load(cls, name_or_file: str | Path = "default", device: Device | str = "cpu") -> Grader:
@@ -109,7 +95,7 @@ class Grader:
         """
         model = open_model(name_or_file)
         place = choose_device(device) if isinstance(device, str) else device
-        return cls(build_network(model), model, place)
+        return cls(build_networks(model), model, place)
 
     def grade(self, volume: Array, voxel_size: tuple[float, float, float]) -> Grade:
         """Grade one volume.
@@ -126,17 +112,33 @@ class Grader:
         ShapeError
             If the volume has not three axes, or a voxel size is not positive.
         """
-        slices = volume_slices(volume, voxel_size)
-        grades = self._grade_slices(slices)
+        slices = volume_slices(volume, voxel_size, self._half_edge)
+        members = self._grade_slices(slices)
+        grades = members.mean(axis=0)
         finite = np.isfinite(grades)
         n_failed = int(grades.size - finite.sum())
-        complaints = self._complaints(slices, voxel_size)
+        sample = self._domain.describe(slices.values) if self._domain is not None else None
+        complaints = self._complaints(sample, voxel_size)
         warnings = (*self.warnings, *slices.warnings, *complaints, *_failures(n_failed, grades.size))
-        known = self._domain is not None and not complaints
         if n_failed > MAX_FAILED * grades.size:
             return Grade(math.nan, math.nan, False, grades.size, n_failed, warnings)
-        kept = grades[finite].astype(np.float64)
-        return Grade(float(kept.mean()), float(kept.std()), known, grades.size, n_failed, warnings)
+        known = self._domain is not None and not complaints
+        evidence = Evidence.of(members, self._distance(sample))
+        plain = Grade(evidence.grade, evidence.patch_sd, known, grades.size, n_failed, warnings)
+        return self._calibrated(self._with_interval(plain, evidence))
+
+    def evidence(self, volume: Array, voxel_size: tuple[float, float, float]) -> Evidence:
+        """Return what is known of the error of a volume's grade, before any calibration to a site.
+
+        Parameters
+        ----------
+        volume : real or complex array, (z, y, x)
+        voxel_size : (float, float, float)
+            mm, z y x.
+        """
+        slices = volume_slices(volume, voxel_size, self._half_edge)
+        sample = self._domain.describe(slices.values) if self._domain is not None else None
+        return Evidence.of(self._grade_slices(slices), self._distance(sample))
 
     def side_line(self) -> SideLine | None:
         """Return a line on which to grade while the next iterate is computed; the caller closes it.
@@ -146,69 +148,94 @@ class Grader:
         return SideLine(self._beside) if self._beside is not None else None
 
     def patch_grades(self, volume: Array, voxel_size: tuple[float, float, float]) -> np.ndarray:
-        """Return the grade of each patch, float32 (3, 6, 6, 6).
+        """Return the grade of each patch before any calibration to a site, float32 (3, k, k, k).
 
-        Axes: orientation (axial, coronal, sagittal), centre across the slice, row and column of the centre.
+        k is 6 for the half edge of 40 mm. Axes: orientation (axial, coronal, sagittal), centre across the
+        slice, row and column of the centre. Of an ensemble, the mean of its members.
         """
-        return self._grade_slices(volume_slices(volume, voxel_size))
+        found = self._grade_slices(volume_slices(volume, voxel_size, self._half_edge))
+        return np.asarray(found.mean(axis=0))
 
     def _grade_slices(self, slices: Slices) -> np.ndarray:
+        """Return the patch grades of each network, float32 (n_networks, 3, k, k, k)."""
         import torch
 
-        values = slices.values
+        values, n = slices.values, len(patch_offsets(self._half_edge))
         if slices.scale == 0:
-            return np.full((3, 6, 6, 6), np.nan, dtype=np.float32)
+            return np.full((len(self._networks), 3, n, n, n), np.nan, dtype=np.float32)
+        window = patch_window(self._half_edge)
+        values = values[..., window, window]
         here = to_torch(values if self._device.type == "cuda" else to_host(values))
         stack = here.to(self._device).reshape(-1, *values.shape[-2:])
         # a few slices at a time stay in a CPU's cache: three times as fast as all 18
         parts = stack.split(_SLICES_AT_A_TIME if self._device.type == "cpu" else len(stack))
-        found: list[Any] = [None] * len(parts)
+        work = [(network, part) for network in self._networks for part in parts]
+        found: list[Any] = [None] * len(work)
 
         def task(number: int) -> None:
+            network, part = work[number]
             with torch.inference_mode():
-                found[number] = self._network(parts[number])
+                found[number] = network(part)
 
         if self._device.type == "cpu":
             # our own threads: torch's wait for each other in every layer, on a busy machine ten times as long
-            run_tasks([partial(task, i) for i in range(len(parts))], default_threads())
+            run_tasks([partial(task, i) for i in range(len(work))], default_threads())
         else:
-            task(0)  # in this thread, whose stream it is
+            for number in range(len(work)):
+                task(number)  # in this thread, whose stream it is
         grades = torch.cat(found)
-        return grades.reshape(*values.shape[:2], *grades.shape[-2:]).cpu().numpy()
+        return np.asarray(grades.reshape(len(self._networks), 3, n, *grades.shape[-2:]).cpu().numpy())
 
-    def _complaints(self, slices: Slices, voxel_size: tuple[float, float, float]) -> tuple[str, ...]:
-        if self._domain is None:
+    def _complaints(
+        self, sample: np.ndarray | None, voxel_size: tuple[float, float, float]
+    ) -> tuple[str, ...]:
+        if self._domain is None or sample is None:
             return ()
-        return self._domain.complaints(features(slices.values), voxel_size)
+        return self._domain.complaints(sample, voxel_size)
+
+    def _distance(self, sample: np.ndarray | None) -> float:
+        if self._domain is None or sample is None:
+            return math.nan
+        return self._domain.distance(sample) / self._domain.threshold
+
+    def _with_interval(self, grade: Grade, evidence: Evidence) -> Grade:
+        """Return the grade with its interval; outside the domain nothing is known of the error."""
+        if self._confidence is None or not grade.in_domain:
+            return grade
+        interval = self._confidence.interval(evidence)
+        spread = self._confidence.uncertainty(evidence) if interval is not None else None
+        return replace(grade, interval=interval, uncertainty=spread)
+
+    def _calibrated(self, grade: Grade) -> Grade:
+        """Return the grade as the site's reader would call it."""
+        site = self._site
+        if site is None:
+            return grade
+        slope, interval, spread = site.slope(grade.grade), grade.interval, grade.uncertainty
+        return replace(
+            grade,
+            grade=site(grade.grade),
+            grade_sd=slope * grade.grade_sd,
+            interval=(site(interval[0]), site(interval[1])) if interval is not None else None,
+            uncertainty=slope * spread if spread is not None else None,
+            calibrated=True,
+        )
 
 
-def build_network(model: ModelFile) -> IQDCNN:
-    """Return the network of a model with its weights.
+def _half_edge_of(card: dict[str, Any]) -> int:
+    found = (card.get("input") or {}).get("half_edge", HALF_EDGE)
+    if not isinstance(found, int) or not 0 <= found <= HALF_EDGE:
+        raise ModelError(
+            f"half edge of the patch centres is {found!r}, expected 0 to {HALF_EDGE}", field="input.half_edge"
+        )
+    return found
 
-    Raises
-    ------
-    ModelError
-        If the weights are damaged or belong to another architecture; the first tensor that differs is named.
-    """
-    from csiq.quality.network import IQDCNN, NetworkConfig
 
-    tensors, described = read_tensors(model)
-    described = described or (model.card or {}).get("network")
-    network = IQDCNN(NetworkConfig.from_dict(described) if described else None)
-    file = model.name + ".safetensors"
-    wanted = network.state_dict()
-    for key in [*wanted, *tensors]:
-        want = tuple(wanted[key].shape) if key in wanted else None
-        got = tuple(tensors[key].shape) if key in tensors else None
-        if want != got:
-            raise ModelError(
-                f"weights of another network: expected shape {want}, got {got}",
-                file=file,
-                field=key,
-                hint="see csiq model list",
-            )
-    network.load_state_dict(tensors)
-    return network
+def _unknowns(card: dict[str, Any] | None) -> tuple[str, ...]:
+    """Return the warning about a model whose card says that its domain is not known."""
+    if not card or card.get("domain", ...) is not None:
+        return ()
+    return ("the model was imported: what it was trained on is not known, its grades are uncertified",)
 
 
 def _failures(n_failed: int, n_patches: int) -> tuple[str, ...]:
