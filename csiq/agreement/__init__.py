@@ -23,12 +23,19 @@ from csiq.agreement.kappa import agreement_counts, kappa_of_counts, kappa_words,
 from csiq.agreement.paired_tests import PairedTests, paired_tests
 from csiq.agreement.pairs import PairAgreement, compare_pair, compare_readers
 from csiq.agreement.redraws import OverRedraws, interval_over_redraws, over_redraws
-from csiq.agreement.reliability import RELIABLE, intraclass_correlation, krippendorff_alpha, pair_alpha
+from csiq.agreement.reliability import (
+    LEVELS,
+    RELIABLE,
+    intraclass_correlation,
+    krippendorff_alpha,
+    pair_alpha,
+)
 from csiq.agreement.resampling import bootstrap_interval, bootstrap_values, by_rows
 from csiq.agreement.scale import HALVES, round_to_halves
 
 __all__ = [
     "HALVES",
+    "LEVELS",
     "RELIABLE",
     "BlandAltman",
     "ConsensusError",

@@ -42,7 +42,7 @@ def draw_bland_altman(axes: Axes, a: ArrayLike, b: ArrayLike, names: tuple[str, 
     for value, style in ((limits.bias, "-"), (limits.lower, "--"), (limits.upper, "--")):
         if not math.isnan(value):
             axes.axhline(value, color=COLOURS[1], lw=1.4, ls=style, zorder=2)
-    axes.set_title(f"{limits.bias:.2f} ± {limits.sd:.2f}, n = {limits.n}", fontsize=9, color=INK)
+    axes.set_title(f"{limits.bias:z.2f} ± {limits.sd:.2f}, n = {limits.n}", fontsize=9, color=INK)
     axes.set_xlabel(f"mean of {names[0]} and {names[1]}", fontsize=8)
     axes.set_ylabel(f"{names[0]} - {names[1]}", fontsize=8)
     reach = max(2.0, *np.abs(difference).tolist(), abs(_or_zero(limits.lower)), abs(_or_zero(limits.upper)))

@@ -17,8 +17,8 @@ from csiq.errors import ConfigError, ShapeError
 
 #: Takes columns (..., n_patients) and returns one number for each of the axes in front.
 Statistic: TypeAlias = Callable[..., Any]
-#: Numbers of one column that are in hand at once.
-_AT_ONCE = 2_000_000
+#: Numbers of one column that are in hand at once: what fits a core's cache is twice as fast.
+_AT_ONCE = 50_000
 
 
 def by_rows(function: Callable[..., float]) -> Statistic:

@@ -112,7 +112,8 @@ def _show(pairs: list[PairAgreement], kappa: str, note: str | None) -> None:
     for pair in pairs:
         mark = "*" if pair.is_reliable else ""
         shared = (pair.a, pair.b, pair.n, pair.kappa, kappa_words(pair.kappa), pair.alpha, mark)
-        rows.append((*shared, pair.spearman, pair.bias, pair.sd, pair.mae, pair.rmse))
+        bias = round(pair.bias, 2) + 0.0  # no negative zero
+        rows.append((*shared, pair.spearman, bias, pair.sd, pair.mae, pair.rmse))
     echo_table(_COLUMNS, rows)
     labels = "all nine grades (Eq. 2)" if kappa == "eq2" else "grades in use (irr)"
     click.echo(f"\nkappa: linear weights, {labels}, of grades rounded to halves")
