@@ -11,7 +11,7 @@ from pathlib import Path
 from csiq.arrays import default_threads, run_tasks
 from csiq.errors import RawDataError
 from csiq.io.tables import read_json, write_json
-from csiq.quality.domain import FEATURES, features
+from csiq.quality.descriptors import DESCRIPTORS, describe_slices
 from csiq.quality.patches import volume_slices
 from csiq.training.graded_set import GradedImage
 
@@ -32,7 +32,7 @@ class Statistics:
     scale : float
         What its magnitudes are divided by: their 99th percentile in the cube of patch centres.
     features : tuple of float
-        Those of :mod:`csiq.quality.domain`.
+        Those of :mod:`csiq.quality.descriptors`.
     """
 
     scale: float
@@ -72,12 +72,12 @@ def statistics_of(
 
 def _look(image: GradedImage, half_edge: int, known: dict[str, list[float]], key: str) -> None:
     slices = volume_slices(image.volume, image.voxel_size, half_edge)
-    known[key] = [slices.scale, *(float(value) for value in features(slices.values))]
+    known[key] = [slices.scale, *(float(value) for value in describe_slices(slices.values))]
 
 
 def _key(image: GradedImage, half_edge: int) -> str:
     stat = image.volume.path.stat()
-    what = hashlib.sha256(repr(FEATURES).encode()).hexdigest()[:8]  # other statistics, other numbers
+    what = hashlib.sha256(repr(DESCRIPTORS).encode()).hexdigest()[:8]  # other statistics, other numbers
     return f"{image.name}|{stat.st_size}|{stat.st_mtime_ns}|{half_edge}|{what}"
 
 
