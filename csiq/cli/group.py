@@ -46,6 +46,7 @@ COMMANDS = {
         "read",
         "Make an offline page for blinded reading of volumes, or collect its results.",
     ),
+    "evaluate": Entry("csiq.cli.evaluate", "evaluate", "Evaluate a network on graded images."),
     "model": Entry("csiq.cli.model", "model", "List, show and verify grading models."),
     "config": Entry("csiq.cli.config", "config", "List, show and check configurations."),
     "doctor": Entry("csiq.cli.doctor", "doctor", "Check this installation and say what it can use."),

@@ -1,0 +1,92 @@
+"""``evaluation.html``: one self-contained page of all parts of a study, each beside the paper's numbers.
+
+It works offline and under a content security policy that allows nothing but its own style (by hash) and
+images that lie in the page itself. There is no script in it.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Mapping, Sequence
+from importlib import resources
+from typing import Any
+
+import jinja2
+from markupsafe import Markup
+
+from csiq.errors import ResourceError
+from csiq.evaluation.differences import RULE
+from csiq.evaluation.drawing import picture_bytes
+from csiq.evaluation.paper import CITATION
+from csiq.evaluation.section import Picture, Section, Table
+from csiq.report.plots import data_uri
+
+#: The page never gets larger than this.
+MAX_BYTES = 5_000_000
+#: Dots per inch of photographs on the page.
+_DPI = 170
+#: What stands on top of every page on simulated readers, and of the others.
+SIMULATED = "Simulated readers, research use only: no human graded these images."
+MEASURED = "Research use only."
+
+
+def render(sections: Sequence[Section], about: Mapping[str, Any]) -> str:
+    """Return the page.
+
+    Parameters
+    ----------
+    sections : sequence of Section
+        In their order on the page.
+    about : mapping
+        ``title``, ``subject``, ``use``, ``tiles``, ``notes``, ``command``, ``provenance``, ``hashes``.
+
+    Raises
+    ------
+    ResourceError
+        If it would be larger than 5 MB.
+    """
+    environment = jinja2.Environment(
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        loader=jinja2.PackageLoader("csiq.evaluation", "templates"),
+    )
+    style = _style()
+    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
+    page = environment.get_template("evaluation.html").render(
+        # the style is ours and its hash stands in the policy; everything else on the page is escaped
+        style=Markup(style),
+        style_hash=digest,
+        sections=[_shown(section) for section in sections],
+        citation=CITATION,
+        rule=RULE,
+        **about,
+    )
+    if len(page.encode()) > MAX_BYTES:
+        raise ResourceError(f"the page would have {len(page.encode())} bytes, at most {MAX_BYTES} are meant")
+    return page
+
+
+def _style() -> str:
+    places = (("csiq.report", "report.css"), ("csiq.evaluation", "evaluation.css"))
+    files = (resources.files(package).joinpath("templates", name) for package, name in places)
+    return "".join(file.read_text(encoding="utf-8") for file in files)
+
+
+def _shown(section: Section) -> dict[str, Any]:
+    return {
+        "title": section.title,
+        "anchor": "".join(c if c.isalnum() else "-" for c in section.title.lower()),
+        "lead": section.lead,
+        "tables": [item for item in section.items if isinstance(item, Table)],
+        "pictures": [_picture(item) for item in section.items if isinstance(item, Picture)],
+        "differences": section.differences,
+    }
+
+
+def _picture(picture: Picture) -> dict[str, Any]:
+    if picture.is_photograph:
+        uri = data_uri(picture_bytes(picture.figure, "jpeg", _DPI), "image/jpeg")
+    else:
+        uri = data_uri(picture_bytes(picture.figure, "svg"), "image/svg+xml")
+    return {"uri": uri, "alt": picture.alt, "caption": picture.caption, "share": picture.share}

@@ -1,0 +1,241 @@
+"""Network against observer 1, by patch and by patient: the figures of merit, and Figures 3a and 3b."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from csiq.agreement import HALVES, kappa_words, linear_fit, pearson_r2
+from csiq.evaluation.cases import N_DRAWS
+from csiq.evaluation.comparison import Comparison, Merits, Spread
+from csiq.evaluation.differences import clear_differences
+from csiq.evaluation.drawing import BLUE, COLUMN, ORANGE, RED, blank, grade_axis, plain, styled
+from csiq.evaluation.merits import MERITS
+from csiq.evaluation.paper import MAIN, RETRAINED, TEST, WORDS
+from csiq.evaluation.section import Picture, Section, Table, plus_minus, shown, span
+from csiq.report.figures import INK, MUTED
+
+_WIDTH = 0.34  # of a box, grades
+
+
+def section(study: Comparison) -> Section:
+    """Return the part on the network's agreement with observer 1."""
+    label = study.raters[MAIN].label
+    tables = [_table(study, level, found) for level, found in _levels(study)]
+    pictures = [_patch_picture(study), _patient_picture(study)]
+    retrained = [_retrained_table(study)] if study.retrained else []
+    differences = [
+        sentence
+        for level, found in _levels(study)
+        for sentence in clear_differences(found, TEST[level], f"IQ-DCNN against {label}, {level}")
+    ]
+    numbers = {"patients": study.patients, "patches": study.patches, "retrained": study.retrained}
+    return Section(
+        f"IQ-DCNN against {label}",
+        (_verdict(study), _gain(study)),
+        [*tables, *pictures, *retrained],
+        tuple(differences),
+        {**numbers, "gain": _gains(study)},
+        "network_against_reader",
+    )
+
+
+def _levels(study: Comparison) -> list[tuple[str, Merits]]:
+    return [("patients", study.patients), ("patches", study.patches)]
+
+
+def _verdict(study: Comparison) -> str:
+    found, label = study.patients, study.raters[MAIN].label
+    kappa, alpha = found["kappa"].best, found["alpha"].best
+    words = kappa_words(kappa)
+    enough = "reaches" if alpha >= 0.8 else "does not reach"
+    return (
+        f"Agreement of the network with {label} is {words} (κ {shown(kappa)}); Krippendorff's α of "
+        f"{shown(alpha)}, at interval level, {enough} the 0.8 that the paper asks for."
+    )
+
+
+def _gains(study: Comparison) -> dict[str, float]:
+    return {
+        key: study.patients[key].best - study.patches[key].best for key in ("anti_bias_l1", "r2", "kappa")
+    }
+
+
+def _gain(study: Comparison) -> str:
+    gain = _gains(study)
+    within, between = study.seen_between
+    better = gain["anti_bias_l1"] < 0 and gain["r2"] > 0 and gain["kappa"] > 0
+    verdict = "as in the paper" if better else "which differs from the paper in at least one sign"
+    return (
+        f"From patches to patients, anti-bias L1 changes by {shown(gain['anti_bias_l1'], sign=True)}, R² by "
+        f"{shown(gain['r2'], sign=True)} and κ by {shown(gain['kappa'], sign=True)}, {verdict} "
+        f"(−0.05, +0.06, +0.04). Patches of one image spread by an SD of {shown(within)} in the "
+        f"mean, grades of images by {shown(between)}."
+    )
+
+
+def _table(study: Comparison, level: str, found: Merits) -> Table:
+    label, published, drawn = study.raters[MAIN].label, TEST[level], study.cases.draws is not None
+    body, data = [], []
+    for key, estimate in found.items():
+        paper, share = published.get(key), estimate.mean / estimate.ceiling if estimate.ceiling else math.nan
+        redrawn = (shown(estimate.mean), shown(estimate.ceiling)) if drawn else ()
+        words = f" ({kappa_words(estimate.single)})" if key == "kappa" else ""
+        mark = " (≥ 0.8)" if key == "alpha" and estimate.single >= 0.8 else ""
+        body.append(
+            (
+                MERITS[key].label,
+                *redrawn,
+                shown(estimate.single) + words + mark,
+                span(estimate.low, estimate.high),
+                shown(paper.value) if paper else "",
+            )
+        )
+        row: dict[str, Any] = {"merit": key, **vars(estimate), "mean_over_ceiling": share}
+        data.append({**row, "paper": paper.value if paper else None, "source": paper.source if paper else ""})
+    head = ("", *(("mean over redraws", "ceiling") if drawn else ()), "single draw", "90 % interval", "paper")
+    n = len(study.cases) if level == "patients" else study.predictions.flat().size
+    return Table(
+        f"merits-{level}",
+        f"{label} and IQ-DCNN, {level} (n = {n})",
+        head,
+        body,
+        data,
+        f"Differences are {label} minus IQ-DCNN; the regression is of the network's grade on the reader's. "
+        + (
+            f"Redraws: the same images read {N_DRAWS} times by the same simulated "
+            "reader. Ceiling: the noise-free reference in the network's place."
+            if drawn
+            else "Readers that are not simulated cannot be drawn again."
+        ),
+    )
+
+
+def _retrained_table(study: Comparison) -> Table:
+    body, data = [], []
+    for level in ("patches", "patients"):
+        for key, found in study.retrained[level].items():
+            paper = RETRAINED[level].get(key)
+            theirs = plus_minus(paper.value, paper.sd) if paper else ""
+            body.append((f"{MERITS[key].label}, {level}", plus_minus(found.mean, found.sd, 3), theirs))
+            data.append({"level": level, "merit": key, **vars(found)})
+    n = _n(study)
+    return Table(
+        "retrained",
+        f"The network trained {n} times anew: mean ± SD on the same test images",
+        ("", "here", "paper (10 times)"),
+        body,
+        data,
+        "Each against the grades of the manifest. Models: " + ", ".join(study.predictions.models[1:]) + ".",
+    )
+
+
+def _n(study: Comparison) -> int:
+    found: Spread = study.retrained["patients"]["r2"]
+    return found.n
+
+
+def _patch_picture(study: Comparison) -> Picture:
+    flat, grades = study.predictions.flat(), study.raters[MAIN].grades
+    wide = np.broadcast_to(grades[:, None], flat.shape)
+    return _picture(study, "figure-3a", flat.ravel(), wide.ravel(), dots=False)
+
+
+def _patient_picture(study: Comparison) -> Picture:
+    return _picture(study, "figure-3b", study.predicted, study.raters[MAIN].grades, dots=True)
+
+
+def _picture(
+    study: Comparison, name: str, predicted: np.ndarray, grades: np.ndarray, *, dots: bool
+) -> Picture:
+    label, what = study.raters[MAIN].label, "patients" if dots else "patches"
+    paper = TEST[what]["r2"]
+    figure = boxes_figure(grades, predicted, label, dots=dots)
+    marks = (
+        "dots: the images, spread sideways within a grade"
+        if dots
+        else "dots: patches beyond 1.5 interquartile ranges"
+    )
+    caption = (
+        f"Figure {name[7:]}. Grades of {what} by the network against {label}. Boxes: median and "
+        f"interquartile range, whiskers to 1.5 of it; {marks}. Orange: regression; dashed: equality. R² in "
+        f"the paper {shown(paper.value)}. In the paper: {WORDS['3']}"
+    )
+    alt = f"Box plots of the network's grades for each grade of {label}, with regression line"
+    return Picture(name, figure, alt, caption, _summary(grades, predicted, dots=dots), share=2)
+
+
+def _summary(grades: np.ndarray, predicted: np.ndarray, *, dots: bool) -> list[dict[str, Any]]:
+    if dots:
+        return [{"grade": float(g), "predicted": float(p)} for g, p in zip(grades, predicted, strict=True)]
+    rows = []
+    for grade, values in _by_grade(grades, predicted):
+        quarters = np.quantile(values, (0, 0.25, 0.5, 0.75, 1))
+        names = ("least", "quartile_1", "median", "quartile_3", "most")
+        rows.append({"grade": grade, "n": len(values), **dict(zip(names, map(float, quarters), strict=True))})
+    return rows
+
+
+def _by_grade(grades: np.ndarray, predicted: np.ndarray) -> list[tuple[float, np.ndarray]]:
+    both = np.isfinite(grades) & np.isfinite(predicted)
+    found = [(float(g), predicted[both & (grades == g)]) for g in HALVES]
+    return [(grade, values) for grade, values in found if len(values)]
+
+
+@styled
+def boxes_figure(grades: np.ndarray, predicted: np.ndarray, label: str, *, dots: bool) -> Figure:
+    """Draw box plots of the network's grades for each grade of a reader, with the regression.
+
+    Parameters
+    ----------
+    grades, predicted : float array, (n,)
+    label : str
+        Of the reader.
+    dots : bool
+        Show every grade instead of outliers.
+    """
+    figure = blank(COLUMN, 3.2)
+    axes = figure.add_subplot()
+    plain(axes)
+    finite = predicted[np.isfinite(predicted)]
+    grade_axis(axes, f"grade of {label}")
+    grade_axis(axes, "grade of IQ-DCNN", along="y", low=float(finite.min()), high=float(finite.max()))
+    _boxes(axes, _by_grade(grades, predicted), dots=dots)
+    axes.plot([0, 4], [0, 4], color=MUTED, ls=(0, (4, 3)), lw=0.9, zorder=1.5)
+    line = linear_fit(grades, predicted)
+    x = np.array([0.0, 4.0])
+    axes.plot(x, line.slope * x + line.intercept, color=ORANGE, lw=1.8, zorder=4)
+    sign = "+" if line.intercept >= 0 else "−"
+    text = (
+        f"R² = {pearson_r2(grades, predicted):.2f}\ny = {line.slope:.2f} x {sign} {abs(line.intercept):.2f}"
+    )
+    axes.text(0.03, 0.98, f"{text}\nn = {len(finite)}", transform=axes.transAxes, va="top", color=INK)
+    return figure
+
+
+def _boxes(axes: Axes, groups: list[tuple[float, np.ndarray]], *, dots: bool) -> None:
+    drawn = axes.boxplot(
+        [values for _, values in groups],
+        positions=[grade for grade, _ in groups],
+        widths=_WIDTH,
+        manage_ticks=False,
+        showfliers=not dots,
+        patch_artist=True,
+        flierprops={"marker": ".", "ms": 1.8, "mfc": BLUE, "mec": "none", "alpha": 0.45, "rasterized": True},
+        boxprops={"facecolor": "#d6e6f2", "edgecolor": BLUE},
+        whiskerprops={"color": BLUE},
+        capprops={"color": BLUE},
+        medianprops={"color": RED, "lw": 1.4},
+    )
+    if not dots:
+        return
+    for median in drawn["medians"]:
+        median.set_zorder(3)
+    for grade, values in groups:
+        # by rank, so that equal data give equal figures
+        aside = (np.argsort(np.argsort(values)) * 0.618 % 1 - 0.5) * 0.24
+        axes.plot(grade + aside, values, "o", ms=2.6, mfc=BLUE, mec="white", mew=0.3, alpha=0.9, zorder=3)
