@@ -21,6 +21,7 @@ _AXES = ("axial", "coronal", "sagittal")
     epilog="""\b
 Examples:
   csiq heatmap volume.nii.gz                       in volume.heatmap/: overlay, figure, film
+  csiq heatmap volume.nii.gz --fill blur           where sharpness counts (ours)
   csiq heatmap volume.nii.gz --slices graded --axis all
   csiq heatmap volume.nii.gz --mask 16 --stride 8 --animation mp4 -o DIR
   csiq heatmap scan.csiq/phase-1.nii.gz --every 4  a fourth of the time, interpolated between
@@ -49,6 +50,13 @@ Examples:
     "--every", type=click.IntRange(1), default=1, show_default=True, metavar="MM", help="Of all or cube."
 )
 @click.option(
+    "--fill",
+    type=click.Choice(["zero", "blur"]),
+    default="zero",
+    show_default=True,
+    help="What a mask shows: zeros as in the paper, or (ours) the slice blurred by 2 mm.",
+)
+@click.option(
     "--normalise",
     type=click.Choice(["slice", "volume"]),
     default="slice",
@@ -73,7 +81,8 @@ def heatmap(volume: Path, **given: Any) -> None:
     The occlusion procedure of Piccini et al. 2020: a square is set to zero everywhere in turn, each slice is
     graded, and every voxel gets the mean grade of the squares that do not hide it: heatmap.nii.gz.
     relevance.nii.gz is csiq's own: the grade that is lost when a voxel is hidden. Both lie on VOLUME's grid.
-    A black square has edges, too: see docs/heatmap.md before reading much into it. Research use only.
+    A black square adds edges of its own; --fill blur does not, and shows where sharpness counts. See
+    docs/heatmap.md. Research use only.
     """
     from csiq.cli.output import json_line
     from csiq.heatmap.animation import check_kind
@@ -130,7 +139,7 @@ def occlusion_of(given: dict[str, Any], axes: tuple[str, ...], grader: Any) -> O
     Parameters
     ----------
     given : dict
-        Options ``mask``, ``stride``, ``slices``, ``every``, ``normalise``.
+        Options ``mask``, ``stride``, ``slices``, ``every``, ``fill``, ``normalise``.
     axes : tuple of str
         Orientations of the array.
     grader : Grader
@@ -149,7 +158,7 @@ def occlusion_of(given: dict[str, Any], axes: tuple[str, ...], grader: Any) -> O
         steps = range(-(edge // given["every"]), edge // given["every"] + 1)
         offsets = tuple(float(k * given["every"]) for k in steps if k * given["every"] < SIDE - SIDE // 2)
     mask = Mask(given["mask"], given["stride"] or max(1, given["mask"] // 2))
-    return Occlusion(mask, axes, offsets, given["normalise"])
+    return Occlusion(mask, axes, offsets, given["fill"], given["normalise"])
 
 
 def _with_progress(work: Any, *, quiet: bool) -> HeatMap:

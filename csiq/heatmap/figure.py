@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 HEAT, SIGNED = "inferno", "RdBu_r"
 #: How much of the maps and how much of the image shows.
 OPACITY = 0.55
-_TITLES = ("image", "heat map (paper)", "relevance (ours)")
+_TITLES = ("image", "heat map", "relevance (ours)")
 
 
 def heat_figure(view: View, orientation: str, offsets: tuple[float, ...], heading: str) -> Figure:

@@ -143,10 +143,12 @@ def _write_pictures(
 
     view = view_of(explained.volume, *maps, explained.affine)
     record, orientation = explained.record, explained.orientation
-    heading = f"{record['volume']}: grade {record['grade']:.2f} by {record['model']['name']}"
+    blurred = explained.found.occlusion.fill == "blur"
+    heading = f"{record['volume']}: grade {record['grade']:.2f} by {record['model']['name']}. "
+    heading += f"{'Masks blur (ours)' if blurred else 'Black masks (paper)'}. Research use only."
     for kind in ("png", "svg"):
         with atomic_write(folder / f"heatmap.{kind}") as temporary:
-            save(heat_figure(view, orientation, SHOWN, f"{heading}. Research use only."), temporary, kind)
+            save(heat_figure(view, orientation, SHOWN, heading), temporary, kind)
     if animation != "none":
         others = tuple(axis for axis in range(3) if axis != ACROSS[orientation])
         # slices without a map tell nothing
@@ -166,6 +168,7 @@ def _record(explained: Explained, name: str) -> dict[str, Any]:
         **explained.record,
         "mask": occlusion.mask.side,
         "stride": occlusion.mask.stride,
+        "fill": occlusion.fill,
         "normalise": occlusion.normalise,
         "axes": list(occlusion.axes),
         "offsets_mm": list(occlusion.places),

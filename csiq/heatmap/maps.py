@@ -10,6 +10,8 @@ from csiq.errors import ConfigError, nearest
 from csiq.heatmap.masks import Mask
 from csiq.quality.patches import ORIENTATIONS, SIDE
 
+#: What the mask shows: zeros, as in the paper, or the slice itself, blurred.
+FILLS = ("zero", "blur")
 #: How heat maps may be normalised.
 NORMALISATIONS = ("slice", "volume")
 #: An outer slice of 1 mm reaches half a voxel beyond its centre.
@@ -27,6 +29,9 @@ class Occlusion:
         Orientations of the slices, of ``axial``, ``coronal``, ``sagittal``: across array axis z, y, x.
     offsets : tuple of float, optional
         Where the slices lie, mm from the volume's centre, rising; every millimetre of the volume if None.
+    fill : str
+        ``zero``, the paper's; or ``blur``, ours: the slice itself, convolved with a Gaussian of 2 mm (SD).
+        That hides sharpness and nothing else, while a black square adds edges of its own.
     normalise : str
         ``slice`` or ``volume``; see :func:`csiq.heatmap.masks.normalised`.
     """
@@ -34,6 +39,7 @@ class Occlusion:
     mask: Mask = field(default_factory=Mask)
     axes: tuple[str, ...] = ("axial",)
     offsets: tuple[float, ...] | None = None
+    fill: str = "zero"
     normalise: str = "slice"
 
     def __post_init__(self) -> None:
@@ -44,6 +50,8 @@ class Occlusion:
                 )
         if not self.axes or len(set(self.axes)) < len(self.axes):
             raise ConfigError("expected each orientation once", field="--axis")
+        if self.fill not in FILLS:
+            raise ConfigError(f"unknown '{self.fill}'", field="--fill", hint=nearest(self.fill, FILLS))
         if self.normalise not in NORMALISATIONS:
             hint = nearest(self.normalise, NORMALISATIONS)
             raise ConfigError(f"unknown '{self.normalise}'", field="--normalise", hint=hint)

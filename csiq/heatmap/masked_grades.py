@@ -1,4 +1,4 @@
-"""Grades of slices with one region set to zero: by grading each whole, or by computing anew what changed.
+"""Grades of slices with one region masked: by grading each whole, or by computing anew what changed.
 
 A mask of 16 voxels changes 20x20 of the 204x204 outputs of the first convolution and at most 4x4 of the
 11x11 features of a slice. :class:`SharedConvolutions` keeps what every stage saw of the unmasked slices,
@@ -28,10 +28,10 @@ class MaskedGrades(Protocol):
     baseline: Tensor
 
     def masked(self, rows: slice, columns: slice) -> Tensor:
-        """Return the grades of all slices with a region set to zero, float64 (n,)."""
+        """Return the grades of all slices with a region masked, float64 (n,)."""
 
 
-def masked_grades(network: nn.Module, slices: Tensor) -> MaskedGrades:
+def masked_grades(network: nn.Module, slices: Tensor, fill: Tensor | None = None) -> MaskedGrades:
     """Return the fastest way to grade masked slices with a network.
 
     Parameters
@@ -39,8 +39,12 @@ def masked_grades(network: nn.Module, slices: Tensor) -> MaskedGrades:
     network : torch module
         Takes (n, height, width) and returns n times any number of grades.
     slices : float32 tensor, (n, height, width)
+    fill : float32 tensor, (n, height, width), optional
+        What shows where the mask hides a slice; zeros by default.
     """
-    return SharedConvolutions(network, slices) if can_share(network) else WholeSlices(network, slices)
+    if can_share(network):
+        return SharedConvolutions(network, slices, fill)
+    return WholeSlices(network, slices, fill)
 
 
 class WholeSlices:
@@ -51,16 +55,19 @@ class WholeSlices:
     network : torch module
         Takes (n, height, width) and returns n times any number of grades.
     slices : float32 tensor, (n, height, width)
+    fill : float32 tensor, (n, height, width), optional
+        What shows where the mask hides a slice; zeros by default.
     """
 
-    def __init__(self, network: nn.Module, slices: Tensor) -> None:
+    def __init__(self, network: nn.Module, slices: Tensor, fill: Tensor | None = None) -> None:
         self._network, self._slices = network, slices
+        self._fill = torch.zeros_like(slices) if fill is None else fill
         self.baseline = self._grade(slices)
 
     def masked(self, rows: slice, columns: slice) -> Tensor:
-        """Return the grades of all slices with a region set to zero, float64 (n,)."""
+        """Return the grades of all slices with a region masked, float64 (n,)."""
         slices = self._slices.clone()
-        slices[:, rows, columns] = 0
+        slices[:, rows, columns] = self._fill[:, rows, columns]
         return self._grade(slices)
 
     def _grade(self, slices: Tensor) -> Tensor:
@@ -137,10 +144,12 @@ class SharedConvolutions:
     ----------
     network : IQDCNN
         One that :func:`can_share` accepts.
-    slices : float32 tensor, (n, height, width)
+    slices, fill : float32 tensor, (n, height, width)
+        As for :func:`masked_grades`.
     """
 
-    def __init__(self, network: IQDCNN, slices: Tensor) -> None:
+    def __init__(self, network: IQDCNN, slices: Tensor, fill: Tensor | None = None) -> None:
+        self._fill = torch.zeros_like(slices) if fill is None else fill
         layers: list[Any] = list(network.features)
         self._convolutions: list[nn.Conv2d] = layers[::3]
         first: Any = network.regression[0]
@@ -164,11 +173,8 @@ class SharedConvolutions:
         return stages
 
     def masked(self, rows: slice, columns: slice) -> Tensor:
-        """Return the grades of all slices with a region set to zero, float64 (n,)."""
-        change = torch.zeros(
-            (len(self._grades), 1, rows.stop - rows.start, columns.stop - columns.start),
-            device=self._grades.device,
-        )
+        """Return the grades of all slices with a region masked, float64 (n,)."""
+        change = self._fill[:, None, rows, columns]
         for number, convolution in enumerate(self._convolutions):
             stage = self._inputs[number]
             kernel = int(convolution.kernel_size[0])

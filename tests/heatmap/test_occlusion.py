@@ -219,3 +219,24 @@ def test_what_has_no_heat_map():
 def test_options_that_make_no_sense(wrong):
     with pytest.raises(ConfigError):
         Occlusion(**wrong)
+
+
+def test_a_blur_hides_sharpness_and_nothing_else():
+    """A network that likes edges: black squares add some, so only blurring points at those of the image."""
+
+    class Edges(nn.Module):
+        def forward(self, slices: torch.Tensor) -> torch.Tensor:
+            return (slices[:, 1:] - slices[:, :-1]).square()
+
+    volume = np.ones((208, 208, 208), np.float32)
+    volume[:, 100:140, 100:140] = 2  # its edges across rows: 100 and 140
+    mask = Mask(16, 16)
+    black, soft = (
+        occlusion_map(Edges(), volume, (1, 1, 1), Occlusion(mask, offsets=(0.0,), fill=fill))
+        .stacks[0]
+        .relevance[0]
+        for fill in ("zero", "blur")
+    )
+    assert black[60, 60] < -1e-4
+    assert abs(soft[60, 60]) < 1e-6
+    assert soft[96:112, 112:128].min() > 0
