@@ -69,7 +69,8 @@ def make_card(facts: CardFacts) -> dict[str, Any]:
     images = data.of(*task.splits)
     cohort = _cohort_of(data.manifest)
     sizes = sorted({round(size, 4) for image in images for size in image.voxel_size})
-    domain = Domain.fit(np.array([one.features for one in facts.known]), (sizes[0], sizes[-1]))
+    patients = [image.patient for image in images]
+    domain = Domain.fit(np.array([one.features for one in facts.known]), (sizes[0], sizes[-1]), patients)
     return dict(
         strict(
             {

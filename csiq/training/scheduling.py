@@ -55,7 +55,7 @@ def _on_cluster(jobs: Sequence[Job], scheduler: str) -> Iterator[tuple[int, dict
         client = Client(scheduler, timeout=10, set_as_default=False)
     except (OSError, ValueError, TimeoutError) as error:
         raise ResourceError(f"no scheduler answers at {scheduler} ({error})", field="--scheduler") from None
-    with client:
+    with client, client.as_current():
         sent = {}
         for number, (task, folder) in enumerate(jobs):
             # the record of what was done lies in the folder before the worker says so
