@@ -28,6 +28,14 @@ class Volume(NamedTuple):
     voxel_size: tuple[float, float, float]
 
 
+class Graded(NamedTuple):
+    """A volume's grade, and whether files say that the volume is simulated."""
+
+    name: str
+    grade: Grade
+    simulated: bool
+
+
 @click.command(
     epilog="""\b
 Examples:
@@ -49,8 +57,11 @@ def grade(
 ) -> None:
     """Grade volumes with a trained network.
 
-    VOLUME is a NIfTI file, or an HDF5 file with /volumes (phases, z, y, x), complex or real, and their
-    attribute voxel_size_mm (z y x). Grades run from 0 (nondiagnostic) to 4 (excellent).
+    VOLUME is a NIfTI file, the folder of a DICOM series, or an HDF5 file with /volumes (phases, z, y, x),
+    complex or real, and their attribute voxel_size_mm (z y x). Grades run from 0 (nondiagnostic) to 4
+    (excellent); the range behind a grade holds the reference that noise-free reading would give in 90 % of
+    cases. Grades of measured scans are called uncalibrated until csiq model calibrate has taken the model to
+    the scale of the site's reader.
     """
     from csiq.errors import ConfigError
     from csiq.quality.grade import Grader
@@ -115,6 +126,11 @@ def read_volumes(path: Path) -> Iterator[Volume]:
     from csiq.errors import RawDataError
     from csiq.io.sniff import check_readable
 
+    if path.is_dir():
+        from csiq.training.dicom_series import read_series
+
+        yield Volume(path.name, *read_series(path))
+        return
     check_readable(path)
     if path.name.endswith((".nii", ".nii.gz")):
         from csiq.io.nifti import read_volume
@@ -124,7 +140,9 @@ def read_volumes(path: Path) -> Iterator[Volume]:
     elif path.suffix in (".h5", ".hdf5"):
         yield from _read_h5(path)
     else:
-        raise RawDataError("expected NIfTI (.nii, .nii.gz) or HDF5 (.h5)", file=path)
+        raise RawDataError(
+            "expected NIfTI (.nii, .nii.gz), HDF5 (.h5) or the folder of a DICOM series", file=path
+        )
 
 
 def _read_h5(path: Path) -> Iterator[Volume]:
@@ -139,33 +157,53 @@ def _read_h5(path: Path) -> Iterator[Volume]:
         yield Volume(path.name if len(volumes) == 1 else f"{path.name}:phase-{phase}", volume, (dz, dy, dx))
 
 
-def _graded(grader: Grader, paths: Sequence[Path]) -> Iterator[tuple[str, Grade]]:
+def _graded(grader: Grader, paths: Sequence[Path]) -> Iterator[Graded]:
+    from csiq.io.provenance import is_simulated
+
     for path in paths:
+        simulated = is_simulated(path)
         for volume in read_volumes(path):
-            yield volume.name, grader.grade(volume.values, volume.voxel_size)
+            yield Graded(volume.name, grader.grade(volume.values, volume.voxel_size), simulated)
 
 
-def show(graded: Iterator[tuple[str, Grade]], *, as_json: bool, one_by_one: bool = False) -> None:
+def show(graded: Iterator[Graded], *, as_json: bool, one_by_one: bool = False) -> None:
     """Print grades: a line each as they come, or one JSON list (a JSON object a line while watching)."""
     from csiq.cli.output import json_line
-    from csiq.ranking import words_of
 
     collected: list[dict[str, Any]] = []
-    for name, found in graded:
-        entry = {
-            "volume": name,
-            "grade": found.grade,
-            "grade_sd": found.grade_sd,
-            "in_domain": found.in_domain,
-        }
+    for one in graded:
         if as_json:
+            entry = _entry(one)
             if one_by_one:
                 click.echo(json_line(entry))
             collected.append(entry)
             continue
-        outside = "" if found.in_domain else "  outside the training domain"
-        click.echo(f"{name}  {found.grade:.2f} (sd {found.grade_sd:.2f})  {words_of(found.grade)}{outside}")
-        for warning in found.warnings:
-            click.echo(f"csiq: warning: {name}: {warning}", err=True)
+        click.echo(_line(one))
+        for warning in one.grade.warnings:
+            click.echo(f"csiq: warning: {one.name}: {warning}", err=True)
     if as_json and not one_by_one:
         click.echo(json_line(collected))
+
+
+def _entry(one: Graded) -> dict[str, Any]:
+    found = one.grade
+    return {
+        "volume": one.name,
+        "grade": found.grade,
+        "grade_sd": found.grade_sd,
+        "in_domain": found.in_domain,
+        "interval": list(found.interval) if found.interval is not None else None,
+        "uncertainty": found.uncertainty,
+        "uncalibrated": not (found.calibrated or one.simulated),
+    }
+
+
+def _line(one: Graded) -> str:
+    from csiq.ranking import words_of
+
+    found = one.grade
+    bounds = f" [{found.interval[0]:.2f} to {found.interval[1]:.2f}]" if found.interval is not None else ""
+    outside = "" if found.in_domain else "  outside the training domain"
+    raw = "" if found.calibrated or one.simulated else "  uncalibrated"
+    words = words_of(found.grade)
+    return f"{one.name}  {found.grade:.2f}{bounds} (sd {found.grade_sd:.2f})  {words}{outside}{raw}"

@@ -1,4 +1,4 @@
-"""``csiq model``: which networks there are, what their cards say, and whether they are whole."""
+"""``csiq model``: which networks there are, what their cards say, whether they are whole, and new ones."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from csiq.cli.model_making import calibrate, import_model
 from csiq.cli.options import DEBUG, JSON, options
 from csiq.cli.output import echo_pairs, echo_table, json_line
 
@@ -13,6 +14,10 @@ from csiq.cli.output import echo_pairs, echo_table, json_line
 @click.group(name="model")
 def model() -> None:
     """List, show and verify grading models."""
+
+
+model.add_command(import_model)
+model.add_command(calibrate)
 
 
 @model.command(name="list")
@@ -53,7 +58,7 @@ def show(name: str, as_json: bool) -> None:
     for warning in found.warnings:
         click.echo(f"csiq: warning: {warning}", err=True)
     card = found.card or {}
-    evaluation = card.get("evaluation", {})
+    evaluation = card.get("evaluation") or {}
     echo_pairs(
         {
             "name": found.name,
@@ -64,8 +69,11 @@ def show(name: str, as_json: bool) -> None:
             "trained on": _sets(card),
             "tested on": _accuracy(evaluation.get("all"), evaluation.get("patients")),
             **{f"  {k} images": _accuracy(v) for k, v in evaluation.get("by_kind", {}).items()},
+            "interval": _interval(card.get("confidence")),
+            "calibrated to": _site(card.get("site_calibration")),
+            "not known": "; ".join(card.get("unknown", [])) or None,
             "note": card.get("note"),
-            "formula": card.get("formula", {}).get("sha256"),
+            "formula": (card.get("formula") or {}).get("sha256"),
             "sha256": found.sha256,
         }
     )
@@ -76,12 +84,12 @@ def show(name: str, as_json: bool) -> None:
 @options(JSON, DEBUG)
 def verify(name: str, as_json: bool) -> None:
     """Check a model: whole, equal to its card's SHA-256, finite, and an IQ-DCNN."""
-    from csiq.quality.grade import build_network
+    from csiq.quality.grade import Grader
     from csiq.quality.model_file import open_model
 
     found = open_model(name)
-    network = build_network(found)
-    n_weights = sum(p.numel() for p in network.parameters())
+    networks = Grader.of(found).networks
+    n_weights = sum(p.numel() for network in networks for p in network.parameters())
     if as_json:
         ok = {"name": found.name, "sha256": found.sha256, "weights": n_weights, "certified": bool(found.card)}
         click.echo(json_line({**ok, "warnings": found.warnings}))
@@ -101,11 +109,30 @@ def _voxels(card: dict[str, Any]) -> str | None:
 
 
 def _sets(card: dict[str, Any]) -> str | None:
-    train = card.get("training", {}).get("sets", {}).get("train")
+    train = ((card.get("training") or {}).get("sets") or {}).get("train")
     if not train:
         return None
     images = ", ".join(f"{count} {kind}" for kind, count in train["images"].items())
     return f"{train['patients']} simulated patients: {images} images"
+
+
+def _interval(entry: dict[str, Any] | None) -> str | None:
+    if not entry or entry.get("coverage") is None:
+        return None
+    return (
+        f"{entry['level']:.0%}, mean width {entry['mean_width']:.2f}; held {entry['coverage']:.1%} of "
+        f"{entry['n']} images it was not fitted to"
+    )
+
+
+def _site(entry: dict[str, Any] | None) -> str | None:
+    if not entry:
+        return None
+    before, after = entry["before"]["mae"], entry["after"]["mae"]
+    return (
+        f"{entry['reader']}, {entry['n']} scans of {entry['patients']} patients: mean absolute error "
+        f"{before:.2f} before, {after:.2f} after (cross-validated)"
+    )
 
 
 def _accuracy(entry: dict[str, Any] | None, patients: int | None = None) -> str | None:

@@ -17,6 +17,7 @@ Ledoit O, Wolf M. A well-conditioned estimator for large-dimensional covariance 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -97,7 +98,12 @@ class Domain:
     voxel_size: tuple[float, float]
 
     @classmethod
-    def fit(cls, samples: np.ndarray, voxel_size: tuple[float, float]) -> Domain:
+    def fit(
+        cls,
+        samples: np.ndarray,
+        voxel_size: tuple[float, float],
+        groups: Sequence[object] | None = None,
+    ) -> Domain:
         """Return the domain of a training set.
 
         The threshold holds 98 % of the training images, the distance of each taken from the other folds.
@@ -107,19 +113,27 @@ class Domain:
         samples : float64 array, (n_images, n_descriptors)
             At least 4 images, an image a row, of the networks' training patients alone.
         voxel_size : (float, float)
+        groups : sequence, optional
+            Patient of each image: those of one patient fall into one fold.
 
         Raises
         ------
         ShapeError
-            If there are fewer than 4 images, or the descriptors are of no known set.
+            If there are fewer than 4 patients, or the descriptors are of no known set.
         """
+        who = list(groups) if groups is not None else list(range(len(samples)))
         samples = np.asarray(samples, dtype=np.float64)
-        if samples.ndim != 2 or len(samples) < 4 or samples.shape[1] not in (len(DESCRIPTORS), len(FEATURES)):
+        if (
+            samples.ndim != 2
+            or len(set(who)) < 4
+            or samples.shape[1] not in (len(DESCRIPTORS), len(FEATURES))
+        ):
             raise ShapeError(
-                f"expected 4 images or more and {len(DESCRIPTORS)} descriptors, got {samples.shape}"
+                f"expected 4 patients or more and {len(DESCRIPTORS)} descriptors, got {samples.shape}"
             )
         far = np.empty(len(samples))
-        fold = np.arange(len(samples)) % min(_FOLDS, len(samples))
+        number_of = {patient: number for number, patient in enumerate(dict.fromkeys(who))}
+        fold = np.array([number_of[patient] % min(_FOLDS, len(number_of)) for patient in who])
         for number in np.unique(fold):
             out = fold == number
             trial = cls(*_moments(samples[~out]), np.inf, voxel_size)

@@ -75,7 +75,7 @@ class Grader:
 
     @property
     def networks(self) -> tuple[IQDCNN, ...]:
-        """The networks, where they grade, for whoever looks into them (the heat map)."""
+        """The networks, where they grade: one, or the members of an ensemble."""
         return tuple(self._networks)
 
     @classmethod
@@ -93,7 +93,11 @@ class Grader:
         ModelError
             If there is no such model, or it is truncated, damaged, not finite or of another architecture.
         """
-        model = open_model(name_or_file)
+        return cls.of(open_model(name_or_file), device)
+
+    @classmethod
+    def of(cls, model: ModelFile, device: Device | str = "cpu") -> Grader:
+        """Return the grader of a model that was read already; see :meth:`load`."""
         place = choose_device(device) if isinstance(device, str) else device
         return cls(build_networks(model), model, place)
 
@@ -235,7 +239,7 @@ def _unknowns(card: dict[str, Any] | None) -> tuple[str, ...]:
     """Return the warning about a model whose card says that its domain is not known."""
     if not card or card.get("domain", ...) is not None:
         return ()
-    return ("the model was imported: what it was trained on is not known, its grades are uncertified",)
+    return ("what the model was trained on is not known: its grades are uncertified",)
 
 
 def _failures(n_failed: int, n_patches: int) -> tuple[str, ...]:

@@ -4,7 +4,7 @@ With so few scans a free monotone fit (isotonic regression) follows every whim o
 there are four maps of growing freedom, each strictly rising: none, a shift, a line, and a line bent at two
 places whose bends are held back. They are compared leaving one patient out at a time, and the simplest is
 kept whose error is within one standard error of the best. What is reported was found with that choice made
-anew without the patient in question.
+anew without the patient in question; where this is no better than no map, there is none.
 
 References
 ----------
@@ -180,6 +180,9 @@ def calibrate_to_site(
         kind, _ = _choose(grades[~out], reader[~out], who[~out])
         fitted = KINDS[kind](grades[~out], reader[~out])
         after[out] = [fitted(grade) for grade in grades[out]]
+    if np.abs(after - reader).mean() >= np.abs(grades - reader).mean():
+        # chosen anew without each patient, the maps do no better than none: they follow single scans
+        chosen, after = "none", grades
     summary = {
         "n": len(grades),
         "patients": len(set(who)),
