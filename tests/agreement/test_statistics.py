@@ -60,11 +60,16 @@ def test_ends_of_the_scale():
 def test_error_against_consensus_and_where_readers_disagree():
     one, two = np.array([1, 2, 3, 0.0, NAN]), np.array([1, 3, 3.5, 2.0, 1])
     apart = np.array([0, 1, 0.5, 2])
-    predicted = np.array([1, 2.5, 3.25, 1, 4]) + np.append(0.1 * apart + 0.05, 0)
+    error = np.array([1, -1, 1, -1]) * (0.1 * apart + 0.05)
+    predicted = np.array([1, 2.5, 3.25, 1, 4]) + np.append(error, 0)
     found = consensus_error(predicted, one, two)
     assert found.n == 4
     assert (found.spearman, found.pearson) == (pytest.approx(1), pytest.approx(1))
-    assert found.bias == pytest.approx(0.1 * apart.mean() + 0.05) == pytest.approx(found.mae)
+    assert (found.bias, found.sd) == (pytest.approx(error.mean()), pytest.approx(error.std(ddof=1)))
+    assert (found.mae, found.rmse) == (
+        pytest.approx(np.abs(error).mean()),
+        pytest.approx(math.sqrt(np.mean(error**2))),
+    )
 
 
 def test_pairs_come_in_the_order_of_the_columns():

@@ -27,6 +27,9 @@ def test_a_table_of_readers(tmp_path):
     assert all(math.isnan(value) for value in found.readers["a"][1:])
     assert found.readers["b"].tolist()[2:] == [4.2, 0.1]
     assert found.off_scale == 1
+    # a column that was asked for is not left out in silence
+    with pytest.raises(ManifestError, match="line 2: note 'good' is no number, line 4: note 'well'"):
+        read_readers(path, ["a", "note"])
 
 
 def test_a_graded_manifest_written_by_csiq(tmp_path):
