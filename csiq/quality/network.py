@@ -104,7 +104,8 @@ class IQDCNN(nn.Module):
         channels = (1, *self.config.widths)
         stages: list[nn.Module] = []
         for c_in, c_out, kernel in zip(channels[:-1], channels[1:], kernels, strict=True):
-            stages += [nn.Conv2d(c_in, c_out, kernel), nn.ReLU(), nn.MaxPool2d(2)]
+            # the largest of four, then ReLU: the same numbers as the other way round, for a third less time
+            stages += [nn.Conv2d(c_in, c_out, kernel), nn.MaxPool2d(2), nn.ReLU()]
         self.features = nn.Sequential(*stages)
         first, second = self.config.hidden
         drop = 1 - self.config.keep

@@ -1,4 +1,4 @@
-"""A patient on the grid of a reconstruction, under loops, without a scan: coarse anatomy for tests of grading.
+"""A patient on the grid of a reconstruction, under loops, without a scan: coarse anatomy to grade in tests.
 
 The network that ships was trained on scans of such scenes; its tests still grade them.
 """
