@@ -8,13 +8,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from csiq.reading.collect import collect
+    from csiq.reading.collected import collect
     from csiq.reading.order import ReadingConfig
     from csiq.reading.session import write_session
 
 __all__ = ["ReadingConfig", "collect", "write_session"]
 
-_HOMES = {"ReadingConfig": "order", "collect": "collect", "write_session": "session"}
+_HOMES = {"ReadingConfig": "order", "collect": "collected", "write_session": "session"}
 
 
 def __getattr__(name: str) -> Any:

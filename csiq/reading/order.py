@@ -87,7 +87,7 @@ class Session:
     Attributes
     ----------
     session : str
-        Which session a result belongs to.
+        Which session a result belongs to; begins with a letter, too.
     cases : tuple of Case
     images : dict of str to int
         Index of the volume that each image of the page shows, in the order of the names.
@@ -106,7 +106,8 @@ def plan_session(sources: Sequence[Source], config: ReadingConfig) -> Session:
     RawDataError
         If pairs are wanted and no group has two volumes.
     """
-    rng = np.random.default_rng(config.seed)
+    said = _fingerprint(sources, config)
+    rng = np.random.default_rng([config.seed, int(said, 16)])
     units = _pairs(sources) if config.pairs else [(i,) for i in range(len(sources))]
     if not units:
         raise RawDataError("no two volumes of one patient or folder to compare", field="--pairs")
@@ -126,7 +127,7 @@ def plan_session(sources: Sequence[Source], config: ReadingConfig) -> Session:
         swapped = config.pairs and bool(sides[index]) != (index in seen)
         cases.append(Case(next(names), reading, unit, shown[::-1] if swapped else shown, swapped))
         seen.add(index)
-    return Session(_fingerprint(sources, config), tuple(cases), _images(cases))
+    return Session(f"s{said[:11]}", tuple(cases), _images(cases))
 
 
 def _images(cases: Sequence[Case]) -> dict[str, int]:
@@ -157,13 +158,13 @@ def _with_repeats(order: list[int], again: Sequence[int], rng: np.random.Generat
 
 
 def _names(rng: np.random.Generator, count: int) -> list[str]:
-    """Return different names of eight hexadecimal digits."""
+    """Return different names; they begin with a letter, since tables take 12e45678 for a number."""
     names: dict[str, None] = {}
     while len(names) < count:
-        names[f"{int(rng.integers(1 << 32)):08x}"] = None
+        names[f"c{int(rng.integers(1 << 28)):07x}"] = None
     return list(names)
 
 
 def _fingerprint(sources: Sequence[Source], config: ReadingConfig) -> str:
     said = [config.pairs, config.seed, config.repeats, config.max_cases, [s.name for s in sources]]
-    return hashlib.sha256(repr(said).encode()).hexdigest()[:12]
+    return hashlib.sha256(repr(said).encode()).hexdigest()

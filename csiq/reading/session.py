@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from csiq.errors import OutputError, ResourceError
@@ -22,7 +23,7 @@ PAGE = "page"
 #: Columns of the key.
 GRADE_KEY = ("session", "item", "position", "reading", "volume")
 PAIR_KEY = ("session", "item", "position", "reading", "a", "b", "left")
-_OWN = re.compile(r"key\.tsv|page/index\.html|page/images/[0-9a-f]{8}\.js")
+_OWN = re.compile(r"key\.tsv|page/index\.html|page/images/c[0-9a-f]{7}\.js")
 
 #: Called after every image: how many are done, and of how many.
 OnImage = Callable[[int, int], None]
@@ -85,14 +86,17 @@ def write_session(
     folder, config = Path(folder), config or ReadingConfig()
     session = plan_session(sources, config)
     _make_ready(folder, overwrite=overwrite)
-    n_bytes = 0
+    n_bytes, digest = 0, hashlib.sha256(session.session.encode())
     # in the order of their names: the files' times tell nothing of the order of the volumes
     for done, (name, index) in enumerate(session.images.items(), start=1):
         script = encode(name, displayed(sources[index]))
         write_text(folder / PAGE / "images" / f"{name}.js", script)
         n_bytes += len(script)
+        digest.update(script.encode())
         if on_image is not None:
             on_image(done, len(session.images))
+    # equal names with other voxels are another session: what a browser kept of the one is not of the other
+    session = replace(session, session=f"s{digest.hexdigest()[:11]}")
     write_table(folder / KEY, _key(session, sources, config), PAIR_KEY if config.pairs else GRADE_KEY)
     # last: a page that is there is complete
     write_text(folder / PAGE / "index.html", render(session, config))

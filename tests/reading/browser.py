@@ -8,6 +8,7 @@ import os
 import select
 import shutil
 import subprocess
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,11 @@ OFFLINE = [
     "--proxy-server=127.0.0.1:9",
     "--remote-debugging-pipe",
 ]
+#: The protocol wants descriptors 3 and 4; ours may be these very numbers, and are moved out of the way first.
+_AS_3_AND_4 = (
+    "import os, sys; a, b = (os.dup(os.dup(os.dup(int(n)))) for n in sys.argv[1:3]); "
+    "os.dup2(a, 3); os.dup2(b, 4); os.execvp(sys.argv[3], sys.argv[3:])"
+)
 _CODES = {"Enter": 13, "Backspace": 8, "ArrowUp": 38, "ArrowDown": 40, "ArrowLeft": 37, "ArrowRight": 39}
 
 
@@ -38,11 +44,9 @@ class Browser:
     def __init__(self, profile: Path) -> None:
         ours_in, theirs_out = os.pipe()
         theirs_in, ours_out = os.pipe()
-        # the protocol wants descriptors 3 and 4; a shell puts them there without a fork of ours
-        script = f'exec "$0" "$@" 3<&{theirs_in} 4>&{theirs_out}'
-        command = ["/bin/sh", "-c", script, CHROMIUM or "", *OFFLINE, f"--user-data-dir={profile}"]
+        command = [sys.executable, "-c", _AS_3_AND_4, str(theirs_in), str(theirs_out), CHROMIUM or ""]
         self._process = subprocess.Popen(
-            [*command, "about:blank"],
+            [*command, *OFFLINE, f"--user-data-dir={profile}", "about:blank"],
             pass_fds=(theirs_in, theirs_out),
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
@@ -53,6 +57,13 @@ class Browser:
         self.requests: list[str] = []
         self.complaints: list[str] = []
         self._session: str | None = None
+        try:
+            self._attach()
+        except BaseException:
+            self._end()
+            raise
+
+    def _attach(self) -> None:
         (target,) = [t for t in self.call("Target.getTargets")["targetInfos"] if t["type"] == "page"]
         attached = self.call("Target.attachToTarget", targetId=target["targetId"], flatten=True)
         self._session = attached["sessionId"]
@@ -68,10 +79,13 @@ class Browser:
             self.call("Browser.close")
             self._process.wait(10)
         finally:
-            self._process.kill()
-            self._process.wait()
-            os.close(self._in)
-            os.close(self._out)
+            self._end()
+
+    def _end(self) -> None:
+        self._process.kill()
+        self._process.wait()
+        os.close(self._in)
+        os.close(self._out)
 
     def call(self, method: str, **params: Any) -> dict[str, Any]:
         """Send a command and return its result."""
@@ -111,6 +125,10 @@ class Browser:
         """Set the size of the window."""
         settings = {"deviceScaleFactor": 1, "mobile": False, **more}
         self.call("Emulation.setDeviceMetricsOverride", width=width, height=height, **settings)
+
+    def save_to(self, folder: Path) -> None:
+        """Let downloads go to a folder."""
+        self.call("Page.setDownloadBehavior", behavior="allow", downloadPath=str(folder))
 
     def open(self, url: str) -> None:
         """Open a page and wait until it is there."""

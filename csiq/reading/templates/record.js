@@ -47,13 +47,15 @@ class Record {
     this.stop();
     this.at = at;
     this.current.visits += 1;
+    this.before = { ...this.current };
     this.save();
   }
 
+  // A change is a visit that leaves another answer than the one before; typing 2, then 2.5, is none.
   say(what) {
-    if (this.current.said === what) return;
-    if (this.current.said !== null) this.current.changes += 1;
+    const { said, changes } = this.before;
     this.current.said = what;
+    this.current.changes = changes + Number(said !== null && said !== what);
     this.save();
   }
 
