@@ -17,7 +17,7 @@ from csiq.arrays import run_tasks
 from csiq.footprint import Sizes
 
 if TYPE_CHECKING:
-    from csiq.quality.grade import Grader
+    from csiq.quality.assessor import Assessor
 
 #: Whole passes of an update (c = a - b, one thread), besides operator and proximal step.
 _PASSES = 14
@@ -27,13 +27,13 @@ _ADJOINT = 0.7
 _SMALL = 48
 
 
-def seconds_of_parts(sizes: Sizes, grader: Grader | None) -> dict[str, float]:
+def seconds_of_parts(sizes: Sizes, grader: Assessor | None) -> dict[str, float]:
     """Return the seconds of the parts of an iteration on the CPU, by name.
 
     Parameters
     ----------
     sizes : Sizes
-    grader : Grader, optional
+    grader : Assessor, optional
         Without one there is no grading.
     """
     convolutions = sizes.n_phases * sizes.n_coils * seconds_of_convolution(sizes.shape, _workers(sizes))

@@ -16,7 +16,7 @@ from csiq.arrays import Array, Device, to_device, to_host, xp_of
 from csiq.config import Config
 from csiq.cuda.stream import SideLine
 from csiq.history import History
-from csiq.quality.grade import Grade, Grader
+from csiq.quality.assessor import Assessor, Grade
 from csiq.ranking import Ranking, rank
 from csiq.solvers import Iterate
 from csiq.stopping import GradePlateau, Rule, Stop, first_to_fire, returned_iterations
@@ -65,7 +65,7 @@ class Loop:
         self,
         config: Config,
         geometry: Geometry,
-        grader: Grader | None,
+        grader: Assessor | None,
         rules: Sequence[Rule],
         on_event: OnEvent,
     ) -> None:

@@ -33,7 +33,8 @@ from csiq.history import History
 from csiq.loop import Event, Loop, OnEvent, Resumed, ignore
 from csiq.operators import ForwardModel
 from csiq.plan import gpu_plan, sizes_of
-from csiq.quality.grade import Grade, Grader
+from csiq.quality.assessor import Assessor, Grade, as_assessor
+from csiq.quality.grade import Grader
 from csiq.ranking import Ranking
 from csiq.solvers import (
     Iterate,
@@ -136,6 +137,7 @@ def reconstruct(
     on_iterate: Callable[[Iterate, History, Array], None] | None = None,
     resumed: Resumed | None = None,
     elapsed: float = 0.0,
+    grader: object | None = None,
 ) -> Result:
     """Reconstruct the breathing phases of a scan, grade every iterate, stop, and rank the phases.
 
@@ -153,6 +155,8 @@ def reconstruct(
         Go on from there.
     elapsed : float
         Seconds already spent (on reading), which a time limit counts.
+    grader : Assessor, torch.nn.Module or callable, optional
+        Grades in place of the configuration's model; see :func:`csiq.quality.assessor.as_assessor`.
 
     Returns
     -------
@@ -182,14 +186,15 @@ def reconstruct(
     on_event(_start_event(scan, bins, config, device, threads))
     with stages("setup"):
         problem = set_up(scan, bins, smaps, config, device, threads)
-        grader = load_grader(config, device)
+        assessor = as_assessor(grader) if grader is not None else load_grader(config, device)
+    warnings += _calibration_warnings(scan, assessor)
     # samples are no longer needed: the right-hand side has them
     geometry, n_coils = scan.geometry, scan.n_coils
     del scan, smaps
     loop = Loop(
         config,
         geometry,
-        grader,
+        assessor,
         _rules(config, elapsed + sum(stages.seconds.values()), resumed),
         on_event,
     )
@@ -216,7 +221,7 @@ def reconstruct(
         geometry=geometry,
         n_coils=n_coils,
         lamda_abs=problem.lamda_abs,
-        model={"name": grader.name, "sha256": grader.sha256} if grader is not None else {},
+        model={"name": assessor.name, "sha256": assessor.sha256} if assessor is not None else {},
         seconds=stages.seconds,
         warnings=tuple(dict.fromkeys([*warnings, *loop.warnings])),
         device=str(device),
@@ -344,7 +349,7 @@ def phase_dcf(scan: Acquisition, bins: Bins, method: str) -> np.ndarray:
     return np.concatenate([part / part.mean() for part in parts]).astype(np.float32)
 
 
-def load_grader(config: Config, device: Device) -> Grader | None:
+def load_grader(config: Config, device: Device) -> Assessor | None:
     """Return the grader; None if there is no model and nothing depends on one.
 
     Raises
@@ -398,6 +403,16 @@ def _start_event(scan: Acquisition, bins: Bins, config: Config, device: Device, 
         "solver": config.solver.solver,
         "max_iter": config.solver.max_iter,
     }
+
+
+def _calibration_warnings(scan: Acquisition, assessor: Assessor | None) -> list[str]:
+    """Return the warning about grades of a measured scan that no reader of its site stands behind."""
+    simulated = scan.system.get("vendor") == "simulated"
+    if assessor is None or simulated or assessor.card.get("site_calibration"):
+        return []
+    return [
+        "grades of this measured scan are uncalibrated: csiq model calibrate takes them to a site's reader"
+    ]
 
 
 def _breathing_warnings(signal: Signal | None) -> list[str]:

@@ -18,7 +18,7 @@ from csiq.footprint import Sizes, stages
 from csiq.solvers import solver_named
 
 if TYPE_CHECKING:
-    from csiq.quality.grade import Grader
+    from csiq.quality.assessor import Assessor
 
 #: Terms of an iteration that are sets of volumes, on a GPU too.
 _SETS = ("right-hand side", "solver", "penalties' duals", "volumes to return")
@@ -71,7 +71,7 @@ class Estimate:
 
 
 def estimate(
-    scan: Acquisition, config: Config, device: Device | None = None, grader: Grader | None = None
+    scan: Acquisition, config: Config, device: Device | None = None, grader: Assessor | None = None
 ) -> Estimate:
     """Return what reconstructing ``scan`` will need.
 
@@ -83,7 +83,7 @@ def estimate(
     config : Config
     device : Device, optional
         The CPU by default.
-    grader : Grader, optional
+    grader : Assessor, optional
         To time a grade with; without one grading is left out.
 
     Notes

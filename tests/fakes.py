@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 from csiq.cuda.stream import SideLine
 from csiq.quality.grade import Grade
@@ -20,6 +20,7 @@ class ScriptedGrader:
 
     name, sha256 = "scripted", "0" * 64
     warnings: tuple[str, ...] = ()
+    card: ClassVar[dict[str, Any]] = {}
 
     def __init__(self, script: Sequence[Sequence[float]], grade_sd: float = 0.1) -> None:
         self.script = script

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import shutil
 import threading
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -15,6 +14,7 @@ from csiq.cli import main
 from csiq.cli.grade import iterates_as_they_come
 from csiq.io.tables import read_table, write_json
 from csiq.io.volumes import write_volumes
+from csiq.quality.assessor import Grade
 from tests.report.fake_run import history, run_json, write_run_folder
 
 
@@ -40,7 +40,7 @@ def grader(monkeypatch):
 
         def grade(self, volume, voxel_size):
             mean = float(np.abs(volume).mean())
-            return SimpleNamespace(grade=mean, grade_sd=0.1, in_domain=mean < 3, warnings=())
+            return Grade(mean, 0.1, mean < 3)
 
     monkeypatch.setattr(csiq.quality.grade, "Grader", Grader)
 
