@@ -103,7 +103,7 @@ def heatmap(volume: Path, **given: Any) -> None:
     for warning in record["warnings"]:
         click.echo(f"csiq: warning: {volume.name}: {warning}", err=True)
     low, high = record["relevance_min"], record["relevance_max"]
-    click.echo(f"{volume.name}  {record['grade']:.2f}  hidden, a voxel costs {low:.2f} to {high:.2f}")
+    click.echo(f"{volume.name}  {record['grade']:.2f}  masked, a voxel costs {low:.2f} to {high:.2f}")
     click.echo(f"heat map: {folder / 'heatmap.nii.gz'}\nfigure: {folder / 'heatmap.png'}")
 
 

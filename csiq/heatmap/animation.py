@@ -65,30 +65,40 @@ def write_animation(path: Path, view: View, orientation: str, places: list[int])
 
 
 def _frames(view: View, orientation: str, places: list[int]) -> Iterator[Image.Image]:
-    from matplotlib import colormaps
     from PIL import Image
 
-    colours = (colormaps[HEAT](np.arange(256))[:, :3] * 255).astype(np.float32)
+    colours = _colours()
     for place in places:
         grey = np.clip(view.plane(view.image, orientation, place) / view.top * 255, 0, 255)
         heat = np.clip(view.plane(view.heat, orientation, place) * 255, 0, 255).astype(np.uint8)
         plain = np.repeat(grey[..., None], 3, axis=2)
-        over = (1 - OPACITY) * plain + OPACITY * colours[heat]
-        both = np.concatenate([plain, over], axis=1).astype(np.uint8)
+        both = np.concatenate([plain, _over(plain, colours[heat])], axis=1).astype(np.uint8)
         # even numbers of pixels: the usual codecs take no others
         width = 2 * max(1, round(_HEIGHT * both.shape[1] / (both.shape[0] * view.aspect(orientation)) / 2))
         yield Image.fromarray(both).resize((width, _HEIGHT), Image.Resampling.BICUBIC)
+
+
+def _colours() -> np.ndarray:
+    """Return the colours of heat 0 to 255, float32 (256, 3)."""
+    from matplotlib import colormaps
+
+    return np.asarray(colormaps[HEAT](np.arange(256))[:, :3] * 255, dtype=np.float32)
+
+
+def _over(grey: np.ndarray, colour: np.ndarray) -> np.ndarray:
+    """Return a map's colours over an image, as the figure blends them."""
+    return (1 - OPACITY) * grey + OPACITY * colour
 
 
 def _write_gif(path: Path, frames: Iterator[Image.Image]) -> None:
     from PIL import Image
 
     found = list(frames)
-    # one palette for all: one a frame would flicker
-    sample = Image.new("RGB", (found[0].width, found[0].height * min(8, len(found))))
-    for number, place in enumerate(np.linspace(0, len(found) - 1, min(8, len(found))).round()):
-        sample.paste(found[int(place)], (0, number * found[0].height))
-    palette = sample.quantize(128)
+    # one palette for all, or it would flicker; of all blends alike, or the few hottest pixels would get none
+    greys = np.linspace(0, 255, 64)[:, None, None]
+    blends = _over(np.repeat(greys, 3, axis=2), _colours()[None, ::2])
+    plain = np.broadcast_to(greys, (64, 64, 3))
+    palette = Image.fromarray(np.concatenate([plain, blends], axis=1).astype(np.uint8)).quantize(256)
     indexed = [frame.quantize(palette=palette, dither=Image.Dither.NONE) for frame in found]
     indexed[0].save(
         path, "GIF", save_all=True, append_images=indexed[1:], duration=round(1000 / _RATE), loop=0

@@ -57,7 +57,7 @@ def heat_figure(view: View, orientation: str, offsets: tuple[float, ...], headin
     for row, title in enumerate(_TITLES):
         grid[row, 0].set_ylabel(title, color=INK, fontsize=9)
     _bar(figure, drawn[0], grid[1], "heat, normalised")
-    _bar(figure, drawn[1], grid[2], "grade lost when hidden")
+    _bar(figure, drawn[1], grid[2], "grade lost when masked")
     return figure
 
 
