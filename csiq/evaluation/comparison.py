@@ -5,9 +5,10 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import combinations
+from typing import Any
 
 import numpy as np
 
@@ -78,10 +79,13 @@ class Comparison:
     ----------
     cases : Cases
     predictions : Predictions
+    card : dict
+        Of the main model, empty if it has none.
     """
 
     cases: Cases
     predictions: Predictions
+    card: Mapping[str, Any] = field(default_factory=dict)
 
     @cached_property
     def predicted(self) -> np.ndarray:

@@ -12,7 +12,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from csiq.errors import ConfigError
-from csiq.evaluation import bars, consensus, database, patches, raters, regression
+from csiq.evaluation import (
+    bars,
+    consensus,
+    database,
+    exemplar_figure,
+    network_figure,
+    patches,
+    raters,
+    regression,
+)
 from csiq.evaluation.cases import Cases, read_cases
 from csiq.evaluation.comparison import Comparison
 from csiq.evaluation.drawing import write_figure
@@ -29,7 +38,9 @@ if TYPE_CHECKING:
 
 #: Parts of a study in their order on the page.
 PARTS: tuple[Callable[[Comparison], Section], ...] = (
+    network_figure.section,
     database.section,
+    exemplar_figure.section,
     regression.section,
     raters.section,
     patches.section,
@@ -64,7 +75,7 @@ def evaluate(
     graders: Sequence[PatchGrader],
     folder: str | Path,
     report: Report = lambda *_: None,
-    parts: Sequence[Callable[[Comparison], Section]] = PARTS,
+    parts: Sequence[Callable[[Comparison], Section]] | None = None,
 ) -> dict[str, Any]:
     """Evaluate a network, with its retrainings, and write everything into a folder.
 
@@ -78,7 +89,7 @@ def evaluate(
     report : callable, optional
         Told of each image that is graded: its name, how many are done, of how many.
     parts : sequence of callables
-        What the page shows.
+        What the page shows; :data:`PARTS` by default.
 
     Returns
     -------
@@ -94,8 +105,9 @@ def evaluate(
     cases = read_cases(request.where, split=request.split, reader=request.reader)
     config = config_of(cases.manifest, request.split, request.reader, [(g.name, g.sha256) for g in graders])
     with open_folder(folder, config, overwrite=request.overwrite, resume=request.resume):
-        study = Comparison(cases, predict(cases, graders, folder, report))
-        sections = [part(study) for part in parts]
+        card = getattr(graders[0], "card", {})
+        study = Comparison(cases, predict(cases, graders, folder, report), card)
+        sections = [part(study) for part in (PARTS if parts is None else parts)]
         for section in sections:
             write_items(folder, section)
         write_text(folder / PAGE, render(sections, about(study, config)))
@@ -156,6 +168,7 @@ def about(study: Comparison, config: dict[str, Any]) -> dict[str, Any]:
             ("main reader", cases.roles.main),
             ("redraws of the readers", len(cases.draws[cases.roles.main]) if cases.draws else "none"),
             ("retrained networks", len(study.predictions.models) - 1),
+            *([("the model", study.card["use"])] if "use" in study.card else []),
         ],
         "hashes": [
             (f"manifest {config['manifest']}, SHA-256", config["manifest_sha256"]),
