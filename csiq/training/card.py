@@ -70,7 +70,7 @@ def make_card(facts: CardFacts) -> dict[str, Any]:
     cohort = _cohort_of(data.manifest)
     sizes = sorted({round(size, 4) for image in images for size in image.voxel_size})
     patients = [image.patient for image in images]
-    domain = Domain.fit(np.array([one.features for one in facts.known]), (sizes[0], sizes[-1]), patients)
+    domain = Domain.fit(np.array([one.descriptors for one in facts.known]), (sizes[0], sizes[-1]), patients)
     return dict(
         strict(
             {

@@ -30,11 +30,19 @@ class Predictor:
         self.images, self.place = list(images), place or Place()
         self._half_edge = half_edge
         self._slices: list[np.ndarray | None] = [None] * len(self.images)
+        self._last: tuple[int, dict[str, float]] | None = None
 
     def patch_grades(self, network: IQDCNN) -> np.ndarray:
         """Return the grade of each patch, float64 (n_images, 3, k, k, k)."""
         network.eval()
         return np.stack([self._grade(network, number) for number in range(len(self.images))])
+
+    def scores(self, network: IQDCNN, iteration: int) -> dict[str, float]:
+        """Return :func:`scores` of a network; those of the same iteration are not computed twice."""
+        if self._last is None or self._last[0] != iteration:
+            found = scores(self.patch_grades(network), [image.grade for image in self.images])
+            self._last = iteration, found
+        return self._last[1]
 
     def _grade(self, network: IQDCNN, number: int) -> np.ndarray:
         slices = self._slices_of(number)

@@ -14,18 +14,21 @@ import numpy as np
 from csiq.errors import ConfigError, RawDataError
 from csiq.io.tables import read_json, write_json
 from csiq.quality.model_file import encode_tensors, save_model
+from csiq.quality.network import IQDCNN
 from csiq.training.card import CardFacts, make_card
 from csiq.training.curves import TensorBoard, draw_curve
 from csiq.training.device import Place
 from csiq.training.graded_set import GradedImage, GradedSet
 from csiq.training.loss import class_weights
-from csiq.training.prediction import Predictor, scores
+from csiq.training.prediction import Predictor
 from csiq.training.settings import TrainConfig
 from csiq.training.statistics import Statistics, statistics_of
 from csiq.training.trainer import CHECKPOINT, Trainer, mean_of_classes, weights_of
 from csiq.training.windows import Drawing
 
 RESULT = "result.json"
+#: Patients without whom the domain of a model cannot be told.
+_FEWEST = 4
 #: Gets what happens: dictionaries with ``event`` and numbers.
 Listener = Callable[[dict[str, Any]], None]
 
@@ -84,7 +87,7 @@ def run_training(task: TrainingTask, folder: Path, listen: Listener | None = Non
     ManifestError
         If anything is wrong with the data.
     RawDataError
-        If there are fewer than two volumes, or the loss is no longer finite.
+        If there are fewer than four patients, or the loss is no longer finite.
     """
     if (folder / RESULT).is_file():
         return dict(read_json(folder / RESULT))
@@ -109,10 +112,10 @@ def run_training(task: TrainingTask, folder: Path, listen: Listener | None = Non
 
 
 def _check_parts(task: TrainingTask, images: list[GradedImage], held_out: list[GradedImage]) -> None:
-    if len(images) < 2:
-        raise RawDataError(
-            f"{len(images)} volumes to train on in {', '.join(task.splits)}", file=task.manifest
-        )
+    n_patients = len({image.patient for image in images})
+    if n_patients < _FEWEST:
+        what = f"{n_patients} patients to train on in {', '.join(task.splits)}, expected {_FEWEST} or more"
+        raise RawDataError(what, file=task.manifest)
     both = {image.patient for image in images} & {image.patient for image in held_out}
     if both:
         raise ConfigError(
@@ -138,9 +141,8 @@ def _trainer(
 
 
 def _follow(task: TrainingTask, trainer: Trainer, predictor: Predictor, folder: Path, tell: Listener) -> None:
-    def check(network: Any) -> dict[str, float]:
-        grades = [image.grade for image in predictor.images]
-        found = scores(predictor.patch_grades(network), grades)
+    def check(network: IQDCNN) -> dict[str, float]:
+        found = predictor.scores(network, trainer.iteration)
         return {f"validation_{key}": found[key] for key in ("patch_l1", "patient_l1")}
 
     board = TensorBoard(folder) if task.tensorboard else None
@@ -157,9 +159,8 @@ def _follow(task: TrainingTask, trainer: Trainer, predictor: Predictor, folder: 
 def _scores(trainer: Trainer, predictor: Predictor) -> dict[str, Any] | None:
     if not predictor.images:
         return None
-    patches = predictor.patch_grades(trainer.result())
     patients = {image.patient for image in predictor.images}
-    found = scores(patches, [image.grade for image in predictor.images])
+    found = predictor.scores(trainer.result(), trainer.iteration)
     return {"patients": len(patients), "volumes": len(predictor.images), **found}
 
 

@@ -31,12 +31,12 @@ class Statistics:
     ----------
     scale : float
         What its magnitudes are divided by: their 99th percentile in the cube of patch centres.
-    features : tuple of float
+    descriptors : tuple of float
         Those of :mod:`csiq.quality.descriptors`.
     """
 
     scale: float
-    features: tuple[float, ...]
+    descriptors: tuple[float, ...]
 
 
 def statistics_of(
