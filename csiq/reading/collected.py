@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from csiq.cohort.checked_table import MISSING
+from csiq.errors import ConfigError
 from csiq.io.tables import Cell, write_table
 from csiq.reading.results import Answer, read_answers
 from csiq.reading.sources import natural
@@ -22,7 +23,8 @@ def collect(results: Sequence[str | Path], keys: Sequence[str | Path], output: s
 
     Grades become ``id`` and one column a reading: ``reader1`` if the reader read every volume once, else
     ``reader1a``, ``reader1b`` ..., the hidden repeats of a session after its first looks, sessions in the
-    order of the files. Pairs become rows of ``reader reading a b verdict left seconds``.
+    order of the files; sessions without a common volume share their columns. Pairs become rows
+    of ``reader reading a b verdict left seconds``.
 
     Parameters
     ----------
@@ -43,7 +45,7 @@ def collect(results: Sequence[str | Path], keys: Sequence[str | Path], output: s
     ManifestError
         With everything that is wrong in all files, line by line.
     ConfigError
-        If there is no file, or grades and pairs are mixed.
+        If there is no file, grades and pairs are mixed, or two readers' names lead to one column.
     """
     answers, pairs = read_answers(results, keys)
     columns = _write_pairs(output, answers) if pairs else _write_grades(output, answers)
@@ -52,32 +54,58 @@ def collect(results: Sequence[str | Path], keys: Sequence[str | Path], output: s
 
 
 def _write_grades(output: str | Path, answers: Sequence[Answer]) -> list[str]:
-    readings: dict[str, dict[tuple[str, int], None]] = {}
-    for answer in sorted(answers, key=lambda a: a.key.reading):
-        readings.setdefault(answer.reader, {})
-    for answer in answers:
-        readings[answer.reader].setdefault((answer.key.session, answer.key.reading))
-    columns = _columns(readings)
+    columns = _columns(answers)
     rows: dict[str, dict[str, Cell]] = {}
     for answer in answers:
         (volume,) = answer.key.volumes
         column = columns[answer.reader, answer.key.session, answer.key.reading]
         rows.setdefault(volume, {"id": volume})[column] = float(answer.said)
     ordered = sorted(rows.values(), key=lambda row: natural(str(row["id"])))
-    names = ["id", *columns.values()]
+    names = ["id", *dict.fromkeys(columns.values())]
     write_table(output, ordered, names)
     return names
 
 
-def _columns(readings: dict[str, dict[tuple[str, int], None]]) -> dict[tuple[str, str, int], str]:
-    columns = {}
-    for reader, found in readings.items():
-        sessions = list(dict.fromkeys(session for session, _ in found))
-        ordered = sorted(found, key=lambda f: (sessions.index(f[0]), f[1]))
-        for index, (session, reading) in enumerate(ordered):
-            letter = chr(ord("a") + index) if len(ordered) > 1 else ""
-            columns[reader, session, reading] = f"{reader}{letter}"
+def _columns(answers: Sequence[Answer]) -> dict[tuple[str, str, int], str]:
+    """Return the column of every reader, session and reading, in the order of the columns."""
+    looks: dict[str, dict[str, set[str]]] = {}
+    for answer in answers:
+        looks.setdefault(answer.reader, {}).setdefault(answer.key.session, set()).update(answer.key.volumes)
+    columns: dict[tuple[str, str, int], str] = {}
+    for reader, sessions in looks.items():
+        place = _rounds(sessions)
+        found = {(a.key.session, a.key.reading) for a in answers if a.reader == reader}
+        order = sorted({(place[session], reading) for session, reading in found})
+        for session, reading in sorted(found, key=lambda f: (place[f[0]], f[1])):
+            index = order.index((place[session], reading))
+            columns[reader, session, reading] = f"{reader}{_letter(index)}" if len(order) > 1 else reader
+    _refuse_equal_names(columns)
     return columns
+
+
+def _rounds(sessions: Mapping[str, set[str]]) -> dict[str, int]:
+    """Number sessions; those of one reader that share no volume are parts of one round of reading."""
+    rounds: list[set[str]] = []
+    place = {}
+    for session, volumes in sessions.items():
+        number = next((i for i, held in enumerate(rounds) if not held & volumes), len(rounds))
+        if number == len(rounds):
+            rounds.append(set())
+        rounds[number] |= volumes
+        place[session] = number
+    return place
+
+
+def _letter(index: int) -> str:
+    return chr(ord("a") + index) if index < 26 else f"_{index + 1}"
+
+
+def _refuse_equal_names(columns: Mapping[tuple[str, str, int], str]) -> None:
+    owner: dict[str, str] = {}
+    for (reader, _, _), name in columns.items():
+        if owner.setdefault(name, reader) != reader:
+            what = f"'{owner[name]}' and '{reader}' both need a column '{name}'"
+            raise ConfigError(what, field="--collect", hint="change the column reader of one file")
 
 
 def _write_pairs(output: str | Path, answers: Sequence[Answer]) -> list[str]:

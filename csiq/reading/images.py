@@ -54,7 +54,10 @@ def displayed(source: Source) -> Displayed:
     RawDataError
         If it is damaged, empty or too large.
     """
-    values, voxel_size, oriented = _read(source)
+    read, voxel_size, oriented = _read(source)
+    values = np.abs(np.nan_to_num(read, posinf=0, neginf=0))
+    if not values.any():
+        raise RawDataError("is empty: every voxel is zero", file=source.path)
     # NIfTI's RAS grows to the right, to the front and to the head: each is shown the other way round
     turned = values.transpose(2, 1, 0)[::-1, ::-1, ::-1]
     size = [n * v for n, v in zip(turned.shape, voxel_size[::-1], strict=True)]
@@ -123,17 +126,24 @@ def _read(source: Source) -> tuple[np.ndarray, tuple[float, float, float], bool]
 
     from csiq.io.sniff import check_readable, identify
 
+    if source.path.is_dir():
+        return _from_dicom(source)
     check_readable(source.path)
     if identify(source.path) == "hdf5":
         image, oriented = _from_hdf5(source)
     else:
         image, oriented = _from_nifti(source)
     image = nibabel.as_closest_canonical(image) if oriented else image
-    values = np.nan_to_num(np.asarray(image.dataobj, dtype=np.float32), posinf=0, neginf=0)
-    if not values.any():
-        raise RawDataError("is empty: every voxel is zero", file=source.path)
     dx, dy, dz = (float(v) for v in image.header.get_zooms()[:3])
-    return np.abs(values), (dx, dy, dz), oriented
+    return np.asarray(image.dataobj, dtype=np.float32), (dx, dy, dz), oriented
+
+
+def _from_dicom(source: Source) -> tuple[np.ndarray, tuple[float, float, float], bool]:
+    from csiq.training.dicom_series import read_series
+
+    volume, (dz, dy, dx) = read_series(source.path)
+    # from feet to head, front to back, right to left; RAS has the last two the other way round
+    return volume.transpose(2, 1, 0)[::-1, ::-1], (dx, dy, dz), True
 
 
 def _from_nifti(source: Source) -> tuple[Any, bool]:

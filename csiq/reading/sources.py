@@ -10,10 +10,14 @@ from pathlib import Path
 from csiq.cohort.checked_table import MISSING, CheckedTable
 from csiq.errors import ConfigError, CsiqError, RawDataError
 
+#: Files of a folder that are looked at to see whether it is a DICOM series.
+_TRIED = 8
 #: A folder that holds this table is read as the table says.
 MANIFEST = "graded.tsv"
 _NIFTI = (".nii", ".nii.gz")
 _HDF5 = (".h5", ".hdf5")
+_FORMATS = "NIfTI (.nii, .nii.gz), HDF5 (.h5) or folders of a DICOM series"
+_PHASE = re.compile(r"(.+):(?:phase-)?([1-9]\d*)")
 
 
 @dataclass(frozen=True)
@@ -28,6 +32,7 @@ class Source:
     group : str
         What pairs are made within: the patient, or the folder or file the volume lies in.
     path : Path
+        A file, or the folder of a DICOM series.
     phase : int
         Which volume of an HDF5 file, from 0.
     """
@@ -45,8 +50,9 @@ def find_sources(path: str | Path, split: str | None = None) -> list[Source]:
     ----------
     path : path
         A folder (its ``graded.tsv`` if it has one, else all NIfTI files below it, HDF5 files with
-        ``/volumes`` where there is no NIfTI, and of csiq's run folders the returned phases), or a table with
-        a column ``volume`` and perhaps ``patient`` and ``split``; columns of grades are not looked at.
+        ``/volumes`` where there is no NIfTI, folders of a DICOM series where there is neither, and of csiq's
+        run folders the returned phases), or a table with a column ``volume`` and perhaps ``patient`` and
+        ``split``; columns of grades are not looked at.
     split : str, optional
         Only rows of the table with this split.
 
@@ -86,15 +92,25 @@ def _files(folder: Path) -> Iterator[Path]:
     """Yield the files of a folder that may be read, then those of its sub-folders."""
     entries = sorted(p for p in folder.iterdir() if not p.name.startswith("."))
     is_run = (folder / "run.json").is_file()
-    nifti = [p for p in entries if p.name.endswith(_NIFTI) and p.is_file()]
-    if nifti:
-        yield from nifti
-    elif not is_run:
+    found = [p for p in entries if p.name.endswith(_NIFTI) and p.is_file()]
+    if not found and not is_run:
         # raw scans and truths are HDF5 too; what a run's volumes.h5 holds is in its NIfTI files
-        yield from (p for p in entries if p.suffix in _HDF5 and p.is_file() and _holds_volumes(p))
+        found = [p for p in entries if p.suffix in _HDF5 and p.is_file() and _holds_volumes(p)]
+    if not found and any(_is_dicom(p) for p in entries[:_TRIED]):
+        found = [folder]
+    yield from found
     if not is_run:
         for sub in (p for p in entries if p.is_dir()):
             yield from _files(sub)
+
+
+def _is_dicom(path: Path) -> bool:
+    from csiq.io.sniff import identify
+
+    try:
+        return path.is_file() and identify(path) == "a DICOM file"
+    except OSError:
+        return False
 
 
 def _holds_volumes(path: Path) -> bool:
@@ -120,7 +136,7 @@ def _names(file: Path, folder: Path) -> tuple[str, str]:
 
 
 def _in_file(path: Path, name: str, group: str) -> Iterator[Source]:
-    if path.name.endswith(_NIFTI):
+    if path.is_dir() or path.name.endswith(_NIFTI):
         yield Source(name, group, path)
         return
     n_phases = _n_phases(path)
@@ -137,18 +153,44 @@ def _listed(path: Path, split: str | None) -> Iterator[Source]:
         raise ConfigError("the table has no column 'split'", file=path, field="--split")
     found: list[Source] = []
     for line, cells in table.rows:
-        if split is not None and cells["split"] != split:
-            continue
-        name = cells["volume"]
-        file = table.file_of(line, name, "volume", check=True)
-        patient = cells.get("patient", MISSING)
-        group = patient if patient not in ("", MISSING) else Path(name).parent.as_posix()
-        if not file.name.endswith((*_NIFTI, *_HDF5)):
-            table.fault(line, f"volume '{name}' is no NIfTI (.nii, .nii.gz) and no HDF5 (.h5) file")
-        elif file.is_file():
-            found += [Source(s.name, group, s.path, s.phase) for s in _in_file(file, name, group)]
+        name, patient = table.text(line, cells, "volume"), cells.get("patient", MISSING)
+        if name not in ("", MISSING) and split in (None, cells.get("split")):
+            group = patient if patient not in ("", MISSING) else Path(name).parent.as_posix()
+            try:
+                found += _in_cell(path.parent, name, group)
+            except CsiqError as error:
+                table.fault(line, f"volume '{name}': {error.what}")
     table.unique("volume", "is listed before")
     table.refuse()
     if split is not None and not found:
         raise ConfigError(f"no volume has the split '{split}'", file=path, field="--split")
     yield from found
+
+
+def _in_cell(folder: Path, cell: str, group: str) -> Iterator[Source]:
+    """Yield what a cell names: a file, a DICOM folder, a phase of a file or run (of a run the best one)."""
+    path, phase = folder / cell, None
+    numbered = _PHASE.fullmatch(cell)
+    if not path.exists() and numbered:
+        path, phase = folder / numbered[1], int(numbered[2])
+    if not path.exists():
+        raise RawDataError("is not there")
+    if path.is_dir() and (path / "volumes.h5").is_file():
+        path, phase = path / "volumes.h5", phase or _best_phase(path)
+    if phase is not None:
+        if not path.is_file() or path.suffix not in _HDF5 or phase > _n_phases(path):
+            raise RawDataError(f"has no phase {phase}")
+        yield Source(cell, group, path, phase - 1)
+    elif path.is_dir() or path.name.endswith((*_NIFTI, *_HDF5)):
+        yield from (Source(s.name, group, s.path, s.phase) for s in _in_file(path, cell, group))
+    else:
+        raise RawDataError(f"expected {_FORMATS}")
+
+
+def _best_phase(run: Path) -> int:
+    from csiq.io.tables import read_json
+
+    best = read_json(run / "ranking.json").get("best_phase") if (run / "ranking.json").is_file() else None
+    if not isinstance(best, int):
+        raise RawDataError(f"which phase? name one: {run.name}:1")
+    return best

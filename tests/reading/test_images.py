@@ -68,6 +68,46 @@ def test_complex_phases_of_hdf5_are_shown_by_magnitude(tmp_path):
         displayed(find_sources(tmp_path)[0])
 
 
+def test_a_dicom_series_is_the_right_way_round(tmp_path):
+    """Sagittal slices from left to right, rows from head to feet, columns from front to back."""
+    pytest.importorskip("pydicom")
+    patient = np.zeros((4, 5, 6), np.uint16)  # x to the left, y to the back, z to the head: LPS
+    patient[0, 0, -1] = 200  # right, front, head
+    patient[0, 0, 0] = 100  # right, front, feet
+    for x in range(4):
+        write_slice(tmp_path / "in" / "series" / f"{x:03d}", patient[x, :, ::-1].T, x)
+    (source,) = find_sources(tmp_path / "in")
+    assert (source.name, source.path.name) == ("series", "series")
+    got = displayed(source)
+    assert got.oriented
+    assert got.grey.shape == (6, 5, 4)
+    assert got.grey[0, 0, 0] == got.grey.max()
+    assert 0 < got.grey[-1, 0, 0] < got.grey[0, 0, 0]
+    assert np.count_nonzero(got.grey) == 2
+
+
+def write_slice(path, pixels, x):
+    from pydicom.dataset import FileDataset, FileMetaDataset
+    from pydicom.uid import ExplicitVRLittleEndian, MRImageStorage
+
+    meta = FileMetaDataset()
+    meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    meta.MediaStorageSOPClassUID = MRImageStorage
+    meta.MediaStorageSOPInstanceUID = f"1.2.3.{x + 1}"
+    one = FileDataset(str(path), {}, file_meta=meta, preamble=b"\0" * 128)
+    one.SOPClassUID, one.SOPInstanceUID = MRImageStorage, meta.MediaStorageSOPInstanceUID
+    one.PatientName, one.SeriesInstanceUID = "Quimbly^Xaviera", "1.2.3"
+    one.Rows, one.Columns = pixels.shape
+    one.ImageOrientationPatient = [0, 1, 0, 0, 0, -1]
+    one.ImagePositionPatient = [x, 0, 5]
+    one.PixelSpacing = [1, 1]
+    one.SamplesPerPixel, one.PhotometricInterpretation = 1, "MONOCHROME2"
+    one.BitsAllocated, one.BitsStored, one.HighBit, one.PixelRepresentation = 16, 16, 15, 0
+    one.PixelData = np.ascontiguousarray(pixels, np.uint16).tobytes()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    one.save_as(path, enforce_file_format=True)
+
+
 def test_grey_has_one_rule(rng):
     values = rng.gamma(2, 50, (24, 20, 16))
     grey = to_grey(values)

@@ -76,6 +76,28 @@ def test_without_repeats_a_reader_is_one_column_and_later_sessions_follow(tmp_pa
     assert rows["p3.nii"]["reader1b"] == 0.5
 
 
+def test_parts_of_one_round_share_columns(tmp_path):
+    parts = [
+        write_key(tmp_path / "k1.tsv", "s1", ("p1.nii", "p2.nii", "p1.nii")),
+        write_key(tmp_path / "k2.tsv", "s2", ("p3.nii",)),
+        write_key(tmp_path / "k3.tsv", "s3", ("p3.nii", "p1.nii")),
+    ]
+    files = [write_result(tmp_path / f"r{i}.tsv", key) for i, key in enumerate(parts)]
+    summary = collect(files, parts, tmp_path / "readers.tsv")
+    assert summary["columns"] == ["id", "reader1a", "reader1b", "reader1c"]
+    rows = read_table(tmp_path / "readers.tsv")
+    assert [row["reader1a"] for row in rows] == [1.0, 2.5, 4.0]
+    assert [row["reader1c"] == GRADES[row["id"]] for row in rows] == [True, False, True]
+
+
+def test_readers_whose_columns_would_meet_are_refused(tmp_path):
+    key = write_key(tmp_path / "key.tsv")
+    once = write_key(tmp_path / "once.tsv", "s2", ("p1.nii",))
+    files = [write_result(tmp_path / "a.tsv", key), write_result(tmp_path / "b.tsv", once, "reader1a")]
+    with pytest.raises(ConfigError, match="both need a column 'reader1a'"):
+        collect(files, [key, once], tmp_path / "readers.tsv")
+
+
 def test_agree_reads_what_was_collected(tmp_path, capsys):
     order = tuple(f"p{i}.nii" for i in range(8)) * 2
     key = write_key(tmp_path / "key.tsv", order=order)

@@ -72,9 +72,31 @@ def test_everything_wrong_with_a_table_is_said_at_once(tmp_path):
     with pytest.raises(ManifestError) as error:
         find_sources(tmp_path / "list.tsv")
     assert error.value.problems == (
-        "line 3: volume 'gone.nii' is not there",
-        "line 4: volume 'b.png' is no NIfTI (.nii, .nii.gz) and no HDF5 (.h5) file",
+        "line 3: volume 'gone.nii': is not there",
+        "line 4: volume 'b.png': expected NIfTI (.nii, .nii.gz), HDF5 (.h5) or folders of a DICOM series",
         "line 5: volume 'a.nii' is listed before, in line 2",
+    )
+
+
+def test_a_table_may_name_phases_and_runs(tmp_path):
+    run = tmp_path / "scan.csiq"
+    write_h5(run / "volumes.h5", 4)
+    (run / "ranking.json").write_text('{"best_phase": 3}')
+    (tmp_path / "list.tsv").write_text("volume\nscan.csiq\nscan.csiq:2\nscan.csiq/volumes.h5:phase-4\n")
+    found = find_sources(tmp_path / "list.tsv")
+    assert [(s.name, s.phase) for s in found] == [
+        ("scan.csiq", 2),
+        ("scan.csiq/volumes.h5:phase-4", 3),
+        ("scan.csiq:2", 1),
+    ]
+    (run / "ranking.json").unlink()
+    (tmp_path / "list.tsv").write_text("volume\nscan.csiq\nscan.csiq:5\nnan\n")
+    with pytest.raises(ManifestError) as error:
+        find_sources(tmp_path / "list.tsv")
+    assert error.value.problems == (
+        "line 2: volume 'scan.csiq': which phase? name one: scan.csiq:1",
+        "line 3: volume 'scan.csiq:5': has no phase 5",
+        "line 4: no volume",
     )
 
 
