@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from csiq.agreement import HALVES
 from csiq.evaluation.comparison import Comparison
@@ -59,7 +60,7 @@ def _scale(counts: Mapping[str, np.ndarray]) -> Table:
     note = (
         "The paper's scale; half grades were allowed when a reader was in doubt, they are not counted here."
     )
-    return Table("table-1", "Table 1. Image quality scale", head, body, data, note)
+    return Table("table-1", "Table 1. Image quality scale", head, body, data, note, words=(1,))
 
 
 def _people(study: Comparison) -> dict[str, float]:
@@ -109,5 +110,6 @@ def histogram(counts: Mapping[str, np.ndarray], label: str) -> Figure:
     axes.set_xticks(HALVES, [f"{grade:g}" for grade in HALVES])
     axes.set_xlabel(f"grade of {label}")
     axes.set_ylabel("patients")
+    axes.yaxis.set_major_locator(MaxNLocator(integer=True))
     figure.legend(loc="outside upper left", ncols=2)
     return figure

@@ -50,8 +50,8 @@ def section(study: Comparison) -> Section:
         "each), whose centres (dots) lie in a cube (dashed). B: the network as the card of "
         f"{name} describes it: channels × side² after each stage; the mean over the patches is the patient's "
         "grade. Fully connected layers are computed as convolutions. hp1 to hp4: the paper's "
-        "hyperparameters. The paper has four convolutional and three fully connected layers, too; it prints no "
-        "widths."
+        "hyperparameters. The paper has four convolutional and three fully connected layers, too, of widths "
+        "it does not print."
     )
     data = [
         {"stage": i, "channels": s.channels, "side": s.side, "layers": ", ".join(s.layers)}
@@ -123,7 +123,8 @@ def _words(module: Any) -> str:
 def network_figure(study: Comparison, stages: list[Stage]) -> Figure:
     """Draw where the patches come from, and what becomes of one."""
     figure = blank(PAGE, 3.1)
-    left, right = figure.subfigures(1, 2, width_ratios=(1, 3.6))
+    parts: Any = figure.subfigures(1, 2, width_ratios=(1, 3.6))
+    left, right = parts
     half = study.card.get("input", {}).get("half_edge", 40)
     slices = _middle_slices(study)
     _draw_input(left, slices, half)

@@ -27,6 +27,8 @@ class Table:
         The same with all digits, for ``NAME.tsv``.
     note : str
         Below it.
+    words : tuple of int
+        Columns of text, beside the first: they are aligned to the left.
     """
 
     name: str
@@ -35,6 +37,7 @@ class Table:
     body: Sequence[tuple[str, ...]]
     data: Sequence[Mapping[str, Any]]
     note: str = ""
+    words: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
