@@ -129,6 +129,7 @@ def _explained(path: Path, given: dict[str, Any]) -> Any:
         "grade": grade.grade,
         "grade_sd": grade.grade_sd,
         "in_domain": grade.in_domain,
+        "warnings": list(grade.warnings),
     }
     return Explained(values, affine, voxel_size, found, record, wanted[0], orientation_known(path))
 

@@ -19,6 +19,7 @@ from csiq.heatmap.view import ACROSS, view_of
 from csiq.io import lock
 from csiq.io.atomic import TEMPORARY, atomic_write
 from csiq.io.nifti import write_nifti
+from csiq.quality.patches import HALF_EDGE
 
 #: Every file that is written into the folder.
 OWN_FILES = (
@@ -31,8 +32,8 @@ OWN_FILES = (
     "heatmap.gif",
     "heatmap.mp4",
 )
-#: Slices of the figure, mm from the centre.
-SHOWN = (-24.0, 0.0, 24.0)
+#: Slices of the figure as parts of the cube of patch centres: -24, 0 and 24 of 40 mm.
+_SHOWN = (-0.6, 0.0, 0.6)
 _USE = "Research use only. Simulated readers graded the images the shipped networks learned from."
 _MEANING = {
     "heatmap": "The paper's map: mean grade over the masks that do not hide the voxel, normalised to 0-1.",
@@ -53,7 +54,7 @@ class Explained:
         mm, z y x.
     found : HeatMap
     record : dict
-        What the sidecars say beside mask, slices and meaning: volume, model, grade.
+        What the sidecars say beside mask, slices and meaning: volume, model, grade, warnings.
     orientation : str
         That of the patient which figure and film show.
     oriented : bool
@@ -146,15 +147,18 @@ def _write_pictures(
     blurred = explained.found.occlusion.fill == "blur"
     heading = f"{record['volume']}: grade {record['grade']:.2f} by {record['model']['name']}. "
     heading += f"{'Masks blur (ours)' if blurred else 'Black masks (paper)'}. Research use only."
+    places = explained.found.occlusion.places
+    edge = max(0.0, min(HALF_EDGE, -places[0], places[-1]))
+    shown = tuple(part * edge for part in _SHOWN if edge or not part)
     for kind in ("png", "svg"):
         with atomic_write(folder / f"heatmap.{kind}") as temporary:
-            save(heat_figure(view, orientation, SHOWN, heading), temporary, kind)
+            save(heat_figure(view, orientation, shown, heading), temporary, kind)
     if animation != "none":
         others = tuple(axis for axis in range(3) if axis != ACROSS[orientation])
         # slices without a map tell nothing
-        places = [int(place) for place in np.flatnonzero(view.heat.any(axis=others))]
-        places = places or view.places(orientation, SHOWN)
-        write_animation(folder / f"heatmap.{animation}", view, orientation, places)
+        filmed = [int(place) for place in np.flatnonzero(view.heat.any(axis=others))]
+        filmed = filmed or view.places(orientation, shown)
+        write_animation(folder / f"heatmap.{animation}", view, orientation, filmed)
 
 
 def _record(explained: Explained, name: str) -> dict[str, Any]:
@@ -175,5 +179,4 @@ def _record(explained: Explained, name: str) -> dict[str, Any]:
         "slice_grades": {stack.axis: stack.baseline for stack in explained.found.stacks},
         "relevance_min": float(values.min()),
         "relevance_max": float(values.max()),
-        "warnings": list(explained.found.warnings),
     }
