@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from csiq.arrays import use_threads
 from csiq.errors import ConfigError, CsiqError, ResourceError
 from csiq.training.runs import Listener, TrainingTask, run_training
 
+_ALONE = threading.Lock()
 #: A training, and the folder its results go to.
 Job = tuple[TrainingTask, Path]
 
@@ -73,4 +76,9 @@ def _on_cluster(jobs: Sequence[Job], scheduler: str) -> Iterator[tuple[int, dict
 
 
 def _one(task: TrainingTask, folder: Path) -> dict[str, Any]:
-    return run_training(task, folder)
+    from distributed import get_worker
+
+    # dropout draws from numbers of the whole process: one training at a time, with all threads of the worker
+    with _ALONE:
+        use_threads(get_worker().state.nthreads)
+        return run_training(task, folder)

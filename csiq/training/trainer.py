@@ -32,6 +32,8 @@ Check = Callable[[IQDCNN], dict[str, float]]
 _MOMENTUM = 0.9
 _NO_CHECKPOINT = (RuntimeError, ValueError, TypeError, KeyError, EOFError, OSError, pickle.UnpicklingError)
 _FIRST_AVERAGE = 10.0
+#: How far the answers of an untrained network spread about the mean grade.
+_FIRST_ANSWERS = 0.1
 
 
 def learning_rate(config: TrainConfig, iteration: int) -> float:
@@ -207,7 +209,11 @@ def untrained(config: TrainConfig, mean_grade: float) -> IQDCNN:
     for layer in network.modules():
         if isinstance(layer, torch.nn.Conv2d) and layer.bias is not None:
             torch.nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
-            torch.nn.init.constant_(layer.bias, mean_grade if layer.out_channels == 1 else 0.0)
+            torch.nn.init.constant_(layer.bias, 0.0)
+    last: Any = network.regression[-1]
+    with torch.no_grad():
+        last.weight *= _FIRST_ANSWERS
+        last.bias.fill_(mean_grade)
     return network
 
 

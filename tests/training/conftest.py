@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from csiq.arrays import use_threads
 from tests.training.graded_folder import make_graded
 
 
@@ -16,6 +17,7 @@ def _one_thread() -> Iterator[None]:
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     yield
+    use_threads(None)
     torch.set_num_threads(before)
 
 
