@@ -239,6 +239,35 @@ def test_the_clock_stops_when_nobody_looks(tab, tmp_path):
     assert runs()
 
 
+def test_two_windows_of_a_session_do_not_overwrite_each_other(tab, tmp_path):
+    start(tab, make(tmp_path, count=2))
+    tab.press("2")
+    kept = tab.ask("localStorage.getItem(record.place)")
+    tab.ask('window.dispatchEvent(new StorageEvent("storage", { key: record.place, newValue: "other" }))')
+    assert "another window" in tab.ask("document.body.textContent")
+    tab.press("3")
+    assert kept in tab.ask("Object.values(localStorage)")
+
+
+def test_a_browser_that_keeps_nothing_says_so(tab, tmp_path):
+    start(tab, make(tmp_path, count=2))
+    assert tab.ask("document.getElementById('unsaved').hidden")
+    tab.ask("Storage.prototype.setItem = () => { throw new Error('full'); }")
+    tab.press("2")
+    assert not tab.ask("document.getElementById('unsaved').hidden")
+    _, rows = exported(tab)
+    assert rows[0]["grade"] == "2.0"
+    tab.ask("record.kept = true")  # or the browser would ask before it leaves
+
+
+def test_escape_does_not_lead_past_the_start(tab, tmp_path):
+    tab.open((make(tmp_path, count=2) / "page" / "index.html").as_uri())
+    tab.press("Escape", "Escape")
+    tab.press("3")
+    tab.wait("document.getElementById('start').open")
+    assert tab.ask("record") is None
+
+
 def test_images_are_loaded_when_needed(tab, tmp_path):
     session = make(tmp_path, count=5, repeats=0)
     start(tab, session)

@@ -201,7 +201,8 @@ function begin(event) {
 
 $("reader").addEventListener("input", greet);
 $("start-form").addEventListener("submit", begin);
-$("start").addEventListener("cancel", (event) => event.preventDefault());
+// Escape does not lead past the start
+$("start").addEventListener("close", () => { if (!record) $("start").showModal(); });
 $("again").addEventListener("click", () => {
   if (!window.confirm("Delete what this reader has done here and start over?")) return;
   localStorage.removeItem(new Record(session, $("reader").value.trim()).place);
@@ -283,12 +284,14 @@ for (const id of ["level", "width"])
 
 document.addEventListener("visibilitychange", run);
 window.addEventListener("pagehide", () => { if (record) record.stop(); });
+window.addEventListener("beforeunload", (event) => { if (record && !record.kept) event.preventDefault(); });
 setInterval(() => { if (record) record.tick(); }, 5000);
 // two windows of one session would overwrite each other: the one that came first gives way
 window.addEventListener("storage", (event) => {
   if (!record || event.key !== record.place || event.newValue === null) return;
   record.since = null;
   record = null;
+  Object.assign(view, { viewers: [], onDraw: null }); // there is nothing left to draw on
   document.body.replaceChildren(Object.assign(document.createElement("p"), {
     className: "stopped",
     textContent: "This session goes on in another window. Close this one.",
@@ -296,4 +299,8 @@ window.addEventListener("storage", (event) => {
 });
 setTool("place");
 greet();
+if (!("DecompressionStream" in window)) {
+  $("begin").disabled = true;
+  $("loaded").textContent = "This browser is too old: it needs one of 2023 or later.";
+}
 $("start").showModal();

@@ -50,6 +50,7 @@ class View {
   }
 
   zoomBy(factor) {
+    if (this.zoom === 1) this.centre = [...this.place]; // what is looked at grows in its place
     this.zoom = Math.min(8, Math.max(1, this.zoom * factor));
     if (this.zoom === 1) this.centre = [0, 0, 0];
     this.redraw();
