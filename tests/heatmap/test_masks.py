@@ -47,6 +47,16 @@ def test_maps_equal_the_loop_of_the_paper(rng):
         np.testing.assert_allclose(relevance[i], lost / hidden, rtol=1e-9, atol=1e-12)
 
 
+def test_away_from_the_rim_the_paper_s_map_is_relevance_scaled(rng):
+    mask, shape = Mask(4, 2), (14, 14)
+    grades = rng.random((len(mask.positions(shape)), 1))
+    average, relevance = maps_of(mask, shape, np.array([0.7]), grades)
+    inner = (0, slice(4, -4), slice(4, -4))
+    hidden, n = 4, len(grades)
+    expected = relevance[inner] * hidden / (n - hidden) + (grades.sum() - hidden * 0.7) / (n - hidden)
+    np.testing.assert_allclose(average[inner], expected, rtol=1e-12)
+
+
 def test_normalised_by_slice_and_by_volume(rng):
     strong, weak, flat = rng.random((5, 5)), 0.1 * rng.random((5, 5)), np.full((5, 5), 2.0)
     maps = np.stack([strong + 3, weak + 1, flat])
