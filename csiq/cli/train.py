@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -93,6 +91,7 @@ def train(graded: Path, **given: Any) -> None:
     log and the curve of the loss. Research use only.
     """
     from csiq.arrays import use_threads
+    from csiq.cli.training_progress import Progress, warnings_only
     from csiq.training.output_folder import opened
 
     use_threads(given["threads"])
@@ -100,7 +99,7 @@ def train(graded: Path, **given: Any) -> None:
     what = "cross-validate" if given["cross_validate"] else "retrain" if given["retrain"] else "train"
     _check(given)
     content = {"task": what, "name": task.name, **_content(task)}
-    show = _quiet if given["quiet"] or given["as_json"] else _Progress()
+    show = warnings_only if given["quiet"] or given["as_json"] else Progress()
     with opened(given["out"], content, overwrite=given["overwrite"], resume=given["resume"]) as folder:
         {"train": _one, "retrain": _several, "cross-validate": _validated}[what](task, folder, given, show)
 
@@ -221,42 +220,3 @@ def _words(result: dict[str, Any]) -> str:
     if held_out:
         scores = f", anti-bias L1 {held_out['patient_l1']:.3f} on {held_out['patients']} held-out patients"
     return f"{result['iterations']} iterations in {result['seconds']:.0f} s{scores}"
-
-
-def _quiet(event: dict[str, Any]) -> None:
-    if event["event"] == "warning":
-        click.echo(f"csiq: warning: {event['message']}", err=True)
-
-
-class _Progress:
-    """A line on a terminal, a line now and then elsewhere."""
-
-    def __init__(self) -> None:
-        self._live = sys.stderr.isatty()
-        self._loss = 0.0
-        self._write: Callable[[str], None] = lambda text: click.echo(text, err=True)
-
-    def __call__(self, event: dict[str, Any]) -> None:
-        kind = event["event"]
-        if kind == "warning":
-            self._write(f"csiq: warning: {event['message']}")
-        elif kind == "training":
-            self._write(f"training {event['number']} of {event['of']}: {event['folder']}")
-        elif kind == "statistics":
-            self._write(f"looked at {event['done']} of {event['of']} volumes")
-        elif kind == "iteration":
-            self._iteration(event)
-
-    def _iteration(self, event: dict[str, Any]) -> None:
-        self._loss = event["loss"] if self._loss == 0 else 0.98 * self._loss + 0.02 * event["loss"]
-        now, of = event["iteration"], event["of"]
-        held_out = event.get("validation_patient_l1")
-        more = f", held-out {held_out:.3f}" if held_out is not None else ""
-        text = f"iteration {now} of {of}: loss {self._loss:.3f}{more}"
-        if self._live:
-            ends = now == of or held_out is not None
-            click.echo(f"\r\033[K{text}", err=True, nl=ends)
-        elif now == of or held_out is not None or now % max(of // 20, 1) == 0:
-            self._write(text)
-        if now == of:
-            self._loss = 0.0

@@ -15,17 +15,16 @@ from pathlib import Path
 import numpy as np
 
 from csiq.arrays import default_threads, run_tasks
-from csiq.cohort.checked_table import MISSING, CheckedTable, ManifestError
-from csiq.cohort.manifest import GradedScan, read_manifest
+from csiq.cohort.checked_table import ManifestError
+from csiq.cohort.manifest import GradedScan
 from csiq.errors import ConfigError, RawDataError, nearest
 from csiq.quality.network import PATCH
+from csiq.training.graded_rows import Problems, Row, rows_of, unknown_patients, unlisted
 from csiq.training.mapped_volume import MappedVolume
 from csiq.training.volume_cell import VolumeCell
 
 #: What a network can be trained on beside a single reader.
 CONSENSUS, REFERENCE = "consensus", "reference"
-#: Files a manifest could have listed.
-_VOLUMES = (".nii", ".nii.gz", ".h5", ".npy")
 
 
 class _Scratch:
@@ -122,7 +121,7 @@ class GradedSet:
         """
         path = Path(manifest)
         path = path / "graded.tsv" if path.is_dir() else path
-        rows, problems = _rows_of(path)
+        rows, problems = rows_of(path)
         _check_reader(path, reader, rows)
         chosen = [(line, cell, scan) for line, cell, scan in rows if _is_in(scan.split, splits)]
         if rows and not chosen:
@@ -132,11 +131,11 @@ class GradedSet:
             )
         scratch = _Scratch()
         images, more = _open_all(path, chosen, reader, cache or scratch.path)
-        problems += more + _unknown_patients(path, chosen)
+        problems += more + unknown_patients(path, chosen)
         if problems:
             ordered = sorted(set(problems))
             raise ManifestError(path, [f"line {line}: {what}" for line, what in ordered])
-        return cls(path, reader, tuple(images), _unlisted(path, rows), scratch)
+        return cls(path, reader, tuple(images), unlisted(path, rows), scratch)
 
     def of(self, *splits: str) -> list[GradedImage]:
         """Return the images of some splits; ``train`` stands for ``train1`` ... too, none for all."""
@@ -174,35 +173,6 @@ def grade_of(scan: GradedScan, reader: str) -> float:
     if reader == CONSENSUS:
         return consensus(scan.grades)
     return scan.reference if reader == REFERENCE else scan.grades.get(reader, math.nan)
-
-
-Row = tuple[int, str, GradedScan]
-Problems = list[tuple[int, str]]
-
-
-def _rows_of(path: Path) -> tuple[list[Row], Problems]:
-    """Return the rows with their lines; if the table has faults, those, and what can still be looked at."""
-    table = CheckedTable(path, ("volume", "patient", "split"), ("reference",), r"reader\w*")
-    problems: Problems = []
-    try:
-        scans = read_manifest(path, check_files=False)
-    except ManifestError as error:
-        for text in error.problems:
-            line, _, what = text.removeprefix("line ").partition(": ")
-            problems.append((int(line), what))
-        bad = {line for line, _ in problems}
-        scans = [_loose(table, cells) for line, cells in table.rows if line not in bad]
-        table.rows = [row for row in table.rows if row[0] not in bad]
-    lines = zip(table.rows, scans, strict=True)
-    return [(line, cells["volume"], scan) for (line, cells), scan in lines], problems
-
-
-def _loose(table: CheckedTable, cells: dict[str, str]) -> GradedScan:
-    grades = {name: float(cells[name]) for name in table.further}
-    reference = float(cells.get("reference", MISSING))
-    return GradedScan(
-        table.path.parent / cells["volume"], cells["patient"], cells["split"], grades, reference
-    )
 
 
 def _check_reader(path: Path, reader: str, rows: list[Row]) -> None:
@@ -265,36 +235,3 @@ def _check_volume(volume: MappedVolume, cell: str) -> None:
         raise RawDataError(f"volume '{cell}' of {extent} mm is smaller than a patch of {PATCH} mm")
     if not volume.is_integer and not all(np.isfinite(plane).all() for plane in volume.mapped()):
         raise RawDataError(f"volume '{cell}' is not finite everywhere")
-
-
-def _unknown_patients(path: Path, rows: list[Row]) -> Problems:
-    """Return the patients a cohort's ``patients.tsv`` does not know."""
-    table = path.parent / "patients.tsv"
-    if not table.is_file():
-        return []
-    lines = table.read_text(encoding="utf-8-sig").splitlines()
-    columns = lines[0].split("\t") if lines else []
-    if "patient" not in columns:
-        return []
-    at = columns.index("patient")
-    known = {line.split("\t")[at] for line in lines[1:] if line.count("\t") >= at}
-    return [
-        (line, f"patient {scan.patient} is not in {table.name}")
-        for line, _, scan in rows
-        if scan.patient not in known
-    ]
-
-
-def _unlisted(path: Path, rows: list[Row]) -> tuple[str, ...]:
-    """Return a warning about volumes that lie beside listed ones and are not in the manifest."""
-    listed = {scan.volume.resolve() for _, _, scan in rows}
-    folders = {scan.volume.parent for _, _, scan in rows if scan.volume.is_file()}
-    beside = sorted(
-        file.name
-        for folder in folders
-        for file in folder.iterdir()
-        if file.name.endswith(_VOLUMES) and file.resolve() not in listed
-    )
-    if not beside:
-        return ()
-    return (f"{path.name} does not list {len(beside)} volumes beside those it lists, {beside[0]} the first",)
