@@ -49,9 +49,9 @@ def find_sources(path: str | Path, split: str | None = None) -> list[Source]:
     Parameters
     ----------
     path : path
-        A folder (its ``graded.tsv`` if it has one, else all NIfTI files below it, HDF5 files with
-        ``/volumes`` where there is no NIfTI, folders of a DICOM series where there is neither, and of csiq's
-        run folders the returned phases), or a table with a column ``volume`` and perhaps ``patient`` and
+        One file of volumes; a folder (its ``graded.tsv`` if it has one, else all NIfTI files below it, HDF5
+        files with ``/volumes`` where there is no NIfTI, folders of a DICOM series where there is neither, and
+        of csiq's run folders the returned phases); or a table with a column ``volume``, perhaps ``patient`` and
         ``split``; columns of grades are not looked at.
     split : str, optional
         Only rows of the table with this split.
@@ -70,16 +70,19 @@ def find_sources(path: str | Path, split: str | None = None) -> list[Source]:
         raise ConfigError("no such folder or table", file=path, hint="check the path")
     if path.is_dir() and (path / MANIFEST).is_file():
         path = path / MANIFEST
-    if path.is_dir():
-        if split is not None:
-            raise ConfigError("needs a table with a column 'split'", file=path, field="--split")
-        found = [source for file in _files(path) for source in _in_file(file, *_names(file, path))]
-    else:
+    is_table = path.is_file() and not path.name.endswith((*_NIFTI, *_HDF5))
+    if split is not None and not is_table:
+        raise ConfigError("needs a table with a column 'split'", file=path, field="--split")
+    if is_table:
         found = list(_listed(path, split))
+    elif path.is_file():
+        found = list(_in_file(path, path.name, path.name))
+    else:
+        found = [source for file in _files(path) for source in _in_file(file, *_names(file, path))]
     if not found:
-        raise RawDataError(
-            "no volume to read", file=path, hint="expected NIfTI (.nii, .nii.gz) or HDF5 (.h5)"
-        )
+        raise RawDataError("no volume to read", file=path, hint=f"expected {_FORMATS}")
+    if any(mark in source.name for source in found for mark in "\t\r\n"):
+        raise RawDataError("a file's name holds a tab or line break, which no table can", file=path)
     return sorted(found, key=lambda source: natural(source.name))
 
 
@@ -90,7 +93,10 @@ def natural(name: str) -> list[tuple[int, int, str]]:
 
 def _files(folder: Path) -> Iterator[Path]:
     """Yield the files of a folder that may be read, then those of its sub-folders."""
-    entries = sorted(p for p in folder.iterdir() if not p.name.startswith("."))
+    try:
+        entries = sorted(p for p in folder.iterdir() if not p.name.startswith("."))
+    except OSError as error:
+        raise RawDataError(f"cannot be read: {error.strerror}", file=folder) from None
     is_run = (folder / "run.json").is_file()
     found = [p for p in entries if p.name.endswith(_NIFTI) and p.is_file()]
     if not found and not is_run:
@@ -100,7 +106,8 @@ def _files(folder: Path) -> Iterator[Path]:
         found = [folder]
     yield from found
     if not is_run:
-        for sub in (p for p in entries if p.is_dir()):
+        # linked files are read, linked folders are not: they may lead back here
+        for sub in (p for p in entries if p.is_dir() and not p.is_symlink()):
             yield from _files(sub)
 
 
@@ -131,7 +138,7 @@ def _n_phases(path: Path) -> int:
 
 
 def _names(file: Path, folder: Path) -> tuple[str, str]:
-    inside = file.relative_to(folder)
+    inside = file.relative_to(folder) if file != folder else Path(folder.name)
     return inside.as_posix(), inside.parent.as_posix()
 
 

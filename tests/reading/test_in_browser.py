@@ -149,6 +149,13 @@ def test_a_session_of_pairs(tab, tmp_path):
     tab.click('[data-say="A"]')
     text, rows = exported(tab)
     assert [row["choice"] for row in rows] == ["A", "B", "equal", "A"]
+    tab.click("#copy")
+    tab.wait("document.getElementById('saved').textContent")
+    # copied, or marked for Ctrl C where the browser gives no clipboard
+    assert (
+        tab.ask("(t => t.value.slice(t.selectionStart, t.selectionEnd))(document.getElementById('result'))")
+        == text
+    )
     (tmp_path / "r.tsv").write_text(text)
     collect([tmp_path / "r.tsv"], [session / "key.tsv"], tmp_path / "pairs.tsv")
     verdicts = {(r["a"], r["b"], r["reading"]): r["verdict"] for r in read_table(tmp_path / "pairs.tsv")}
@@ -237,6 +244,23 @@ def test_the_clock_stops_when_nobody_looks(tab, tmp_path):
     assert not runs()
     tab.ask(hide.format("visible"))
     assert runs()
+
+
+def test_the_policy_keeps_the_page_from_any_network(browser, tmp_path):
+    """What is refused is refused by the policy, not for want of a server."""
+    browser.open((make(tmp_path, count=2) / "page" / "index.html").as_uri())
+    tries = {
+        "connect-src": "fetch('http://127.0.0.1:9/').catch(() => {})",
+        "img-src": "new Image().src = 'http://127.0.0.1:9/a.png'",
+        "script-src-elem": "document.head.append(Object.assign(document.createElement('script'),"
+        " { src: 'http://127.0.0.1:9/a.js' }))",
+    }
+    for directive, attempt in tries.items():
+        refused = browser.ask(
+            f"""new Promise((done) => {{ document.addEventListener("securitypolicyviolation",
+            (event) => done(event.effectiveDirective), {{ once: true }}); {attempt}; }})"""
+        )
+        assert refused == directive
 
 
 def test_two_windows_of_a_session_do_not_overwrite_each_other(tab, tmp_path):

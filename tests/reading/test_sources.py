@@ -49,6 +49,21 @@ def test_of_a_run_only_its_phases_and_of_hdf5_only_volumes(tmp_path):
     assert len(find_sources(run / "iterates")) == 4
 
 
+def test_one_file_is_read_and_a_folder_that_links_to_itself(tmp_path):
+    write_h5(tmp_path / "in" / "volumes.h5", 3)
+    (tmp_path / "in" / "again").symlink_to(tmp_path / "in")
+    for path in (tmp_path / "in" / "volumes.h5", tmp_path / "in"):
+        found = find_sources(path)
+        assert [s.name for s in found] == [f"volumes.h5:phase-{i}" for i in (1, 2, 3)]
+        assert len({s.group for s in found}) == 1
+
+
+def test_a_name_that_breaks_a_table_is_refused(tmp_path):
+    write_volume(tmp_path / "a\tb.nii", blob(4, 1))
+    with pytest.raises(RawDataError, match="tab or line break"):
+        find_sources(tmp_path)
+
+
 def test_a_cohort_is_read_as_its_table_says(tmp_path):
     for i in range(3):
         write_volume(tmp_path / "volumes" / f"p{i}.nii", blob(4, i))
