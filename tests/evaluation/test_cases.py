@@ -1,0 +1,67 @@
+"""Which images are tested, by whom they were graded, and how often they can be read again."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from csiq.errors import ConfigError
+from csiq.evaluation.cases import Roles, read_cases
+from csiq.io.tables import read_table, write_table
+from tests.evaluation.small_cohort import make_cohort
+
+
+def test_roles_follow_from_names():
+    assert Roles.of(["reader1a", "reader1b", "reader2"], "reader1a") == Roles(
+        "reader1a", "reader1b", "reader2"
+    )
+    assert Roles.of(["reader1a", "reader1b", "reader2"], "reader2") == Roles("reader2", None, "reader1a")
+    assert Roles.of(["reader_smith"], "reader_smith") == Roles("reader_smith")
+    with pytest.raises(ConfigError, match="did you mean 'reader1a'"):
+        Roles.of(["reader1a"], "reader1")
+
+
+def test_a_cohort_is_read_again(tmp_path):
+    cases = read_cases(make_cohort(tmp_path / "cohort", 12))
+    assert len(cases) == 8
+    assert cases.notes == ()
+    assert cases.draws is not None
+    for reader in cases.readers:
+        drawn = cases.draws[reader]
+        assert drawn.shape == (200, 8)
+        assert set(np.unique(2 * drawn) % 1) == {0.0}
+        assert (drawn != cases.grades(reader)).any()
+    # the two observers lean to opposite sides, so their mean is the quality but for what the scale's ends cut
+    both = (cases.draws["reader1a"] + cases.draws["reader2"]).mean(axis=0) / 2
+    assert np.abs(both - cases.reference).max() < 0.15
+    assert len(cases.database) == 12
+
+
+def test_other_peoples_grades_are_not_drawn_again(tmp_path):
+    folder = make_cohort(tmp_path / "cohort", 12)
+    rows = read_table(folder / "graded.tsv")
+    for row in rows:
+        row["reader2"] = 4.0 - row["reader2"]
+    write_table(folder / "graded.tsv", rows)
+    cases = read_cases(folder)
+    assert cases.draws is None
+    assert "not those of the cohort's readers" in cases.notes[-1]
+
+
+def test_a_clinic_has_no_reference_and_no_redraws(tmp_path):
+    cases = read_cases(make_cohort(tmp_path / "clinic", 6, known=False) / "graded.tsv")
+    assert cases.reference is None
+    assert cases.draws is None
+    assert cases.facts("p001") is None
+    assert "No volume has a noise-free reference" in cases.notes[0]
+    assert "cannot be asked again" in cases.notes[1]
+
+
+def test_what_is_not_there_is_named(tmp_path):
+    with pytest.raises(ConfigError, match="no such file"):
+        read_cases(tmp_path)
+    folder = make_cohort(tmp_path / "cohort", 6)
+    with pytest.raises(ConfigError, match="no scan is in validation"):
+        read_cases(folder, split="validation")
+    with pytest.raises(ConfigError, match="reader2"):
+        read_cases(folder, reader="reader3")
