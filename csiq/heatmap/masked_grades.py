@@ -78,12 +78,21 @@ def can_share(network: nn.Module) -> TypeGuard[IQDCNN]:
     """Return whether a network is an IQ-DCNN whose layers :class:`SharedConvolutions` knows."""
     if not isinstance(network, IQDCNN) or network.training:
         return False
-    kinds = [type(layer) for layer in network.features]
-    plain = all(_is_plain(layer) for layer in network.features if isinstance(layer, nn.Conv2d))
+    layers = list(network.features)
+    stages = [layers[i : i + 3] for i in range(0, len(layers), 3)]
     first, *rest = network.regression
     pointwise = all(layer.kernel_size == (1, 1) for layer in rest if isinstance(layer, nn.Conv2d))
-    known = len(kinds) % 3 == 0 and kinds == [nn.Conv2d, nn.ReLU, nn.MaxPool2d] * (len(kinds) // 3)
-    return known and plain and isinstance(first, nn.Conv2d) and _is_plain(first) and pointwise
+    plain_first = isinstance(first, nn.Conv2d) and _is_plain(first)
+    return plain_first and pointwise and all(_is_stage(stage) for stage in stages)
+
+
+def _is_stage(layers: list[nn.Module]) -> bool:
+    """Return whether layers are a convolution, then pooling by 2 and ReLU in either order."""
+    if len(layers) != 3 or not isinstance(layers[0], nn.Conv2d) or not _is_plain(layers[0]):
+        return False
+    pooling = next((layer for layer in layers[1:] if isinstance(layer, nn.MaxPool2d)), None)
+    halves = pooling is not None and pooling.kernel_size == pooling.stride == 2 and pooling.padding == 0
+    return halves and any(isinstance(layer, nn.ReLU) for layer in layers[1:])
 
 
 def _is_plain(layer: nn.Conv2d) -> bool:
@@ -112,7 +121,7 @@ class Span:
 
 
 def span_of(change: slice, side: int, kernel: int) -> Span:
-    """Return what a change along one axis does in a stage: convolution, ReLU, and pooling by 2.
+    """Return what a change along one axis does in a stage: convolution, pooling by 2, and ReLU.
 
     Parameters
     ----------
@@ -232,4 +241,4 @@ class SharedConvolutions:
 
 def _stage(convolution: nn.Conv2d, values: Tensor) -> Tensor:
     out = functional.conv2d(values, convolution.weight, convolution.bias)
-    return functional.max_pool2d(functional.relu_(out), 2)
+    return functional.relu_(functional.max_pool2d(out, 2))

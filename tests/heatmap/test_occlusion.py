@@ -75,6 +75,12 @@ def test_networks_with_other_layers_are_graded_whole():
     network.features[0] = nn.Conv2d(1, 16, 5, padding=2)
     assert not can_share(network.eval())
     assert not can_share(_network().train())
+    other = _network()
+    other.features[1] = nn.AvgPool2d(2)
+    assert not can_share(other.eval())
+    turned = _network()
+    turned.features[1], turned.features[2] = turned.features[2], turned.features[1]
+    assert can_share(turned)
     assert not can_share(nn.Flatten())
 
 
