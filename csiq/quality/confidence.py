@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from statistics import NormalDist
 from typing import Any
 
 import numpy as np
@@ -71,10 +72,8 @@ class Confidence:
 
     def uncertainty(self, evidence: Evidence) -> float:
         """Return the standard deviation of a normal error whose interval would be as wide."""
-        from scipy.stats import norm
-
         low, high = self.bounds(evidence)
-        return float((high - low) / (2 * norm.ppf(0.5 + self.level / 2)))
+        return (high - low) / (2 * NormalDist().inv_cdf(0.5 + self.level / 2))
 
     @classmethod
     def from_card(cls, card: dict[str, Any]) -> Confidence | None:

@@ -132,7 +132,8 @@ def _cross_fitted(
 def _conformal(errors: np.ndarray, level: float) -> tuple[float, float]:
     """Return the order statistics between which a further error falls with at least this probability."""
     ordered, n = np.sort(errors), len(errors)
-    tail = max(math.floor((n + 1) * (1 - level) / 2), 1)
+    # 100 * 0.05 is a hair below 5
+    tail = max(math.floor((n + 1) * (1 - level) / 2 + 1e-9), 1)
     return float(ordered[tail - 1]), float(ordered[n - tail])
 
 

@@ -72,7 +72,7 @@ def _read_torch(path: Path) -> State:
         raise ModelError(
             "holds more than tensors: reading it could run code", file=path, hint="save model.state_dict()"
         ) from None
-    except (RuntimeError, EOFError, ValueError, KeyError, AttributeError) as error:
+    except Exception as error:  # a damaged pickle can raise anything
         words = " ".join(str(error).split())[:120]
         raise ModelError(f"damaged, or no torch file of tensors ({words})", file=path) from None
     while isinstance(found, dict) and (inner := next((k for k in _HOLDERS if k in found), None)):

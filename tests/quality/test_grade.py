@@ -12,11 +12,14 @@ import torch
 
 from csiq.arrays import Device
 from csiq.errors import ModelError, ShapeError
+from csiq.quality.build import ensemble_tensors
+from csiq.quality.confidence import Confidence
 from csiq.quality.domain import Domain, features
 from csiq.quality.grade import Grade, Grader
 from csiq.quality.model_file import encode_tensors, save_model
 from csiq.quality.network import IQDCNN, NetworkConfig
 from csiq.quality.patches import N_PATCHES, volume_slices
+from csiq.quality.site_calibration import SiteCalibration
 
 SMALL = NetworkConfig(widths=(4, 4, 8, 8), hidden=(16, 8))
 VOXEL = (3.25, 3.25, 3.25)
@@ -220,3 +223,104 @@ def test_grade_on_a_gpu_equals_that_on_the_cpu(model: Path, volume: np.ndarray) 
     there = Grader.load(model, "cuda:0").grade(cupy.asarray(volume), VOXEL)
     # TF32 convolutions keep three digits
     assert there.grade == pytest.approx(here.grade, abs=5e-3)
+
+
+# --- what a card adds: an interval, an ensemble, another cube, a site's scale --------------------------
+
+
+def _with(model: Path, name: str, weights: bytes | None = None, **entries: object) -> Path:
+    """Return a copy of a model whose card says more."""
+    card = json.loads(model.with_suffix(".json").read_text())
+    plain = {k: v for k, v in card.items() if k not in ("sha256", "name", "schema_version")}
+    path = model.with_name(f"{name}.safetensors")
+    save_model(path, weights or model.read_bytes(), {**plain, **entries})
+    return path
+
+
+CONFIDENCE = Confidence(0.9, (0.1, 0.0), ("log patch_sd", "distance"), (0.5, 1.0, 0.2), (-1.2, 1.4))
+
+
+def test_interval_is_that_of_the_card(model: Path, volume: np.ndarray) -> None:
+    grader = Grader.load(_with(model, "sure", confidence=CONFIDENCE.as_dict()))
+    found, evidence = grader.grade(volume, VOXEL), grader.evidence(volume, VOXEL)
+    assert evidence.grade == found.grade
+    assert evidence.patch_sd == found.grade_sd
+    assert 0 <= evidence.distance < 1
+    assert found.interval == CONFIDENCE.interval(evidence)
+    assert found.uncertainty == pytest.approx(CONFIDENCE.uncertainty(evidence))
+    assert not found.calibrated
+
+
+def test_no_interval_outside_the_domain_or_without_calibration(
+    model: Path, volume: np.ndarray, rng: np.random.Generator
+) -> None:
+    assert Grader.load(model).grade(volume, VOXEL).interval is None
+    grader = Grader.load(_with(model, "sure", confidence=CONFIDENCE.as_dict()))
+    other = grader.grade(rng.standard_normal(volume.shape), VOXEL)
+    assert not other.in_domain
+    assert (other.interval, other.uncertainty) == (None, None)
+
+
+def test_an_ensemble_grades_the_mean_of_its_members(model: Path, volume: np.ndarray) -> None:
+    torch.manual_seed(6)
+    members = [IQDCNN(SMALL).state_dict() for _ in range(3)]
+    one_by_one = []
+    for number, member in enumerate(members):
+        alone = _with(model, f"alone-{number}", encode_tensors(member, SMALL.as_dict()))
+        one_by_one.append(Grader.load(alone).patch_grades(volume, VOXEL))
+    together = encode_tensors(ensemble_tensors(members), SMALL.as_dict())
+    grader = Grader.load(_with(model, "together", together))
+    assert len(grader.networks) == 3
+    np.testing.assert_allclose(grader.patch_grades(volume, VOXEL), np.mean(one_by_one, axis=0), atol=1e-6)
+    spread = np.std([patches.mean() for patches in one_by_one], ddof=1)
+    assert grader.evidence(volume, VOXEL).ensemble_sd == pytest.approx(spread, rel=1e-4)
+    assert grader.grade(volume, VOXEL).grade == pytest.approx(np.mean(one_by_one), rel=1e-5)
+
+
+def test_a_member_of_another_network_is_refused(model: Path) -> None:
+    wider = IQDCNN(NetworkConfig(widths=(4, 6, 8, 8), hidden=(16, 8))).state_dict()
+    mixed = encode_tensors(ensemble_tensors([IQDCNN(SMALL).state_dict(), wider]), SMALL.as_dict())
+    with pytest.raises(ModelError, match="weights of another network"):
+        Grader.load(_with(model, "mixed", mixed))
+
+
+@pytest.mark.parametrize(("half_edge", "n"), [(40, 6), (24, 4), (8, 2)])
+def test_the_cube_of_patch_centres_is_that_of_the_card(
+    model: Path, volume: np.ndarray, half_edge: int, n: int
+) -> None:
+    grader = Grader.load(_with(model, "smaller", input={"half_edge": half_edge}))
+    assert grader.patch_grades(volume, VOXEL).shape == (3, n, n, n)
+    assert grader.grade(volume, VOXEL).n_patches == 3 * n**3
+    if half_edge == 24:
+        # the inner patches are those of the larger cube, but for the intensity scale
+        larger = Grader.load(model).patch_grades(volume, VOXEL)[:, 1:5, 1:5, 1:5]
+        np.testing.assert_allclose(grader.patch_grades(volume, VOXEL), larger, atol=0.05)
+
+
+@pytest.mark.parametrize("half_edge", [56, "40", 12.5, None])
+def test_a_cube_that_does_not_fit_is_refused(model: Path, half_edge: object) -> None:
+    with pytest.raises(ModelError, match="half edge"):
+        Grader.load(_with(model, "larger", input={"half_edge": half_edge}))
+
+
+def test_a_site_s_scale_is_applied(model: Path, volume: np.ndarray) -> None:
+    site = SiteCalibration("line", (0.0, 4.0), (0.5, 2.5))
+    sure = {"confidence": CONFIDENCE.as_dict()}
+    plain = Grader.load(_with(model, "plain", **sure)).grade(volume, VOXEL)
+    here = Grader.load(_with(model, "here", **sure, site_calibration=site.as_dict()))
+    found = here.grade(volume, VOXEL)
+    assert found.calibrated
+    assert found.grade == pytest.approx(0.5 + 0.5 * plain.grade)
+    assert found.grade_sd == pytest.approx(0.5 * plain.grade_sd)
+    assert plain.interval is not None
+    assert found.interval == pytest.approx(tuple(0.5 + 0.5 * end for end in plain.interval))
+    # what is calibrated again, and what heat maps and figures see, is the network's own
+    assert here.evidence(volume, VOXEL).grade == pytest.approx(plain.grade)
+    assert here.patch_grades(volume, VOXEL).mean() == pytest.approx(plain.grade, rel=1e-5)
+
+
+def test_a_model_of_unknown_origin_is_uncertified(model: Path, volume: np.ndarray) -> None:
+    found = Grader.load(_with(model, "found", domain=None, voxel_size_mm=None)).grade(volume, VOXEL)
+    assert math.isfinite(found.grade)
+    assert not found.in_domain
+    assert "uncertified" in found.warnings[0]
