@@ -51,8 +51,8 @@ def find_sources(path: str | Path, split: str | None = None) -> list[Source]:
     path : path
         One file of volumes; a folder (its ``graded.tsv`` if it has one, else all NIfTI files below it, HDF5
         files with ``/volumes`` where there is no NIfTI, folders of a DICOM series where there is neither, and
-        of csiq's run folders the returned phases); or a table with a column ``volume``, perhaps ``patient`` and
-        ``split``; columns of grades are not looked at.
+        of csiq's run folders the returned phases); or a table with a column ``volume``, perhaps ``patient``
+        and ``split``; columns of grades are not looked at.
     split : str, optional
         Only rows of the table with this split.
 
