@@ -26,7 +26,13 @@ Examples:
 """
 )
 @click.argument("source", metavar="FOLDER|TABLE|RESULT...", nargs=-1, required=True, type=_PATH)
-@click.option("-o", "--output", type=_PATH, metavar="DIR", help="Where to [./<name>.reading].")
+@click.option(
+    "-o",
+    "--output",
+    type=_PATH,
+    metavar="DIR",
+    help="Folder [./<name>.reading]; or the table, with --collect.",
+)
 @click.option("--pairs", is_flag=True, help="Two volumes of a patient or folder side by side.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Of order, sides, repeats and names.")
 @click.option(
