@@ -169,12 +169,15 @@ def over_patches(statistic: Statistic) -> Statistic:
 
 
 def _mean(of: Statistic, row: Rater, column: Rater | np.ndarray) -> float:
-    """Return the mean over redraws, one after the other: all patches of all of them are too many at once."""
+    """Return the mean over redraws of the readers."""
     one, other = _days(row), _days(column)
-    n_draws = max(len(days) for days in (one, other))
-    values = [float(of(one[day % len(one)], other[day % len(other)])) for day in range(n_draws)]
-    defined = [value for value in values if math.isfinite(value)]
-    return float(np.mean(defined)) if defined else math.nan
+    if other.ndim == 2:
+        values = np.asarray(of(*np.broadcast_arrays(one, other)))
+    else:
+        # all patches of all redraws are too many at once
+        values = np.array([float(of(day, other[0])) for day in one])
+    defined = values[np.isfinite(values)]
+    return float(defined.mean()) if len(defined) else math.nan
 
 
 def _days(rater: Rater | np.ndarray) -> np.ndarray:
