@@ -64,7 +64,9 @@ setup(
     package_data={
         "csiq": ["py.typed"],
         "csiq.cuda": ["*.cu"],
+        "csiq.evaluation": ["templates/*"],
         "csiq.quality": ["weights/*.safetensors", "weights/*.json"],
+        "csiq.reading": ["templates/*"],
         "csiq.recon_configs": ["*.toml"],
         "csiq.report": ["templates/*"],
     },
