@@ -64,3 +64,16 @@ def batch_loss(predicted: Tensor, grades: Tensor, weights: Tensor) -> Tensor:
         Of :func:`class_weights` times those of the patches' places; their mean over many batches is 1.
     """
     return ((predicted.float() - grades[:, None, None]).abs() * weights).mean()
+
+
+def window_loss(predicted: Tensor, grades: Tensor, weights: Tensor) -> Tensor:
+    """Return the same of whole windows: the error of the mean over a window's patches.
+
+    Parameters
+    ----------
+    predicted : float tensor, (n, rows, columns)
+    grades : float tensor, (n,)
+    weights : float tensor, (n,)
+        Of :func:`class_weights`.
+    """
+    return ((predicted.float().mean(dim=(1, 2)) - grades).abs() * weights).mean()

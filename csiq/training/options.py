@@ -60,6 +60,8 @@ def grid_of(given: Sequence[str]) -> dict[str, list[float]] | None:
 def _like(example: Any, text: str, name: str) -> Any:
     """Return a text as a value of the same kind as ``example``."""
     try:
+        if isinstance(example, bool):
+            return bool(("false", "true").index(text.lower().replace("0", "false").replace("1", "true")))
         if isinstance(example, tuple):
             values = tuple(int(part) for part in text.split(","))
             if len(values) != len(example):

@@ -45,6 +45,10 @@ class TrainConfig:
         1 / (#G #S_j); ``draw`` draws a grade first, then one of its volumes. Both are unbiased.
     average : float
         Decay a step of the moving average of the weights that is kept as the result; 0 keeps the last.
+    batch_norm : bool
+        Normalise between layers while training; folded into the weights that are kept.
+    together : float
+        Share of the loss taken of the mean over a window's patches, where eq. 1 takes each patch; 0 is eq. 1.
     intensity : float
         Brightness varies by up to this share.
     seed : int
@@ -65,6 +69,8 @@ class TrainConfig:
     weight_decay: float = 1e-4
     balance: str = "weights"
     average: float = 0.998
+    batch_norm: bool = True
+    together: float = 0.0
     intensity: float = 0.07
     seed: int = 0
     check_every: int = 200
@@ -84,6 +90,8 @@ class TrainConfig:
                 raise ConfigError(f"expected at least 1, got {getattr(self, name)}", field=name)
         if not self.learning_rate > 0 or not 0 <= self.average < 1 or not 0 <= self.intensity < 1:
             raise ConfigError("learning rate, average or intensity out of range", field="training")
+        if not 0 <= self.together <= 1:
+            raise ConfigError(f"expected 0 to 1, got {self.together}", field="together")
 
     @property
     def patches_a_side(self) -> int:

@@ -14,16 +14,17 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from csiq.errors import RawDataError
 from csiq.io.atomic import atomic_write
 from csiq.quality.network import IQDCNN
 from csiq.training.curves import Log
 from csiq.training.device import Place, put
-from csiq.training.loss import batch_loss
+from csiq.training.loss import batch_loss, window_loss
 from csiq.training.prefetch import ahead
 from csiq.training.settings import TrainConfig
+from csiq.training.trainable import Trainable
 from csiq.training.windows import Batch, Drawing
 
 CHECKPOINT = "checkpoint.pt"
@@ -60,7 +61,7 @@ class Trainer:
 
     Attributes
     ----------
-    network : IQDCNN
+    network : Trainable
     iteration : int
         Steps that are done.
     """
@@ -69,33 +70,37 @@ class Trainer:
         self.config, self._drawing = drawing.config, drawing
         self.place = place or Place()
         self.iteration = 0
-        # a signal may arrive anywhere: weights that are half updated must not be saved
+        # a signal may arrive anywhere: what is half updated must not be saved
         self._within_a_step = False
-        self.network: IQDCNN = put(untrained(self.config, mean_grade), self.place)
+        self.network: Trainable = put(untrained(self.config, mean_grade), self.place)
         self._optimiser = _optimiser(self.network, self.config)
-        self._average = [p.detach().clone() for p in self.network.parameters()]
+        self._average = [part.clone() for part in self.network.averaged()]
 
     def step(self, batch: Batch) -> float:
         """Take one optimiser step; return the loss before it.
 
-        A loss that is not finite changes nothing.
+        A loss that is not finite leaves the weights alone, not the statistics of normalisation: such a state
+        is not saved.
         """
+        self._within_a_step = True
         torch.manual_seed(self.config.seed * 1_000_003 + self.iteration)  # the dropout of this step
         for group in self._optimiser.param_groups:
             group["lr"] = learning_rate(self.config, self.iteration)
-        windows, grades, weights = (
+        windows, grades, weights, whole = (
             torch.from_numpy(part).to(self.place.device, non_blocking=True)
-            for part in (batch.windows, batch.grades, batch.weights)
+            for part in (batch.windows, batch.grades, batch.weights, batch.volume_weights)
         )
         self.network.train()
         with self.place.autocast():
             predicted = self.network(windows)
         loss = batch_loss(predicted, grades, weights)
+        share = self.config.together
+        if share:
+            loss = (1 - share) * loss + share * window_loss(predicted, grades, whole)
         self._optimiser.zero_grad(set_to_none=True)
         loss.backward()
         value = float(loss.detach())
         if math.isfinite(value):
-            self._within_a_step = True
             self._optimiser.step()
             self._follow()
             self.iteration += 1
@@ -107,16 +112,14 @@ class Trainer:
         decay = min(self.config.average, self.iteration / (_FIRST_AVERAGE + self.iteration))
         if self.config.average == 0:
             decay = 0.0
-        current = [p.detach() for p in self.network.parameters()]
-        torch._foreach_lerp_(self._average, current, 1 - decay)
+        torch._foreach_lerp_(self._average, self.network.averaged(), 1 - decay)
 
     def result(self) -> IQDCNN:
         """Return a network with the averaged weights, in evaluation mode."""
-        network = put(IQDCNN(self.config.network), self.place)
-        with torch.no_grad():
-            for parameter, mean in zip(network.parameters(), self._average, strict=True):
-                parameter.copy_(mean)
-        return network.eval()
+        network = Trainable(self.config.network, batch_norm=self.config.batch_norm)
+        for part, mean in zip(network.averaged(), self._average, strict=True):
+            part.copy_(mean)
+        return put(network.folded(), self.place)
 
     def run(self, folder: Path | None = None, check: Check | None = None) -> Iterator[dict[str, Any]]:
         """Train to the last iteration, yielding one record a step; the caller may stop at any moment.
@@ -200,21 +203,15 @@ class Trainer:
         self.iteration = int(state["iteration"])
 
 
-def untrained(config: TrainConfig, mean_grade: float) -> IQDCNN:
-    """Return a network of random weights (He), the mean grade its last bias."""
+def untrained(config: TrainConfig, mean_grade: float) -> Trainable:
+    """Return a network of random weights, the mean grade its last bias."""
     torch.manual_seed(config.seed)
-    network = IQDCNN(config.network)
-    for layer in network.modules():
-        if isinstance(layer, torch.nn.Conv2d) and layer.bias is not None:
-            torch.nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
-            torch.nn.init.constant_(layer.bias, 0.0)
-    # its weights stay as large as the others': made small, 500 steps got hardly past the mean
-    last: Any = network.regression[-1]
-    torch.nn.init.constant_(last.bias, mean_grade)
+    network = Trainable(config.network, batch_norm=config.batch_norm)
+    network.start(mean_grade)
     return network
 
 
-def _optimiser(network: IQDCNN, config: TrainConfig) -> torch.optim.Optimizer:
+def _optimiser(network: Trainable, config: TrainConfig) -> torch.optim.Optimizer:
     # biases are not pulled to zero: the last one is the mean grade
     weights = [p for p in network.parameters() if p.ndim > 1]
     biases = [p for p in network.parameters() if p.ndim <= 1]
@@ -227,7 +224,7 @@ def _optimiser(network: IQDCNN, config: TrainConfig) -> torch.optim.Optimizer:
     return torch.optim.AdamW(groups, lr=config.learning_rate)
 
 
-def weights_of(network: IQDCNN) -> dict[str, Tensor]:
+def weights_of(network: nn.Module) -> dict[str, Tensor]:
     """Return the weights on the CPU, in the plain memory order of a model file."""
     return {
         name: value.detach().cpu().contiguous(memory_format=torch.contiguous_format)

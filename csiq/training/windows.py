@@ -34,11 +34,14 @@ class Batch:
     grades : float32 array, (batch,)
     weights : float32 array, (batch, n, n)
         Of each patch in the loss.
+    volume_weights : float32 array, (batch,)
+        Of each volume: those of its patches without what evens out their places.
     """
 
     windows: np.ndarray
     grades: np.ndarray
     weights: np.ndarray
+    volume_weights: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -117,7 +120,7 @@ class Drawing:
                 rng.uniform(1 - config.intensity, 1 + config.intensity)
             )
             weights[slot] = turned(np.outer(row, column), *turn) * self._weights[which]
-        return Batch(windows, self._grades[chosen], weights)
+        return Batch(windows, self._grades[chosen], weights, self._weights[chosen].astype(np.float32))
 
 
 def draw_place(rng: np.random.Generator, half_edge: int, n_patches: int) -> Place:

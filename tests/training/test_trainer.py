@@ -14,8 +14,10 @@ from csiq.quality.network import NetworkConfig
 from csiq.training import GradedSet, Trainer
 from csiq.training.curves import Log, draw_curve, read_log
 from csiq.training.device import Place
+from csiq.training.loss import window_loss
 from csiq.training.prefetch import ahead
 from csiq.training.settings import TrainConfig
+from csiq.training.trainable import SPREAD
 from csiq.training.trainer import CHECKPOINT, learning_rate, weights_of
 from csiq.training.windows import Batch, Drawing
 from tests.training.graded_folder import FEW
@@ -126,12 +128,12 @@ def test_a_loss_that_is_not_finite_stops_and_keeps_the_checkpoint(
         list(_trainer(manifest).run(tmp_path))
     again = _trainer(manifest)
     again.restore(tmp_path / CHECKPOINT)
-    assert again.iteration == 4
+    assert again.iteration == 3
     assert all(torch.isfinite(value).all() for value in weights_of(again.network).values())
 
 
 def test_the_result_is_an_average_of_the_weights(manifest: Path) -> None:
-    trainer = _trainer(manifest, average=0.5)
+    trainer = _trainer(manifest, average=0.5, batch_norm=False)
     seen = []
     for _ in trainer.run():
         seen.append(weights_of(trainer.network)["features.0.weight"].clone())
@@ -140,10 +142,32 @@ def test_the_result_is_an_average_of_the_weights(manifest: Path) -> None:
         # the first steps are followed faster: 1/11, 2/12 ... up to the decay
         decay = min(0.5, (number - 1) / (10 + number - 1))
         mean = decay * mean + (1 - decay) * one
-    assert torch.allclose(weights_of(trainer.result())["features.0.weight"], mean, atol=1e-6)
+    assert torch.allclose(weights_of(trainer.result())["features.0.weight"] * SPREAD, mean, atol=1e-6)
     last = _trainer(manifest, average=0.0)
     list(last.run())
-    assert _same(weights_of(last.result()), weights_of(last.network))
+    assert _same(weights_of(last.result()), weights_of(last.network.folded()))
+
+
+@pytest.mark.parametrize("batch_norm", [False, True])
+def test_what_is_kept_grades_as_the_trained_network(manifest: Path, batch_norm: bool) -> None:
+    trainer = _trainer(manifest, average=0.0, batch_norm=batch_norm)
+    list(trainer.run())
+    windows = torch.from_numpy(trainer._drawing.batch(0).windows)
+    with torch.inference_mode():
+        expected = trainer.network.eval()(windows)
+        found = trainer.result()(windows)
+    assert expected.std() > 1e-3
+    assert torch.allclose(found, expected, atol=1e-5)
+
+
+def test_loss_of_whole_windows(manifest: Path) -> None:
+    patches = torch.tensor([[[1.0, 3.0]], [[2.0, 2.0]]])
+    grades, weights = torch.tensor([2.0, 1.0]), torch.tensor([3.0, 0.5])
+    # errors of patches cancel within the first window
+    assert float(window_loss(patches, grades, weights)) == pytest.approx((0 + 0.5) / 2)
+    one, other = (_trainer(manifest, together=share) for share in (0.0, 0.5))
+    batch = one._drawing.batch(0)
+    assert one.step(batch) >= other.step(batch)
 
 
 def test_seeds_differ_and_repeat(manifest: Path) -> None:

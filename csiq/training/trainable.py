@@ -1,0 +1,91 @@
+"""The network as it is trained: normalised between its layers, which the finished network no longer needs.
+
+Batch normalisation and a fixed centre and spread of the input make training faster and steadier. In
+evaluation both are affine, so they are folded into the convolutions: what is kept is a plain
+:class:`IQDCNN`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from csiq.quality.network import IQDCNN, NetworkConfig
+
+#: About the mean and the SD of normalised slices: blood is 1, air 0.
+CENTRE, SPREAD = 0.3, 0.3
+_MOMENTUM = 0.05
+
+
+class Trainable(nn.Module):
+    """An IQ-DCNN with batch normalisation behind each convolution but the last.
+
+    Parameters
+    ----------
+    config : NetworkConfig
+    batch_norm : bool
+        Without it, only the input is centred.
+    """
+
+    def __init__(self, config: NetworkConfig, *, batch_norm: bool) -> None:
+        super().__init__()
+        self.config = config
+        plain = IQDCNN(config)
+        self.features = _normalised(plain.features, batch_norm)
+        self.regression = _normalised(plain.regression, batch_norm)
+
+    def forward(self, windows: Tensor) -> Tensor:
+        """Grade every patch of each window, as :meth:`IQDCNN.forward` does."""
+        return self.regression(self.features((windows[:, None] - CENTRE) / SPREAD))[:, 0]
+
+    def start(self, mean_grade: float) -> None:
+        """Draw weights anew (He); the last bias is the mean grade."""
+        # the last weights stay as large as the others': made small, 500 steps got hardly past the mean
+        for conv, _ in self._pairs():
+            nn.init.kaiming_normal_(conv.weight, nonlinearity="relu")
+            nn.init.constant_(conv.bias, mean_grade if conv.out_channels == 1 else 0.0)
+
+    def averaged(self) -> list[Tensor]:
+        """Return what a moving average follows: weights, and statistics of the normalisation."""
+        running = [buffer for buffer in self.buffers() if buffer.is_floating_point()]
+        return [*(parameter.detach() for parameter in self.parameters()), *running]
+
+    def folded(self) -> IQDCNN:
+        """Return the network that gives the same grades in evaluation, without normalisation."""
+        network = IQDCNN(self.config)
+        plain: list[Any] = [layer for layer in network.modules() if isinstance(layer, nn.Conv2d)]
+        with torch.no_grad():
+            for number, (target, (conv, norm)) in enumerate(zip(plain, self._pairs(), strict=True)):
+                weight, bias = conv.weight.cpu().double(), conv.bias.cpu().double()
+                if number == 0:
+                    bias = bias - CENTRE / SPREAD * weight.sum(dim=(1, 2, 3))
+                    weight = weight / SPREAD
+                if norm is not None:
+                    mean, variance, gain, shift = (
+                        part.cpu().double()
+                        for part in (norm.running_mean, norm.running_var, norm.weight, norm.bias)
+                    )
+                    gain = gain / torch.sqrt(variance + norm.eps)
+                    weight, bias = weight * gain[:, None, None, None], (bias - mean) * gain + shift
+                target.weight.copy_(weight)
+                target.bias.copy_(bias)
+        return network.eval()
+
+    def _pairs(self) -> Iterator[tuple[Any, Any]]:
+        """Yield each convolution with the normalisation behind it, or None."""
+        layers = [*self.features, *self.regression]
+        for layer, following in zip(layers, [*layers[1:], None], strict=True):
+            if isinstance(layer, nn.Conv2d):
+                yield layer, following if isinstance(following, nn.BatchNorm2d) else None
+
+
+def _normalised(stages: nn.Sequential, batch_norm: bool) -> nn.Sequential:
+    layers: list[nn.Module] = []
+    for layer in stages:
+        layers.append(layer)
+        if batch_norm and isinstance(layer, nn.Conv2d) and layer.out_channels > 1:
+            layers.append(nn.BatchNorm2d(layer.out_channels, momentum=_MOMENTUM))
+    return nn.Sequential(*layers)
