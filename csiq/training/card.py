@@ -24,6 +24,7 @@ from csiq.training.statistics import Statistics
 if TYPE_CHECKING:
     from csiq.training.device import Place
     from csiq.training.runs import TrainingTask
+    from csiq.training.settings import TrainConfig
 
 #: Words of the paper's Table 1 for the whole grades.
 SCALE = (
@@ -107,7 +108,7 @@ def _training(facts: CardFacts, cohort: dict[str, Any] | None) -> dict[str, Any]
     settings = {key: value for key, value in config.as_dict().items() if key != "network"}
     return {
         **settings,
-        "loss": "anti-bias L1 (eq. 1), classes of half grades, weights of the whole training set",
+        "loss": _loss(config),
         "augmentation": f"flips, quarter turns, intensity +-{100 * config.intensity:g} %",
         "precision": "bf16" if facts.place.bf16 else "float32",
         "reader": task.reader,
@@ -117,6 +118,13 @@ def _training(facts: CardFacts, cohort: dict[str, Any] | None) -> dict[str, Any]
         "held_out": list(task.held_out),
         "sets": _sets(facts),
     }
+
+
+def _loss(config: TrainConfig) -> str:
+    words = "anti-bias L1 (eq. 1), classes of half grades, weights of the whole training set"
+    if not config.together:
+        return words
+    return f"{words}; {100 * config.together:g} % of it of the mean over a window's patches"
 
 
 def _sets(facts: CardFacts) -> dict[str, Any]:
