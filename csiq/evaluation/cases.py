@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -105,14 +105,16 @@ class Cases:
     draws: Mapping[str, np.ndarray] | None = None
     cohort: Cohort | None = None
     notes: tuple[str, ...] = ()
+    # volumes that had to be unpacked go with the set
+    _held: GradedSet | None = field(default=None, repr=False, compare=False)
 
     def __len__(self) -> int:
         return len(self.images)
 
     @property
     def readers(self) -> tuple[str, ...]:
-        """Columns of grades, in the order of the manifest."""
-        return tuple(self.images[0].grades)
+        """Columns with two grades or more of these images, in the order of the manifest."""
+        return _readers(self.images)
 
     def grades(self, reader: str) -> np.ndarray:
         """Return a reader's grades, float64 (n,), NaN where one is missing."""
@@ -176,16 +178,22 @@ def read_cases(where: str | Path, *, split: str = "test", reader: str = "reader1
     """
     manifest = manifest_of(where)
     rows = read_manifest(manifest, check_files=False)
-    roles = Roles.of(list(rows[0].grades), reader)
-    images = tuple(GradedSet.open(manifest, reader, splits=[split]).images)
+    held = GradedSet.open(manifest, reader, splits=[split])
+    images = held.images
     if len(images) < 2:
         raise ConfigError(f"one volume of split '{split}'", file=manifest, hint="two or more are needed")
+    roles = Roles.of(_readers(images), reader)
     cohort = _cohort(manifest.parent)
     draws, why = _draws(images, cohort)
     first = {row.patient: row for row in reversed(rows)}
     database = tuple(row for row in rows if first[row.patient] is row)
     notes = (*_notes(images), *([why] if why else []))
-    return Cases(manifest, split, images, database, roles, draws, cohort, notes)
+    return Cases(manifest, split, images, database, roles, draws, cohort, notes, held)
+
+
+def _readers(images: Sequence[GradedImage]) -> tuple[str, ...]:
+    grades = {name: [image.grades[name] for image in images] for name in images[0].grades}
+    return tuple(name for name, found in grades.items() if np.isfinite(found).sum() > 1)
 
 
 def _person(name: str) -> str:

@@ -150,8 +150,8 @@ class Comparison:
         if truth is None:
             return None
         line, limits = linear_fit(truth, grades), bland_altman(grades, truth)
-        away = truth - truth.mean()
-        left = np.nansum((grades - truth) ** 2)
+        graded = np.isfinite(grades)
+        away, left = truth[graded] - truth[graded].mean(), np.sum((grades - truth)[graded] ** 2)
         return AgainstReference(
             r2=line.r2,
             slope=line.slope,
@@ -227,8 +227,7 @@ class Comparison:
     @cached_property
     def seen_between(self) -> tuple[float, float]:
         """Mean SD over the patches of an image, and SD of the images' grades."""
-        spread = np.nanstd(self.predictions.flat(), axis=1)
-        return float(np.mean(spread)), float(np.nanstd(self.predicted, ddof=1))
+        return float(np.nanmean(self.predictions.spread())), float(np.nanstd(self.predicted, ddof=1))
 
 
 def label_of(column: str) -> str:

@@ -52,7 +52,7 @@ def choose(study: Comparison) -> list[Choice]:
     grades, readers = study.predicted, _readings(study)
     spread = np.ptp(np.nan_to_num(readers, nan=np.nanmean(readers, axis=0)), axis=0)
     error = np.abs(grades - np.nanmean(readers, axis=0))
-    within = np.nanstd(study.predictions.flat(), axis=1)
+    within = study.predictions.spread()
     wishes: list[tuple[str, np.ndarray]] = [
         ("lowest grade", grades),
         ("highest grade", -grades),

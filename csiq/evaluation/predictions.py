@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -24,6 +25,7 @@ PATCHES, PREDICTIONS = "patches.h5", "predictions.tsv"
 _MAX_FAILED = 0.05
 
 Report = Callable[[str, int, int], None]
+Scale = Callable[[float], float]
 
 
 class PatchGrader(Protocol):
@@ -47,15 +49,26 @@ class Predictions:
         The main one first; the others are its retrainings.
     patches : tuple of float32 arrays, (n, orientations, centres, rows, columns)
         One a model.
+    scales : tuple of callable or None
+        What takes a model's grades to the scale of a site's reader, one a model where there are any.
     """
 
     models: tuple[str, ...]
     patches: tuple[np.ndarray, ...]
+    scales: tuple[Scale | None, ...] = ()
 
-    @property
+    @cached_property
     def grades(self) -> np.ndarray:
         """Grade of each image, the mean of its patches, float64 (n_models, n); NaN if too many failed."""
-        return np.array([grades_of(patches) for patches in self.patches])
+        scales = self.scales or (None,) * len(self.patches)
+        both = zip(self.patches, scales, strict=True)
+        return np.array([grades_of(patches, scale) for patches, scale in both])
+
+    def spread(self, model: int = 0) -> np.ndarray:
+        """Return the SD over the patches of each image, float64 (n,), NaN where it has no grade."""
+        flat = self.flat(model)
+        found = [np.nanstd(row) if np.isfinite(row).any() else np.nan for row in flat]
+        return np.where(np.isfinite(self.grades[model]), found, np.nan)
 
     def flat(self, model: int = 0) -> np.ndarray:
         """Return the patches of each image, float64 (n, n_patches)."""
@@ -63,14 +76,15 @@ class Predictions:
         return found.reshape(len(found), -1).astype(np.float64)
 
 
-def grades_of(patches: np.ndarray) -> np.ndarray:
-    """Return the mean of the patches of each image, float64 (n,)."""
+def grades_of(patches: np.ndarray, scale: Scale | None = None) -> np.ndarray:
+    """Return the mean of the patches of each image, on a site's scale if there is one, float64 (n,)."""
     flat = patches.reshape(len(patches), -1).astype(np.float64)
     finite = np.isfinite(flat)
     counted = finite.sum(axis=1)
     total = np.where(finite, flat, 0.0).sum(axis=1)
     enough = counted >= (1 - _MAX_FAILED) * flat.shape[1]
-    return np.where(enough, total / np.maximum(counted, 1), np.nan)
+    means = np.where(enough, total / np.maximum(counted, 1), np.nan)
+    return means if scale is None else np.array([scale(float(mean)) for mean in means])
 
 
 def predict(
@@ -99,7 +113,7 @@ def predict(
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
         raise ModelError(f"two models are called '{twice[0]}'", field="--model", hint="rename one")
-    kept = [_Kept(grader.name, grader.sha256) for grader in graders]
+    kept = [_Kept(grader.name, grader.sha256, scale_of(grader)) for grader in graders]
     _read(folder / PATCHES, kept)
     for number, image in enumerate(cases.images, start=1):
         state = _state_of(image)
@@ -113,7 +127,15 @@ def predict(
         report(image.name, number, len(cases))
     write_table(folder / PREDICTIONS, list(_rows(cases, kept)))
     found = tuple(np.stack([one.patches[image.name] for image in cases.images]) for one in kept)
-    return Predictions(tuple(names), found)
+    return Predictions(tuple(names), found, tuple(one.scale for one in kept))
+
+
+def scale_of(grader: PatchGrader) -> Scale | None:
+    """Return what takes a grader's grades to the scale of a site's reader, None if its card has nothing."""
+    from csiq.quality.site_calibration import SiteCalibration
+
+    card = getattr(grader, "card", None)
+    return SiteCalibration.from_card(card) if card else None
 
 
 @dataclass
@@ -122,6 +144,7 @@ class _Kept:
 
     name: str
     sha256: str
+    scale: Scale | None = None
     patches: dict[str, np.ndarray] = field(default_factory=dict)
     states: dict[str, str] = field(default_factory=dict)
 
@@ -170,7 +193,7 @@ def _write(path: Path, kept: Sequence[_Kept]) -> None:
 def _rows(cases: Cases, kept: Sequence[_Kept]) -> Iterator[dict[str, Cell]]:
     main, *others = kept
     for image in cases.images:
-        grades = {one.name: _grade(one.patches.get(image.name)) for one in kept}
+        grades = {one.name: _grade(one.patches.get(image.name), one.scale) for one in kept}
         own = main.patches.get(image.name)
         yield {
             "volume": image.name,
@@ -184,5 +207,5 @@ def _rows(cases: Cases, kept: Sequence[_Kept]) -> Iterator[dict[str, Cell]]:
         }
 
 
-def _grade(patches: np.ndarray | None) -> float | None:
-    return None if patches is None else float(grades_of(patches[None])[0])
+def _grade(patches: np.ndarray | None, scale: Scale | None) -> float | None:
+    return None if patches is None else float(grades_of(patches[None], scale)[0])

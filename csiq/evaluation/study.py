@@ -11,7 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from csiq.errors import ConfigError
+import numpy as np
+
+from csiq.errors import ConfigError, ModelError
 from csiq.evaluation import (
     bars,
     consensus,
@@ -105,8 +107,10 @@ def evaluate(
     cases = read_cases(request.where, split=request.split, reader=request.reader)
     config = config_of(cases.manifest, request.split, request.reader, [(g.name, g.sha256) for g in graders])
     with open_folder(folder, config, overwrite=request.overwrite, resume=request.resume):
-        card = getattr(graders[0], "card", {})
-        study = Comparison(cases, predict(cases, graders, folder, report), card)
+        predictions = predict(cases, graders, folder, report)
+        if np.isfinite(predictions.grades).sum(axis=1).min() < 2:
+            raise ModelError("a model gave fewer than two images a grade", field="--model")
+        study = Comparison(cases, predictions, getattr(graders[0], "card", {}))
         sections = [part(study) for part in (PARTS if parts is None else parts)]
         for section in sections:
             write_items(folder, section)
@@ -132,10 +136,24 @@ def numbers(study: Comparison, sections: Sequence[Section]) -> dict[str, Any]:
         "n": len(cases),
         "roles": cases.roles.as_dict(),
         "redraws": len(cases.draws[cases.roles.main]) if cases.draws else 0,
-        "notes": cases.notes,
+        "notes": notes(study),
         **{section.key: section.numbers for section in sections if section.key},
         "differences_from_paper": [sentence for section in sections for sentence in section.differences],
     }
+
+
+def notes(study: Comparison) -> list[str]:
+    """Return what has to be known to read the numbers."""
+    found = list(study.cases.notes)
+    failed = int((~np.isfinite(study.predicted)).sum())
+    if failed:
+        found.append(f"{failed} images got no grade, since too many of their patches had none: left out.")
+    if study.predictions.scales and study.predictions.scales[0] is not None:
+        found.append(
+            "Grades of images are on the scale of the reader the model was calibrated to, patches are not; "
+            "scans it was calibrated with should not be among these."
+        )
+    return found
 
 
 def use_of(cases: Cases) -> str:
@@ -160,7 +178,7 @@ def about(study: Comparison, config: dict[str, Any]) -> dict[str, Any]:
         "subject": cases.manifest.name,
         "use": use_of(cases),
         "tiles": tiles,
-        "notes": cases.notes,
+        "notes": notes(study),
         "command": command,
         "provenance": [
             ("images", len(cases)),

@@ -18,6 +18,7 @@ from csiq.evaluation import (
     network_figure,
     patches,
     raters,
+    regression,
 )
 from csiq.evaluation.cases import read_cases
 from csiq.evaluation.comparison import Comparison, label_of
@@ -26,6 +27,7 @@ from csiq.evaluation.exemplars import choose
 from csiq.evaluation.predictions import Predictions, predict
 from csiq.evaluation.section import shown, span
 from csiq.io.nifti import read_volume
+from csiq.io.tables import read_table, write_table
 from csiq.quality.model_file import open_model
 from csiq.quality.network import IQDCNN, NetworkConfig
 from tests.evaluation.small_cohort import VOXEL, Brightness, affine, make_cohort
@@ -225,3 +227,31 @@ def test_equal_figures_give_equal_bytes():
 
     assert drawn("svg") == drawn("svg")
     assert drawn("png") == drawn("png")
+
+
+def test_an_image_without_a_grade_is_left_out(study):
+    patches_of = study.predictions.patches[0].copy()
+    patches_of[3] = np.nan
+    broken = replace(study, predictions=Predictions(("broken",), (patches_of,)))
+    assert np.isnan(broken.predicted[3])
+    kept = np.delete(np.arange(20), 3)
+    truth = study.cases.reference
+    error = (study.predicted - truth)[kept]
+    assert broken.reference.sd == pytest.approx(error.std(ddof=1))
+    assert broken.reference.explained == pytest.approx(
+        1 - np.sum(error**2) / np.sum((truth[kept] - truth[kept].mean()) ** 2)
+    )
+    for part in (bars, consensus, patches, raters, regression):
+        part.section(broken)
+    assert 3 not in [case.row for case in patches.choose(broken)]
+
+
+def test_a_reader_who_read_nothing_is_none(tmp_path):
+    folder = make_cohort(tmp_path / "clinic", 6, known=False)
+    rows = read_table(folder / "graded.tsv")
+    for row in rows:
+        row["reader2"] = None
+    write_table(folder / "graded.tsv", rows)
+    cases = read_cases(folder)
+    assert cases.readers == ("reader1a", "reader1b")
+    assert cases.roles.second is None

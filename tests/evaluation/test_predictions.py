@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import gzip
 import os
 
 import numpy as np
@@ -77,3 +79,27 @@ def test_two_models_of_one_name(tmp_path):
     cases = read_cases(make_cohort(tmp_path / "cohort", 6))
     with pytest.raises(ModelError, match="two models are called 'brightness'"):
         predict(cases, [Brightness(), Brightness(sha256="3" * 64)], tmp_path)
+
+
+def test_grades_on_a_sites_scale(tmp_path):
+    cases = read_cases(make_cohort(tmp_path / "cohort", 6))
+    site = {"kind": "line", "knots": [0.0, 4.0], "values": [0.5, 3.5]}
+    plain = predict(cases, [Brightness()], tmp_path)
+    ours = predict(cases, [Brightness(card={"site_calibration": site})], tmp_path)
+    np.testing.assert_allclose(ours.grades, 0.5 + 0.75 * plain.grades)
+    np.testing.assert_array_equal(ours.patches[0], plain.patches[0])
+    rows = read_table(tmp_path / PREDICTIONS)
+    np.testing.assert_allclose([row["grade"] for row in rows], ours.grades[0])
+
+
+def test_packed_volumes_stay_readable(tmp_path):
+    folder = make_cohort(tmp_path / "cohort", 6)
+    plain = predict(read_cases(folder), [Brightness()], tmp_path)
+    for path in (folder / "volumes").iterdir():
+        path.with_name(path.name + ".gz").write_bytes(gzip.compress(path.read_bytes()))
+        path.unlink()
+    table = folder / "graded.tsv"
+    table.write_text(table.read_text(encoding="utf-8").replace(".nii", ".nii.gz"), encoding="utf-8")
+    cases = read_cases(folder)
+    gc.collect()
+    np.testing.assert_allclose(predict(cases, [Brightness()], tmp_path).grades, plain.grades, atol=1e-3)
