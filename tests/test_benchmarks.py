@@ -48,6 +48,7 @@ TINY = {
 }
 #: Scripts not run here, and why.
 ELSEWHERE = {
+    "domain.py": "needs a cohort of whole patients; tests/quality/test_strangers.py runs its parts",
     "gpu.py": "needs a GPU",
     "demo_figures.py": "grades 84 volumes on a 1 mm grid whatever the size; examples run its parts",
 }
