@@ -118,9 +118,11 @@ def iterates(
     yield from iterates_of(scan_of(recipe), recipe.iteration, phases=phases, keep=keep)
 
 
-def scan_of(recipe: ImageRecipe) -> OneCoilScan:
-    """Return the simulated scan of a recipe."""
-    wrong = np.random.default_rng([recipe.seed, 4])
+def scan_of(recipe: ImageRecipe, imperfections: Imperfections | None = None) -> OneCoilScan:
+    """Return the simulated scan of a recipe; with other imperfections than it draws, if given."""
+    wrong = imperfections or Imperfections.drawn(
+        recipe.imperfections, np.random.default_rng([recipe.seed, 4])
+    )
     config = ScanConfig(
         seed=recipe.seed,
         matrix=recipe.matrix,
@@ -132,7 +134,7 @@ def scan_of(recipe: ImageRecipe) -> OneCoilScan:
         amplitude=recipe.amplitude,
         drift=recipe.drift,
         cardiac=recipe.residual,
-        imperfections=Imperfections.drawn(recipe.imperfections, wrong),
+        imperfections=wrong,
     )
     setting = Setting.of(config)
     coil = OneCoil.over_heart(setting.coils)
