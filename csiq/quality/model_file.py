@@ -175,3 +175,25 @@ def save_model(path: Path, weights: bytes, card: dict[str, Any]) -> None:
     text = json.dumps(full, indent=1, allow_nan=False)
     write_bytes(path, weights)
     write_text(path.with_suffix(".json"), text + "\n")
+
+
+def extend_card(path: Path, entries: dict[str, Any]) -> None:
+    """Write further entries into the card of a model on disk; its weights stay as they are.
+
+    Parameters
+    ----------
+    path : Path
+        Ends in ``.safetensors``.
+    entries : dict
+        What the card says besides, or in place of what it said.
+
+    Raises
+    ------
+    ModelError
+        If there is no such model, or it has no card.
+    """
+    model = open_model(path)
+    if model.card is None:
+        raise ModelError("has no model card", file=path)
+    of_file = ("schema_version", "name", "sha256")
+    save_model(path, model.weights, {k: v for k, v in {**model.card, **entries}.items() if k not in of_file})

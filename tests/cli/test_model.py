@@ -190,3 +190,19 @@ def test_an_ensemble_is_verified_whole(tmp_path: Path, capsys) -> None:
     )
     assert main(["model", "verify", str(path), "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["weights"] == 3 * sum(v.numel() for v in members[0].values())
+
+
+def test_a_card_can_be_extended(model: Path, tmp_path: Path) -> None:
+    from csiq.errors import ModelError
+    from csiq.quality.model_file import extend_card
+
+    path = tmp_path / "copy.safetensors"
+    path.write_bytes(model.read_bytes())
+    with pytest.raises(ModelError, match="no model card"):
+        extend_card(path, {"note": "new"})
+    path.with_suffix(".json").write_text(model.with_suffix(".json").read_text())
+    extend_card(path, {"note": "new"})
+    card = json.loads(path.with_suffix(".json").read_text())
+    assert (card["note"], card["title"], card["name"]) == ("new", "toy", "copy")
+    assert path.read_bytes() == model.read_bytes()
+    Grader.load(path)

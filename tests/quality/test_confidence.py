@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from typing import NamedTuple
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ import pytest
 from csiq.errors import ModelError, ShapeError
 from csiq.quality.confidence import Confidence
 from csiq.quality.confidence_fit import fit_confidence
+from csiq.quality.confidence_folds import confidence_of_folds, kept_word
 from csiq.quality.evidence import INPUTS, Evidence
 
 
@@ -185,3 +187,92 @@ def test_damaged_cards(change: dict[str, object]) -> None:
         Confidence.from_card({"confidence": {**sound, **change}})
     assert Confidence.from_card({}) is None
     assert set(sound["inputs"]) <= set(INPUTS)
+
+
+# --- from the networks of a cross-validation, and on a test ---------------------------------------------
+
+
+class _Image(NamedTuple):
+    patient: str
+    split: str
+    reference: float
+    volume: np.ndarray
+    voxel_size: tuple[float, float, float] = (1.0, 1.0, 1.0)
+
+
+class _Fold:
+    """A grader of a fold: it grades the reference, off by an error the image carries, or cheats."""
+
+    sha256 = "0" * 64
+
+    def __init__(self, held_out: list[str], splits: list[str]) -> None:
+        self.name = "without-" + "-".join(held_out)
+        self.card = {"training": {"held_out": held_out, "splits": splits}}
+        self.asked: list[float] = []
+
+    def patch_grades(self, volume: np.ndarray, voxel_size: tuple[float, float, float]) -> np.ndarray:
+        self.asked.append(float(volume[0]))
+        return np.broadcast_to(volume[1:4, None, None, None], (3, 2, 2, 2)) + len(self.name) / 100
+
+    def evidence(self, volume: np.ndarray, voxel_size: tuple[float, float, float]) -> Evidence:
+        return Evidence.of(self.patch_grades(volume, voxel_size), 0.5)
+
+
+def _images(n: int) -> list[_Image]:
+    rng = np.random.default_rng(9)
+    found = []
+    for number in range(n):
+        reference = float(rng.uniform(0, 4))
+        grade = reference + 0.2 * rng.standard_normal()
+        volume = np.array([number, *(grade + 0.05 * rng.standard_normal(3))])
+        found.append(
+            _Image(f"p{number}", ("train1", "train2", "train3", "test")[number % 4], reference, volume)
+        )
+    return found
+
+
+def _folds() -> list[_Fold]:
+    parts = ["train1", "train2", "train3"]
+    return [_Fold([part], [other for other in parts if other != part]) for part in parts]
+
+
+def test_every_image_is_graded_by_who_did_not_see_it() -> None:
+    images, folds = _images(160), _folds()
+    entry = confidence_of_folds(images, folds)  # type: ignore[arg-type]
+    assert (entry["n"], entry["groups"]) == (120, 120)
+    assert [network["name"] for network in entry["networks"]] == [fold.name for fold in folds]
+    for fold in folds:
+        seen = {images[int(number)].split for number in fold.asked}
+        assert seen == set(fold.card["training"]["held_out"])
+    assert entry["mean_width"] == pytest.approx(2 * 1.645 * 0.2, rel=0.25)
+
+
+def test_networks_of_one_fold_are_an_ensemble() -> None:
+    images = _images(160)
+    folds = [*_folds(), *(_Fold([f"train{k}", "validation"], ["train9"]) for k in (1, 2, 3))]
+    entry = confidence_of_folds(images, folds)  # type: ignore[arg-type]
+    assert entry["n"] == 120
+    assert len(entry["networks"]) == 6
+
+
+def test_networks_that_saw_what_they_held_out_are_refused() -> None:
+    with pytest.raises(ModelError, match="was trained on train1, too"):
+        confidence_of_folds(_images(80), [_Fold(["train1"], ["train1", "train2"])])  # type: ignore[list-item]
+    silent = _Fold(["train1"], [])
+    silent.card = {"training": {}}
+    with pytest.raises(ModelError, match="held out"):
+        confidence_of_folds(_images(80), [silent])  # type: ignore[list-item]
+
+
+def test_word_kept_by_hand() -> None:
+    intervals = [(0.0, 1.0), (1.0, 2.0), None, (2.0, 2.2), (0.0, 4.0)]
+    found = kept_word(intervals, np.array([0.5, 2.5, 1.0, 2.1, 3.0]))
+    assert (found["n"], found["without"], found["coverage"]) == (4, 1, 0.75)
+    assert found["mean_width"] == pytest.approx((1 + 1 + 0.2 + 4) / 4)
+    assert (found["coverage_narrower_half"], found["coverage_wider_half"]) == (1.0, 0.5)
+    # Wilson's interval of 3 in 4 at 90 %: scipy.stats.binomtest(3, 4).proportion_ci(0.9, "wilson")
+    from scipy.stats import binomtest
+
+    ends = binomtest(3, 4).proportion_ci(0.9, "wilson")
+    assert found["coverage_interval"] == pytest.approx([ends.low, ends.high], abs=1e-4)
+    assert kept_word([None], np.array([1.0])) == {"n": 0, "without": 1, "coverage": None}
