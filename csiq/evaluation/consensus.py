@@ -13,6 +13,8 @@ from csiq.evaluation.paper import MAIN, SECOND, WORDS
 from csiq.evaluation.section import Picture, Section, Table, shown
 from csiq.report.figures import MUTED
 
+#: Rank correlation from which on something is said to grow or fall.
+_CHANGES = 0.1
 _AGAINST = {
     "single": "{label}, single draw",
     "redraws": "{label}, mean over redraws",
@@ -67,7 +69,8 @@ def _consensus_sentence(study: Comparison) -> str:
     found, again = study.consensus, study.consensus_redrawn
     assert found is not None
     redrawn = f" ({shown(again['spearman'])} in the mean over redraws)" if again else ""
-    sense = "grows" if found.spearman > 0 else "does not grow"
+    sense = "grows" if found.spearman > _CHANGES else "hardly changes"
+    sense = "falls" if found.spearman < -_CHANGES else sense
     return (
         f"Against the consensus of {study.raters[MAIN].label} and {study.raters[SECOND].label} the "
         f"network's error is {shown(found.bias, sign=True)} ± {shown(found.sd)}, absolute "
@@ -108,7 +111,7 @@ def consensus_figure(study: Comparison) -> Figure:
     _dots(right, apart, np.abs(error))
     line, x = linear_fit(apart, np.abs(error)), np.array([0.0, float(np.nanmax(apart))])
     right.plot(x, line.slope * x + line.intercept, color=ORANGE, lw=1.6)
-    right.set_xlabel("|Observer 1 − Observer 2| (grades)")
+    right.set_xlabel(f"|{study.raters[MAIN].label} − {study.raters[SECOND].label}| (grades)")
     right.set_ylabel("|IQ-DCNN − consensus| (grades)")
     right.set_xlim(-0.15, max(1.15, x[1] + 0.15))
     right.set_ylim(bottom=0)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -24,6 +24,9 @@ from csiq.agreement import (
 
 #: Resamplings of the images for an interval, those for one of all patches, and what share lies inside.
 N_RESAMPLES, N_RESAMPLES_PATCHES, LEVEL = 2000, 300, 0.90
+#: Resamplings for the interval of a mean over redraws, and how many redraws each meets: more of them change
+#: the mean by far less than another choice of images does.
+N_RESAMPLES_REDRAWS, N_DAYS = 500, 50
 #: Takes two columns (..., n) and works along their last axis.
 Statistic = Callable[[np.ndarray, np.ndarray], Any]
 
@@ -101,6 +104,8 @@ class Estimate:
         Bootstrap interval over images of ``single``, 90 %.
     mean : float
         Over the redraws of the readers.
+    mean_low, mean_high : float
+        Bootstrap interval over images of ``mean``, 90 %; not of patches.
     ceiling : float
         Mean over the same redraws of the noise-free reference in the network's place.
     """
@@ -109,6 +114,8 @@ class Estimate:
     low: float = math.nan
     high: float = math.nan
     mean: float = math.nan
+    mean_low: float = math.nan
+    mean_high: float = math.nan
     ceiling: float = math.nan
 
     @property
@@ -142,16 +149,26 @@ def estimates(
     for key in keys:
         of = MERITS[key].of if column.grades.ndim == 1 else over_patches(MERITS[key].of)
         low, high = bootstrap_interval(of, row.grades, column.grades, n=n, level=LEVEL)
-        found[key] = Estimate(
-            float(of(row.grades, column.grades)),
-            low,
-            high,
-            _mean(of, row, column) if drawn else math.nan,
-            _mean(MERITS[key].of, row, reference)
-            if row.draws is not None and reference is not None
-            else math.nan,
-        )
+        single = Estimate(float(of(row.grades, column.grades)), low, high)
+        found[key] = _redrawn(single, of, row, column) if drawn else single
+        if row.draws is not None and reference is not None:
+            found[key] = replace(found[key], ceiling=_mean(MERITS[key].of, row, reference))
     return found
+
+
+def _redrawn(single: Estimate, of: Statistic, row: Rater, column: Rater) -> Estimate:
+    """Return an estimate with what redraws of the readers add."""
+    mean = _mean(of, row, column)
+    if column.grades.ndim > 1:
+        return replace(single, mean=mean)
+    days = [_days(rater)[:N_DAYS] for rater in (row, column)]
+    low, high = bootstrap_interval(
+        lambda a, b: np.mean(of(*np.broadcast_arrays(a, b)), axis=-1),
+        *days,
+        n=N_RESAMPLES_REDRAWS,
+        level=LEVEL,
+    )
+    return replace(single, mean=mean, mean_low=low, mean_high=high)
 
 
 def over_patches(statistic: Statistic) -> Statistic:

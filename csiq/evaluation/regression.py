@@ -14,7 +14,7 @@ from csiq.evaluation.cases import N_DRAWS
 from csiq.evaluation.comparison import Comparison, Merits, Spread
 from csiq.evaluation.differences import clear_differences
 from csiq.evaluation.drawing import BLUE, COLUMN, ORANGE, RED, blank, grade_axis, plain, styled
-from csiq.evaluation.merits import MERITS
+from csiq.evaluation.merits import MERITS, Estimate
 from csiq.evaluation.paper import MAIN, RETRAINED, TEST, WORDS
 from csiq.evaluation.section import Picture, Section, Table, plus_minus, shown, span
 from csiq.report.figures import INK, MUTED
@@ -83,21 +83,20 @@ def _table(study: Comparison, level: str, found: Merits) -> Table:
     body, data = [], []
     for key, estimate in found.items():
         paper, share = published.get(key), estimate.mean / estimate.ceiling if estimate.ceiling else math.nan
-        redrawn = (shown(estimate.mean), shown(estimate.ceiling)) if drawn else ()
+        redrawn = (_mean(estimate), shown(estimate.ceiling)) if drawn else ()
         words = f" ({kappa_words(estimate.single)})" if key == "kappa" else ""
         mark = " (≥ 0.8)" if key == "alpha" and estimate.single >= 0.8 else ""
         body.append(
             (
                 MERITS[key].label,
                 *redrawn,
-                shown(estimate.single) + words + mark,
-                span(estimate.low, estimate.high),
+                f"{shown(estimate.single)}{words}{mark}\n{span(estimate.low, estimate.high)}",
                 shown(paper.value) if paper else "",
             )
         )
         row: dict[str, Any] = {"merit": key, **vars(estimate), "mean_over_ceiling": share}
         data.append({**row, "paper": paper.value if paper else None, "source": paper.source if paper else ""})
-    head = ("", *(("mean over redraws", "ceiling") if drawn else ()), "single draw", "90 % interval", "paper")
+    head = ("", *(("mean over redraws", "ceiling") if drawn else ()), "single draw", "paper")
     n = len(study.cases) if level == "patients" else study.predictions.flat().size
     return Table(
         f"merits-{level}",
@@ -105,7 +104,8 @@ def _table(study: Comparison, level: str, found: Merits) -> Table:
         head,
         body,
         data,
-        f"Differences are {label} minus IQ-DCNN; the regression is of the network's grade on the reader's. "
+        f"Below each value its 90 % interval over images. Differences are {label} minus IQ-DCNN; the "
+        "regression is of the network's grade on the reader's. "
         + (
             f"Redraws: the same images read {N_DRAWS} times by the same simulated "
             "reader. Ceiling: the noise-free reference in the network's place."
@@ -113,6 +113,12 @@ def _table(study: Comparison, level: str, found: Merits) -> Table:
             else "Readers that are not simulated cannot be drawn again."
         ),
     )
+
+
+def _mean(estimate: Estimate) -> str:
+    known = math.isfinite(estimate.mean_low)
+    interval = f"\n{span(estimate.mean_low, estimate.mean_high)}" if known else ""
+    return shown(estimate.mean) + interval
 
 
 def _retrained_table(study: Comparison) -> Table:

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from sklearn.metrics import cohen_kappa_score
 
-from csiq.evaluation.merits import MERITS, PATCH_MERITS, Rater, estimates, over_patches
+from csiq.agreement import interval_over_redraws, pearson_r2
+from csiq.evaluation.merits import MERITS, N_RESAMPLES_REDRAWS, PATCH_MERITS, Rater, estimates, over_patches
 
 
 @pytest.fixture
@@ -43,7 +44,16 @@ def test_means_over_redraws_and_ceilings(readings):
         assert (found[key].mean, found[key].ceiling) == pytest.approx((ours, best))
         assert found[key].best == found[key].mean
         assert found[key].low <= found[key].single <= found[key].high
+        assert found[key].mean_low <= found[key].mean <= found[key].mean_high
     assert found["r2"].ceiling > found["r2"].mean
+
+
+def test_the_interval_of_a_mean_over_redraws(readings):
+    _, reader, network = readings
+    found = estimates(reader, network, keys=("r2",))["r2"]
+    draws = np.concatenate([reader.grades[None], reader.draws])
+    expected = interval_over_redraws(pearson_r2, draws, network.grades, n=N_RESAMPLES_REDRAWS)
+    assert (found.mean_low, found.mean_high) == pytest.approx(expected)
 
 
 def test_two_readers_are_redrawn_together(readings, rng):

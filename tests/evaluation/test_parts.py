@@ -37,6 +37,7 @@ from tests.evaluation.small_cohort import VOXEL, Brightness, affine, make_cohort
 def _few_resamples(monkeypatch):
     monkeypatch.setattr(merits, "N_RESAMPLES", 200)
     monkeypatch.setattr(merits, "N_RESAMPLES_PATCHES", 50)
+    monkeypatch.setattr(merits, "N_RESAMPLES_REDRAWS", 50)
 
 
 @pytest.fixture(scope="module")
