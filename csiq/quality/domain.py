@@ -32,7 +32,7 @@ from csiq.quality.patches import SIDE
 #: What a card calls :data:`csiq.quality.descriptors.DESCRIPTORS`; another list takes another name.
 DESCRIPTOR_SET = "csiq-descriptors-1"
 #: Share of the training set, each image left out of the fit, that lies within the threshold.
-WITHIN = 0.98
+WITHIN = 0.99
 _FOLDS, _LEAST_SHRINKAGE = 5, 0.05
 
 #: Names of the eight statistics of models of the first schema, in order.
@@ -106,7 +106,7 @@ class Domain:
     ) -> Domain:
         """Return the domain of a training set.
 
-        The threshold holds 98 % of the training images, the distance of each taken from the other folds.
+        The threshold holds 99 % of the training images, the distance of each taken from the other folds.
 
         Parameters
         ----------
