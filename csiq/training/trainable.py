@@ -2,7 +2,9 @@
 
 Batch normalisation and a fixed centre and spread of the input make training faster and steadier. In
 evaluation both are affine, so they are folded into the convolutions: what is kept is a plain
-:class:`IQDCNN`.
+:class:`IQDCNN`. Normalisation follows the pooling, where there is a quarter of the values; a gain above zero
+keeps the largest of four the largest, so that it folds all the same. (A gain below zero would add nothing:
+the convolution can change its sign.)
 """
 
 from __future__ import annotations
@@ -18,10 +20,11 @@ from csiq.quality.network import IQDCNN, NetworkConfig
 #: About the mean and the SD of normalised slices: blood is 1, air 0.
 CENTRE, SPREAD = 0.3, 0.3
 _MOMENTUM = 0.05
+_LEAST_GAIN = 1e-3
 
 
 class Trainable(nn.Module):
-    """An IQ-DCNN with batch normalisation behind each convolution but the last.
+    """An IQ-DCNN with batch normalisation behind each convolution (and its pooling) but the last.
 
     Parameters
     ----------
@@ -47,6 +50,13 @@ class Trainable(nn.Module):
         for conv, _ in self._pairs():
             nn.init.kaiming_normal_(conv.weight, nonlinearity="relu")
             nn.init.constant_(conv.bias, mean_grade if conv.out_channels == 1 else 0.0)
+
+    def keep_gains(self) -> None:
+        """Keep the gains of the normalisation above zero, after a step of the optimiser."""
+        with torch.no_grad():
+            for layer in self.modules():
+                if isinstance(layer, nn.BatchNorm2d):
+                    layer.weight.clamp_(min=_LEAST_GAIN)
 
     def averaged(self) -> list[Tensor]:
         """Return what a moving average follows: weights, and statistics of the normalisation."""
@@ -76,16 +86,26 @@ class Trainable(nn.Module):
 
     def _pairs(self) -> Iterator[tuple[Any, Any]]:
         """Yield each convolution with the normalisation behind it, or None."""
-        layers = [*self.features, *self.regression]
-        for layer, following in zip(layers, [*layers[1:], None], strict=True):
+        convolution = None
+        for layer in [*self.features, *self.regression]:
             if isinstance(layer, nn.Conv2d):
-                yield layer, following if isinstance(following, nn.BatchNorm2d) else None
+                if convolution is not None:
+                    yield convolution, None
+                convolution = layer
+            elif isinstance(layer, nn.BatchNorm2d):
+                yield convolution, layer
+                convolution = None
+        yield convolution, None
 
 
 def _normalised(stages: nn.Sequential, batch_norm: bool) -> nn.Sequential:
+    """Return stages with normalisation before each ReLU."""
     layers: list[nn.Module] = []
+    channels = 1
     for layer in stages:
+        if isinstance(layer, nn.Conv2d):
+            channels = layer.out_channels
+        if batch_norm and isinstance(layer, nn.ReLU):
+            layers.append(nn.BatchNorm2d(channels, momentum=_MOMENTUM))
         layers.append(layer)
-        if batch_norm and isinstance(layer, nn.Conv2d) and layer.out_channels > 1:
-            layers.append(nn.BatchNorm2d(layer.out_channels, momentum=_MOMENTUM))
     return nn.Sequential(*layers)

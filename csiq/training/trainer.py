@@ -102,6 +102,7 @@ class Trainer:
         value = float(loss.detach())
         if math.isfinite(value):
             self._optimiser.step()
+            self.network.keep_gains()
             self._follow()
             self.iteration += 1
             self._within_a_step = False

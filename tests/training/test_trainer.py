@@ -17,7 +17,7 @@ from csiq.training.device import Place
 from csiq.training.loss import window_loss
 from csiq.training.prefetch import ahead
 from csiq.training.settings import TrainConfig
-from csiq.training.trainable import SPREAD
+from csiq.training.trainable import SPREAD, Trainable
 from csiq.training.trainer import CHECKPOINT, learning_rate, weights_of
 from csiq.training.windows import Batch, Drawing
 from tests.training.graded_folder import FEW
@@ -238,3 +238,18 @@ def test_settings_survive_json() -> None:
     assert TrainConfig.from_dict(config.as_dict()) == config
     assert replace(config, check_every=7).sha256 == config.sha256
     assert replace(config, seed=7).sha256 != config.sha256
+
+
+def test_gains_below_zero_are_kept_from_the_fold() -> None:
+    torch.manual_seed(0)
+    network = Trainable(NetworkConfig(widths=(2, 3, 3, 3), hidden=(4, 3), keep=1.0), batch_norm=True)
+    windows = torch.rand(2, 144, 144)
+    with torch.no_grad():
+        network(windows)  # running statistics of something
+        for layer in network.modules():
+            if isinstance(layer, torch.nn.BatchNorm2d):
+                layer.weight.uniform_(-1, 1)
+    with torch.inference_mode():
+        assert not torch.allclose(network.folded()(windows), network.eval()(windows), atol=1e-3)
+        network.keep_gains()
+        assert torch.allclose(network.folded()(windows), network.eval()(windows), atol=1e-5)
