@@ -72,7 +72,8 @@ def evaluate(
     of merit, the paper's tables and figures as TSV, PNG and SVG, and evaluation.html with the paper's numbers
     beside. Simulated readers are drawn again 200 times; the readers of a clinic cannot be. Research use only.
     """
-    from csiq.evaluation.study import Request, load_graders
+    from csiq.evaluation.models import load_graders
+    from csiq.evaluation.study import Request
     from csiq.evaluation.study import evaluate as run
 
     graders = load_graders(models or ("default",), retrained, device)

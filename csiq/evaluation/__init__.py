@@ -19,7 +19,7 @@ _HOMES = {
     "Picture": "section",
     "Request": "study",
     "evaluate": "study",
-    "load_graders": "study",
+    "load_graders": "models",
 }
 
 __all__ = list(_HOMES)

@@ -177,12 +177,12 @@ def read_cases(where: str | Path, *, split: str = "test", reader: str = "reader1
         With everything that is wrong with the manifest and its volumes.
     """
     manifest = manifest_of(where)
-    rows = read_manifest(manifest, check_files=False)
     held = GradedSet.open(manifest, reader, splits=[split])
     images = held.images
     if len(images) < 2:
         raise ConfigError(f"one volume of split '{split}'", file=manifest, hint="two or more are needed")
     roles = Roles.of(_readers(images), reader)
+    rows = read_manifest(manifest, check_files=False)
     cohort = _cohort(manifest.parent)
     draws, why = _draws(images, cohort)
     first = {row.patient: row for row in reversed(rows)}

@@ -12,7 +12,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from csiq.io.atomic import atomic_write
+from csiq.io.atomic import write_bytes
 from csiq.report.figures import COLOURS, GRID, INK, MUTED
 
 #: Widths of one column and of a page, inches.
@@ -88,18 +88,39 @@ def counted(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.nd
 
 
 @styled
-def picture_bytes(figure: Figure, kind: str, dpi: int = DPI) -> bytes:
-    """Return a figure as ``png``, ``jpeg`` or ``svg``, undated: equal figures give equal bytes."""
+def picture_bytes(figure: Figure, kind: str, about: str = "", dpi: int = DPI) -> bytes:
+    """Return a figure as ``png``, ``jpeg`` or ``svg``, undated: equal figures give equal bytes.
+
+    Parameters
+    ----------
+    figure : Figure
+    kind : str
+    about : str
+        Goes with PNG and SVG as their description.
+    dpi : int
+    """
     buffer = io.BytesIO()
-    metadata: dict[str, Any] | None = {"Date": None, "Creator": None} if kind == "svg" else None
-    metadata = {"Software": None} if kind == "png" else metadata
-    more: dict[str, Any] = {"pil_kwargs": {"quality": 88}} if kind == "jpeg" else {}
-    figure.savefig(buffer, format=kind, dpi=dpi, metadata=metadata, **more)
+    options: dict[str, dict[str, Any]] = {
+        "png": {"metadata": {"Software": None, "Description": about}},
+        "svg": {"metadata": {"Date": None, "Creator": None, "Description": about}},
+        "jpeg": {"pil_kwargs": {"quality": 88}},
+    }
+    figure.savefig(buffer, format=kind, dpi=dpi, **options[kind])
     return buffer.getvalue()
 
 
-def write_figure(folder: Path, name: str, figure: Figure) -> None:
-    """Write ``NAME.png`` and ``NAME.svg``, each atomically."""
-    for kind in ("png", "svg"):
-        with atomic_write(folder / f"{name}.{kind}") as temporary:
-            temporary.write_bytes(picture_bytes(figure, kind))
+def write_figure(folder: Path, name: str, figure: Figure, about: str = "") -> bytes:
+    """Write ``NAME.png`` and ``NAME.svg``, each atomically; return the SVG.
+
+    Parameters
+    ----------
+    folder : Path
+    name : str
+    figure : Figure
+    about : str
+        Description that stays with the files.
+    """
+    png, svg = (picture_bytes(figure, kind, about) for kind in ("png", "svg"))
+    write_bytes(folder / f"{name}.png", png)
+    write_bytes(folder / f"{name}.svg", svg)
+    return svg

@@ -99,7 +99,8 @@ def _data(chosen: list[Exemplar]) -> list[dict[str, Any]]:
 def exemplar_figure(chosen: list[Exemplar]) -> Figure:
     """Draw axial and sagittal slices of each exemplar."""
     width = PAGE / len(chosen)
-    figure = blank(PAGE, 2 * width + 0.3)
+    titles = 0.3 if any(exemplar.artefact for exemplar in chosen) else 0.18
+    figure = blank(PAGE, 2 * width + titles)
     figure.set_layout_engine("constrained", w_pad=0.01, h_pad=0.01, wspace=0.0, hspace=0.0)
     grid = figure.subplots(2, len(chosen), squeeze=False)
     for column, exemplar in zip(grid.T, chosen, strict=True):

@@ -31,7 +31,9 @@ SIMULATED = "Simulated readers, research use only: no human graded these images.
 MEASURED = "Research use only."
 
 
-def render(sections: Sequence[Section], about: Mapping[str, Any]) -> str:
+def render(
+    sections: Sequence[Section], about: Mapping[str, Any], drawn: Mapping[str, bytes] | None = None
+) -> str:
     """Return the page.
 
     Parameters
@@ -40,6 +42,9 @@ def render(sections: Sequence[Section], about: Mapping[str, Any]) -> str:
         In their order on the page.
     about : mapping
         ``title``, ``subject``, ``use``, ``tiles``, ``notes``, ``command``, ``provenance``, ``hashes``.
+
+    drawn : mapping of str to bytes, optional
+        SVG of pictures that have been drawn already, by their names.
 
     Raises
     ------
@@ -57,7 +62,7 @@ def render(sections: Sequence[Section], about: Mapping[str, Any]) -> str:
         # the style is ours and its hash stands in the policy; everything else on the page is escaped
         style=Markup(style),
         style_hash=digest,
-        sections=[_shown(section) for section in sections],
+        sections=[_shown(section, drawn or {}) for section in sections],
         citation=CITATION,
         rule=RULE,
         **about,
@@ -73,20 +78,21 @@ def _style() -> str:
     return "".join(file.read_text(encoding="utf-8") for file in files)
 
 
-def _shown(section: Section) -> dict[str, Any]:
+def _shown(section: Section, drawn: Mapping[str, bytes]) -> dict[str, Any]:
     return {
         "title": section.title,
         "anchor": "".join(c if c.isalnum() else "-" for c in section.title.lower()),
         "lead": section.lead,
         "tables": [item for item in section.items if isinstance(item, Table)],
-        "pictures": [_picture(item) for item in section.items if isinstance(item, Picture)],
+        "pictures": [_picture(item, drawn) for item in section.items if isinstance(item, Picture)],
         "differences": section.differences,
     }
 
 
-def _picture(picture: Picture) -> dict[str, Any]:
+def _picture(picture: Picture, drawn: Mapping[str, bytes]) -> dict[str, Any]:
     if picture.is_photograph:
-        uri = data_uri(picture_bytes(picture.figure, "jpeg", _DPI), "image/jpeg")
+        uri = data_uri(picture_bytes(picture.figure, "jpeg", dpi=_DPI), "image/jpeg")
     else:
-        uri = data_uri(picture_bytes(picture.figure, "svg"), "image/svg+xml")
+        svg = drawn[picture.name] if picture.name in drawn else picture_bytes(picture.figure, "svg")
+        uri = data_uri(svg, "image/svg+xml")
     return {"uri": uri, "alt": picture.alt, "caption": picture.caption, "share": picture.share}

@@ -151,13 +151,9 @@ WORDS: Mapping[str, str] = {
     "depends on the grade.",
     "4": "Most of the counts fall along the diagonal.",
     "E2": "Several peaks occasionally exist where the readers disagree.",
-    "E3": "Bland-Altman plots of intraobserver, interobserver and network differences; variability by grade.",
     "E4": "The network's error against the readers' consensus is larger for intermediate quality; it "
     "correlates with the uncertainty between the readers.",
     "ends": "Very low and very high grades are slightly over- and underestimated.",
     "gain": "Averaging the patch grades into a single patient grade yields better predictions by lowering "
     "the variance.",
 }
-
-#: Seconds to grade one data set on a Tesla K40c.
-SECONDS = Published(1.6, _TEST)

@@ -36,16 +36,14 @@ def map_picture(study: Comparison, letter: str, row: str, column: str) -> Pictur
     """Return a panel of Figure 4: how often two raters, by their roles, gave each pair of grades."""
     one, other = study.raters[row], study.raters[column]
     counts = agreement_counts(one.grades, other.grades)
+    rounded = ", rounded to halves" if column == NETWORK else ""
     near = sum(int(np.trace(counts, offset)) for offset in (-1, 0, 1)) / max(int(counts.sum()), 1)
     data = [
         {"row": float(HALVES[i]), "column": float(HALVES[j]), "count": int(counts[i, j])}
         for i in range(len(HALVES))
         for j in range(len(HALVES))
     ]
-    caption = (
-        f"Figure 4{letter}. Counts of {one.label} and {other.label}, the network rounded to halves; framed: "
-        f"agreement. {100 * near:.0f} % lie within half a grade. In the paper: {WORDS['4']}"
-    )
+    caption = f"Figure 4{letter}. Counts of {one.label} and {other.label}{rounded}; framed: agreement. {100 * near:.0f} % lie within half a grade. In the paper: {WORDS['4']}"
     alt = f"Map of agreement counts of {one.label} and {other.label}"
     figure = counts_figure(counts, one.label, other.label)
     return Picture(f"figure-4{letter}", figure, alt, caption, data, share=3)

@@ -73,8 +73,9 @@ def _gain(study: Comparison) -> str:
     return (
         f"From patches to patients, anti-bias L1 changes by {shown(gain['anti_bias_l1'], sign=True)}, R² by "
         f"{shown(gain['r2'], sign=True)} and κ by {shown(gain['kappa'], sign=True)}, {verdict} "
-        f"(−0.05, +0.06, +0.04). Patches of one image spread by an SD of {shown(within)} in the "
-        f"mean, grades of images by {shown(between)}."
+        f"(there −0.05, +0.06, +0.04). Patches of one image spread by an SD of {shown(within)} in the "
+        f"mean, grades of images by {shown(between)}. "
+        f"In the paper: {WORDS['gain']}"
     )
 
 

@@ -224,9 +224,10 @@ def test_equal_figures_give_equal_bytes():
     def drawn(kind):
         figure = blank(2, 1)
         figure.add_subplot().plot([0, 1], [1, 0])
-        return picture_bytes(figure, kind, 50)
+        return picture_bytes(figure, kind, "simulated readers", dpi=50)
 
     assert drawn("svg") == drawn("svg")
+    assert all(b"simulated readers" in drawn(kind) for kind in ("svg", "png"))
     assert drawn("png") == drawn("png")
 
 

@@ -9,12 +9,13 @@ import pytest
 
 from csiq.cli import main
 from csiq.errors import ConfigError, OutputError
-from csiq.evaluation import merits, regression, study
+from csiq.evaluation import merits, models, regression, study
 from csiq.evaluation.drawing import blank
 from csiq.evaluation.folder import OWN_FILES
+from csiq.evaluation.models import retrained_models
 from csiq.evaluation.page import SIMULATED
 from csiq.evaluation.section import Section, Table
-from csiq.evaluation.study import Request, evaluate, retrained_models
+from csiq.evaluation.study import Request, evaluate
 from csiq.io.tables import read_table, write_table
 from tests.evaluation.small_cohort import Brightness, make_cohort
 
@@ -25,7 +26,7 @@ def _quick(monkeypatch):
     monkeypatch.setattr(study, "PARTS", (regression.section,))
     monkeypatch.setattr(regression, "boxes_figure", lambda *_, **__: blank(1, 1))
     monkeypatch.setattr(merits, "N_RESAMPLES", 100)
-    monkeypatch.setattr(study, "load_graders", lambda models, retrained, device: [Brightness()])
+    monkeypatch.setattr(models, "load_graders", lambda models, retrained, device: [Brightness()])
 
 
 @pytest.mark.slow

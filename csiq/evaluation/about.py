@@ -1,0 +1,81 @@
+"""What the page and the record say around the parts of a study."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from csiq.evaluation.cases import Cases
+from csiq.evaluation.comparison import Comparison
+from csiq.evaluation.page import MEASURED, SIMULATED
+from csiq.evaluation.paper import MAIN
+from csiq.evaluation.section import Section, shown
+
+
+def numbers(study: Comparison, sections: Sequence[Section]) -> dict[str, Any]:
+    """Return all numbers of a study, for ``evaluation.json``."""
+    cases = study.cases
+    return {
+        "use": use_of(cases),
+        "n": len(cases),
+        "roles": cases.roles.as_dict(),
+        "redraws": len(cases.draws[cases.roles.main]) if cases.draws else 0,
+        "notes": notes(study),
+        **{section.key: section.numbers for section in sections if section.key},
+        "differences_from_paper": [sentence for section in sections for sentence in section.differences],
+    }
+
+
+def notes(study: Comparison) -> list[str]:
+    """Return what has to be known to read the numbers."""
+    found = list(study.cases.notes)
+    failed = int((~np.isfinite(study.predicted)).sum())
+    if failed:
+        found.append(f"{failed} images got no grade, since too many of their patches had none: left out.")
+    if study.predictions.scales and study.predictions.scales[0] is not None:
+        found.append(
+            "Grades of images are on the scale of the reader the model was calibrated to, patches are not; "
+            "scans it was calibrated with should not be among these."
+        )
+    return found
+
+
+def use_of(cases: Cases) -> str:
+    """Return what stands on top: whether readers were simulated, and that it is for research only."""
+    return SIMULATED if cases.cohort is not None else MEASURED
+
+
+def about(study: Comparison, config: dict[str, Any]) -> dict[str, Any]:
+    """Return what the page says around its parts."""
+    cases, main = study.cases, study.predictions.models[0]
+    found, label = study.patients, study.raters[MAIN].label
+    what = "mean over redraws" if cases.draws else "single draw"
+    tiles = [
+        (shown(found[key].best), f"{name} with {label}, {what}")
+        for key, name in (("r2", "R²"), ("kappa", "weighted κ"), ("anti_bias_l1", "anti-bias L1"))
+    ]
+    if study.reference is not None:
+        tiles.append((shown(study.reference.sd), "SD of the error against the noise-free reference"))
+    command = f"csiq evaluate {cases.manifest.name} --model {main} --split {cases.split} -o DIR"
+    return {
+        "title": f"{main} on {len(cases)} images of the {cases.split} set",
+        "subject": cases.manifest.name,
+        "use": use_of(cases),
+        "tiles": tiles,
+        "notes": notes(study),
+        "command": command,
+        "provenance": [
+            ("images", len(cases)),
+            ("readers", ", ".join(cases.readers)),
+            ("main reader", cases.roles.main),
+            ("redraws of the readers", len(cases.draws[cases.roles.main]) if cases.draws else "none"),
+            ("retrained networks", len(study.predictions.models) - 1),
+            *([("the model", study.card["use"])] if "use" in study.card else []),
+        ],
+        "hashes": [
+            (f"manifest {config['manifest']}, SHA-256", config["manifest_sha256"]),
+            *((f"model {m['name']}, SHA-256", m["sha256"]) for m in config["models"]),
+        ],
+    }
