@@ -43,8 +43,10 @@ def map_picture(study: Comparison, letter: str, row: str, column: str) -> Pictur
         for i in range(len(HALVES))
         for j in range(len(HALVES))
     ]
-    caption = f"Figure 4{letter}. Counts of {one.label} and {other.label}{rounded}; framed: agreement. "
+    caption = (
+        f"Figure 4{letter}. Counts of {one.label} and {other.label}{rounded}; framed: agreement. "
         f"{100 * near:.0f} % lie within half a grade. In the paper: {WORDS['4']}"
+    )
     alt = f"Map of agreement counts of {one.label} and {other.label}"
     figure = counts_figure(counts, one.label, other.label)
     return Picture(f"figure-4{letter}", figure, alt, caption, data, share=3)
