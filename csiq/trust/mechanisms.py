@@ -67,13 +67,14 @@ def _noisy(scan: RadialScan, ratio: float) -> np.ndarray:
     return np.asarray(scan.clean + scan.noise_image * np.float32(ratio / scan.snr))
 
 
-def _interrupted(scan: RadialScan, factor: float) -> np.ndarray:
-    """Return the image of the first heartbeats of a scan, one ``factor``-th of all.
+def _thinned(scan: RadialScan, factor: float) -> np.ndarray:
+    """Return the image of one ``factor``-th of the heartbeats, each level's among those of the one before.
 
-    Interleaves of a phyllotaxis are turned by the golden angle: the first ones cover the sphere evenly.
+    A shorter scan would have less motion, too: its heartbeats are a part of the same breaths. Multiples of
+    sqrt(2) - 1 are spread evenly over time and, as those of the golden angle by which interleaves are turned
+    are another irrational, over the sphere.
     """
-    n_beats = int(scan.heartbeat.max()) + 1
-    kept = np.flatnonzero(scan.heartbeat < max(round(n_beats / factor), 1))
+    kept = np.flatnonzero((scan.heartbeat * (np.sqrt(2) - 1)) % 1 < 1 / factor)
     return scan.grid(scan.received(), kept)
 
 
@@ -115,10 +116,10 @@ def _off(case: Case, hertz: float) -> RadialScan:
 
 
 _ALL = (
-    Mechanism("blur", "mm FWHM", (0, 0.8, 1.2, 1.6, 2.0, 2.5, 3.0, 3.6), True, image=_blurred),
+    Mechanism("blur", "mm FWHM", (0, 1.3, 1.7, 2.0, 2.4, 2.8, 3.3, 3.9), True, image=_blurred),
     Mechanism("motion", "mm RMS", (0.2, 0.5, 0.8, 1.1, 1.4, 1.7, 2.1, 2.5), True, scan=_moving),
-    Mechanism("undersampling", "fold", (1, 1.3, 1.7, 2.2, 2.8, 3.6, 4.6, 6.0), True, image=_interrupted),
-    Mechanism("noise", "fold", (1, 1.5, 2.2, 3.2, 4.6, 6.5, 9.0, 12.0), True, image=_noisy),
+    Mechanism("undersampling", "fold", (1, 1.3, 1.7, 2.2, 2.8, 3.6, 4.6, 6.0), True, image=_thinned),
+    Mechanism("noise", "fold", (1, 2.4, 3.8, 5.2, 6.8, 8.4, 10.2, 12.0), True, image=_noisy),
     Mechanism("gradient-delay", "us", (0, 2, 4, 6, 8, 11, 14, 18), True, scan=_late),
     Mechanism("off-resonance", "Hz", (0, 30, 60, 90, 130, 180, 240, 320), True, scan=_off),
     Mechanism("table-drift", "mm", (0, 1, 1.5, 2, 2.5, 3.2, 4, 5), False, image=_drifted),

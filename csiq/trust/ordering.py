@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +12,7 @@ from csiq.agreement import spearman
 from csiq.io.tables import Cell
 from csiq.quality import reference
 from csiq.quality.assessor import as_assessor
-from csiq.quality.features import measure
+from csiq.quality.features import HeartTruth, measure
 from csiq.trust.mechanisms import Mechanism
 from csiq.trust.radial_scan import Case
 
@@ -23,43 +23,73 @@ LEAST_LEVELS = 6
 #: Bars: the median over patients, and each patient.
 MEDIAN_BAR, WORST_BAR = -0.95, -0.8
 
+_FEATURES = ("edge_sharpness", "visible_share", "cnr", "noise", "streaks")
+
 Row = Mapping[str, Any]
 
 
-def grade_levels(
-    grader: Any, case: Case, mechanism: Mechanism, *, formula: bool = True
-) -> list[dict[str, Cell]]:
-    """Grade a case at every level of a mechanism.
+@dataclass(frozen=True)
+class Level:
+    """One image of a case that was made worse.
+
+    Attributes
+    ----------
+    row : dict
+        ``case mechanism level`` and, if measured, ``reference`` (grade), ``latent``, ``latent_...`` of the
+        alternatives, and features as :func:`csiq.quality.features.measure` has them.
+    volume : float32 array, (z, y, x)
+        Magnitude.
+    voxel_size : (float, float, float)
+        mm, z y x.
+    """
+
+    row: dict[str, Cell]
+    volume: np.ndarray
+    voxel_size: tuple[float, float, float]
+
+
+def make_levels(case: Case, mechanism: Mechanism, *, formula: bool = True) -> Iterator[Level]:
+    """Yield the images of a case at every level of a mechanism, the best first.
+
+    Parameters
+    ----------
+    case : Case
+    mechanism : Mechanism
+    formula : bool
+        Whether to measure each image against its truth, too (1.3 s at 208^3).
+    """
+    for level, volume, truth in mechanism.images(case):
+        z, y, x = (float(v) for v in truth.voxel_size)
+        row: dict[str, Cell] = {"case": case.name, "mechanism": mechanism.name, "level": float(level)}
+        yield Level(row | (measured(volume, truth) if formula else {}), volume, (z, y, x))
+
+
+def measured(volume: np.ndarray, truth: HeartTruth) -> dict[str, Cell]:
+    """Return what the formulas make of an image, and its main features."""
+    found = measure(volume, truth)
+    row: dict[str, Cell] = {"reference": reference.grade(found), "latent": reference.latent(found)}
+    for name, weights in reference.ALTERNATIVES.items():
+        row[f"latent_{name}"] = reference.latent(found, weights)
+    return row | {name: float(getattr(found, name)) for name in _FEATURES}
+
+
+def grade_levels(grader: Any, levels: Iterable[Level]) -> list[dict[str, Cell]]:
+    """Grade images that were made worse.
 
     Parameters
     ----------
     grader : Assessor, torch.nn.Module or callable
         See :func:`csiq.quality.assessor.as_assessor`.
-    case : Case
-    mechanism : Mechanism
-    formula : bool
-        Whether to measure each image against its truth, too (1.3 s at 208^3).
+    levels : iterable of Level
+        From :func:`make_levels`, or kept from an earlier run.
 
     Returns
     -------
     list of dict
-        One a level: ``case mechanism level grade``; with the formula also ``reference`` (grade), ``latent``,
-        ``latent_...`` of the alternatives, and features as :func:`csiq.quality.features.measure` has them.
+        The rows of the levels, each with its ``grade``.
     """
-    assessor, rows = as_assessor(grader), []
-    for level, volume, truth in mechanism.images(case):
-        z, y, x = (float(v) for v in truth.voxel_size)
-        row: dict[str, Cell] = {"case": case.name, "mechanism": mechanism.name, "level": float(level)}
-        row["grade"] = float(assessor.grade(volume, (z, y, x)).grade)
-        if formula:
-            found = measure(volume, truth)
-            row |= {"reference": reference.grade(found), "latent": reference.latent(found)}
-            for name, weights in reference.ALTERNATIVES.items():
-                row[f"latent_{name}"] = reference.latent(found, weights)
-            for name in ("edge_sharpness", "visible_share", "cnr", "noise", "streaks"):
-                row[name] = float(getattr(found, name))
-        rows.append(row)
-    return rows
+    assessor = as_assessor(grader)
+    return [{**one.row, "grade": float(assessor.grade(one.volume, one.voxel_size).grade)} for one in levels]
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,120 @@
+"""The summary of all experiments as a page of text."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+
+from csiq.trust import controls, invariance
+from csiq.trust.mechanisms import HELD_OUT
+from csiq.trust.ordering import SPENT
+
+Found = dict[str, Any]
+
+#: Experiments made of levels, and what their cases are.
+LEVELS = {
+    "ordering": "simulated patients of the test part",
+    "second": "the second anatomy",
+    "held-out": "simulated patients, other mechanisms",
+    "held-out-second": "the second anatomy, other mechanisms",
+    "conditions-middle": "motion at SNR 22 and 17 % of Nyquist's spokes",
+    "conditions-hard": "motion at SNR 12 and 12 % of Nyquist's spokes",
+    "without-levels": "a network trained without these imperfections",
+}
+_NOTE = "Simulated scans and readers, research use only. No human graded these images."
+
+
+def page(grader: str, found: Found) -> str:
+    """Return the page on what :func:`csiq.trust.summary.summarised` found, Markdown."""
+    lines = [f"# Trust: {grader}", "", _NOTE, ""]
+    for name, what in LEVELS.items():
+        if name in found:
+            lines += _ordering_lines(name, what, found[name])
+    for name in ("controls", "controls-second", "invariance"):
+        if name in found:
+            limit = invariance.LIMIT if name == "invariance" else controls.LIMIT
+            lines += [f"## {name} (limit {limit:g})", ""]
+            lines += _table(
+                ("what", "cases", "mean change", "least", "most", "passed"),
+                [
+                    (k, v["n"], v["mean"], v["least"], v["most"], f"{v['n_passed']}/{v['n']}")
+                    for k, v in found[name].items()
+                ],
+            )
+    for name in ("controls-heat", "controls-second-heat"):
+        if name in found:
+            lines += [f"## {name}: coronaries against the rest of the heart", ""]
+            cells = [(k, v["n"], v["auc"], v["least_auc"], v["enriched"]) for k, v in found[name].items()]
+            lines += _table(
+                ("mask", "cases", "mean AUC", "least", "times as many in the hottest tenth"), cells
+            )
+    for name in ("test", "shuffled-test", "without-test"):
+        if name in found:
+            lines += _test_lines(name, found[name])
+    return "\n".join(lines) + "\n"
+
+
+def _ordering_lines(name: str, what: str, found: Found) -> list[str]:
+    rows = []
+    for mechanism, one in found.items():
+        seen = "" if mechanism not in HELD_OUT else " (never in training)"
+        formula, against = one.get("formulas", {}).get("reference", {}), one.get("against_formula", {})
+        rows.append(
+            (
+                mechanism + seen,
+                one["median"],
+                one["worst"],
+                one["worst_all"],
+                f"{one['n_judged']} + {one['n_left_out']}",
+                one["n_spent"],
+                "yes" if one["passed"] else "no",
+                formula.get("median"),
+                formula.get("worst"),
+                against.get("within"),
+                against.get("bias"),
+                against.get("sd"),
+            )
+        )
+    heads = (
+        *("mechanism", "median rho", "worst", "worst, nothing left out", "cases + left out"),
+        *(f"images < {SPENT:g}", "bar met", "formula: median", "worst"),
+        *("rho with formula within", "bias", "SD"),
+    )
+    return [f"## {name}: {what}", "", *_table(heads, rows)]
+
+
+def _test_lines(name: str, found: Found) -> list[str]:
+    rows: list[tuple[Any, ...]] = [
+        ("images", found["n"]),
+        ("R2 with the noise-free reference", found["r2"]),
+        ("rank correlation with motion at equal SNR and spokes", found["motion_given_snr_and_spokes"]),
+        ("that of the formula", found["formula_and_motion_given_these"]),
+    ]
+    for one in found["conclusions"]:
+        rows += [
+            (f"{one['formula']}: Spearman with the grade", one["rho"]),
+            (f"{one['formula']}: Spearman with the reference formula", one["rho_formulas"]),
+            (f"{one['formula']}: pairs both formulas order, ordered alike by the grade", one["pairs"]),
+            (f"{one['formula']}: pairs the formulas dispute", one["disputed"]),
+            (f"{one['formula']}: of these with the reference", one["with_reference"]),
+        ]
+    for key, one in found.items():
+        if key.startswith("images "):
+            rows += [(f"{key}: n, R2, bias, SD", *(one[k] for k in ("n", "r2", "bias", "sd")))]
+    width = max(len(row) for row in rows)
+    padded = [(*row, *("",) * (width - len(row))) for row in rows]
+    return [f"## {name}", "", *_table(("what", "value", *("",) * (width - 2)), padded)]
+
+
+def _table(heads: Sequence[str], rows: Iterable[Sequence[Any]]) -> list[str]:
+    lines = ["| " + " | ".join(heads) + " |", "|" + "---|" * len(heads)]
+    lines += ["| " + " | ".join(_cell(value) for value in row) + " |" for row in rows]
+    return [*lines, ""]
+
+
+def _cell(value: Any) -> str:
+    if value is None or (isinstance(value, float) and not np.isfinite(value)):
+        return "-"
+    return f"{value:.3f}" if isinstance(value, float) else str(value)
