@@ -34,12 +34,29 @@ def notes(study: Comparison) -> list[str]:
     failed = int((~np.isfinite(study.predicted)).sum())
     if failed:
         found.append(f"{failed} images got no grade, since too many of their patches had none: left out.")
+    found += _unknown_voxels(study)
     if study.predictions.scales and study.predictions.scales[0] is not None:
         found.append(
             "Grades of images are on the scale of the reader the model was calibrated to, patches are not; "
             "scans it was calibrated with should not be among these."
         )
     return found
+
+
+def _unknown_voxels(study: Comparison) -> list[str]:
+    """Return a sentence if images have voxels that the model was not trained on."""
+    known = study.card.get("voxel_size_mm")
+    if not known:
+        return []
+    low, high = 0.98 * float(known["min"]), 1.02 * float(known["max"])
+    sizes = [image.voxel_size for image in study.cases.images]
+    outside = sum(not all(low <= size <= high for size in three) for three in sizes)
+    if not outside:
+        return []
+    return [
+        f"{outside} of {len(sizes)} images have voxels outside what the model was trained on "
+        f"({known['min']:g} to {known['max']:g} mm): its grades of them are not to be trusted."
+    ]
 
 
 def use_of(cases: Cases) -> str:

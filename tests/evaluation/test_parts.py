@@ -10,6 +10,7 @@ import pytest
 from csiq.agreement import agreement_counts
 from csiq.cohort.volume_file import write_int16
 from csiq.evaluation import (
+    about,
     bars,
     consensus,
     database,
@@ -180,6 +181,13 @@ def test_the_network_is_traced_as_it_is():
         sides.append(x.shape[-1])
     assert [stage.side for stage in stages[:5]] == [sides[0], *sides[3::3]]
     assert "conv 7×7" in stages[1].layers
+
+
+def test_voxels_the_model_does_not_know_are_named(study):
+    assert study.card["voxel_size_mm"]["max"] < VOXEL
+    (found,) = about.notes(study)
+    assert found.startswith("20 of 20 images have voxels outside what the model was trained on (")
+    assert about.notes(replace(study, card={"voxel_size_mm": {"min": 1.0, "max": VOXEL}})) == []
 
 
 def test_hyperparameters_are_those_of_the_card(study):
