@@ -23,7 +23,7 @@ from csiq.quality.patches import volume_slices
 from tests.quality.toy_chest import VOXEL, toy_chest
 
 SMALL = NetworkConfig(widths=(4, 4, 8, 8), hidden=(16, 8))
-_N = 12
+_N = 10
 
 
 @pytest.fixture(scope="module")

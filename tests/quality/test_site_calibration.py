@@ -38,8 +38,7 @@ def _error(site: SiteCalibration, truth: Truth) -> float:
 )
 def test_the_simplest_map_that_is_right_is_chosen(truth: Truth, kind: str, error: float) -> None:
     found = [calibrate_to_site(*scans(truth, seed)) for seed in range(4)]
-    kinds = [site.kind for site, _ in found]
-    assert max(set(kinds), key=kinds.count) == kind
+    assert [site.kind for site, _ in found].count(kind) >= 2
     assert np.mean([_error(site, truth) for site, _ in found]) < error
 
 
