@@ -47,7 +47,7 @@ COMMANDS = {
         "Make an offline page for blinded reading of volumes, or collect its results.",
     ),
     "evaluate": Entry("csiq.cli.evaluate", "evaluate", "Evaluate a network on graded images."),
-    "model": Entry("csiq.cli.model", "model", "List, show and verify grading models."),
+    "model": Entry("csiq.cli.model", "model", "List, show, verify, import and calibrate grading models."),
     "config": Entry("csiq.cli.config", "config", "List, show and check configurations."),
     "doctor": Entry("csiq.cli.doctor", "doctor", "Check this installation and say what it can use."),
     "completion": Entry("csiq.cli.completion", "completion", "Print the completion script of a shell."),

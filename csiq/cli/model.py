@@ -13,7 +13,7 @@ from csiq.cli.output import echo_pairs, echo_table, json_line
 
 @click.group(name="model")
 def model() -> None:
-    """List, show and verify grading models."""
+    """List, show, verify, import and calibrate grading models."""
 
 
 model.add_command(import_model)
