@@ -127,7 +127,7 @@ def read_volumes(path: Path) -> Iterator[Volume]:
     from csiq.io.sniff import check_readable
 
     if path.is_dir():
-        from csiq.training.dicom_series import read_series
+        from csiq.io.dicom import read_series
 
         yield Volume(path.name, *read_series(path))
         return

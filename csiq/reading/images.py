@@ -139,7 +139,7 @@ def _read(source: Source) -> tuple[np.ndarray, tuple[float, float, float], bool]
 
 
 def _from_dicom(source: Source) -> tuple[np.ndarray, tuple[float, float, float], bool]:
-    from csiq.training.dicom_series import read_series
+    from csiq.io.dicom import read_series
 
     volume, (dz, dy, dx) = read_series(source.path)
     # from feet to head, front to back, right to left; RAS has the last two the other way round

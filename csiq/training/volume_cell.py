@@ -15,10 +15,10 @@ from typing import Any
 import numpy as np
 
 from csiq.errors import RawDataError
+from csiq.io.dicom import read_series
 from csiq.io.nifti import read_volumes
 from csiq.io.sniff import identify
 from csiq.io.tables import read_json
-from csiq.training.dicom_series import read_series
 from csiq.training.mapped_volume import MappedVolume, map_nifti, map_npy, write_mapped
 
 _PHASE = re.compile(r"(.+):(\d+)")
