@@ -30,6 +30,7 @@ from csiq.evaluation.cases import Cases
 from csiq.evaluation.merits import LEVEL, MERITS, PATCH_MERITS, Estimate, Rater, estimates
 from csiq.evaluation.paper import AGAIN, MAIN, NETWORK, SECOND
 from csiq.evaluation.predictions import PatchGrader, Predictions
+from csiq.evaluation.redrawn import mean_consensus, mean_ends
 
 _NAME = re.compile(r"reader(\d+)([a-z]?)")
 Merits = Mapping[str, Estimate]
@@ -198,15 +199,15 @@ class Comparison:
         return consensus_error(self.predicted, *(self.raters[role].grades for role in (MAIN, SECOND)))
 
     @cached_property
-    def consensus_redrawn(self) -> dict[str, float] | None:
-        """The same as means over redraws, None where readers cannot be drawn again."""
-        drawn = [self.raters[role].draws for role in (MAIN, SECOND) if role in self.raters]
-        if len(drawn) < 2 or any(draws is None for draws in drawn):
-            return None
-        first = next(draws for draws in drawn if draws is not None)
-        found = consensus_error(np.broadcast_to(self.predicted, first.shape), *drawn)  # type: ignore[arg-type]
-        names = ("bias", "sd", "mae", "rmse", "spearman", "pearson")
-        return {name: float(np.nanmean(getattr(found, name))) for name in names}
+    def consensus_redrawn(self) -> dict[str, dict[str, float] | None]:
+        """The same as means over redraws, of the network and of the reference (``ceiling``)."""
+        if SECOND not in self.raters:
+            return {}
+        readers = self.raters[MAIN], self.raters[SECOND]
+        found = {"mean": mean_consensus(self.predicted, *readers)}
+        if self.cases.reference is not None:
+            found["ceiling"] = mean_consensus(self.cases.reference, *readers)
+        return found
 
     @cached_property
     def ends(self) -> dict[str, EndErrors]:
@@ -215,16 +216,13 @@ class Comparison:
         ``single`` and ``redraws`` of the main reader, ``ceiling``: of the reference against those redraws,
         ``reference``: of the network against the reference.
         """
-        main = self.raters[MAIN]
+        main, truth = self.raters[MAIN], self.cases.reference
         found = {"single": errors_at_ends(self.predicted, main.grades)}
-        if main.draws is not None:
-            drawn = errors_at_ends(np.broadcast_to(self.predicted, main.draws.shape), main.draws)
-            found["redraws"] = _mean_of(drawn)
-            if self.cases.reference is not None:
-                perfect = np.broadcast_to(self.cases.reference, main.draws.shape)
-                found["ceiling"] = _mean_of(errors_at_ends(perfect, main.draws))
-        if self.cases.reference is not None:
-            found["reference"] = errors_at_ends(self.predicted, self.cases.reference)
+        redrawn = mean_ends(self.predicted, main)
+        ceiling = mean_ends(truth, main) if truth is not None else None
+        found |= {k: v for k, v in (("redraws", redrawn), ("ceiling", ceiling)) if v is not None}
+        if truth is not None:
+            found["reference"] = errors_at_ends(self.predicted, truth)
         return found
 
     @cached_property
@@ -243,8 +241,3 @@ def _spread(values: list[float]) -> Spread:
     defined = np.array(values)[np.isfinite(values)]
     mean = float(defined.mean()) if len(defined) else math.nan
     return Spread(mean, float(defined.std(ddof=1)) if len(defined) > 1 else math.nan, len(defined))
-
-
-def _mean_of(drawn: EndErrors) -> EndErrors:
-    means = (np.asarray(value, float) for value in vars(drawn).values())
-    return EndErrors(*(float(np.nanmean(m)) if np.isfinite(m).any() else math.nan for m in means))

@@ -66,7 +66,7 @@ def _ends_table(study: Comparison) -> Table:
 
 
 def _consensus_sentence(study: Comparison) -> str:
-    found, again = study.consensus, study.consensus_redrawn
+    found, again = study.consensus, study.consensus_redrawn.get("mean")
     assert found is not None
     redrawn = f" ({shown(again['spearman'])} in the mean over redraws)" if again else ""
     sense = "grows" if found.spearman > _CHANGES else "hardly changes"

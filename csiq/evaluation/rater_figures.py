@@ -26,6 +26,7 @@ from csiq.evaluation.drawing import (
 )
 from csiq.evaluation.merits import Rater
 from csiq.evaluation.paper import AGAIN, MAIN, NETWORK, PAIRS, SECOND, WORDS
+from csiq.evaluation.redrawn import mean_counts, mean_variability
 from csiq.evaluation.section import Picture, plus_minus, shown
 from csiq.report.figures import GRID, INK, MUTED
 
@@ -38,11 +39,11 @@ def map_picture(study: Comparison, letter: str, row: str, column: str) -> Pictur
     counts = agreement_counts(one.grades, other.grades)
     rounded = ", rounded to halves" if column == NETWORK else ""
     near = sum(int(np.trace(counts, offset)) for offset in (-1, 0, 1)) / max(int(counts.sum()), 1)
-    data = [
-        {"row": float(HALVES[i]), "column": float(HALVES[j]), "count": int(counts[i, j])}
-        for i in range(len(HALVES))
-        for j in range(len(HALVES))
-    ]
+    means = mean_counts(one, other)
+    data = []
+    for i, j in np.ndindex(counts.shape):
+        cell = {"row": float(HALVES[i]), "column": float(HALVES[j]), "count": int(counts[i, j])}
+        data.append({**cell, "mean_over_redraws": None if means is None else float(means[i, j])})
     caption = (
         f"Figure 4{letter}. Counts of {one.label} and {other.label}{rounded}; framed: agreement. "
         f"{100 * near:.0f} % lie within half a grade. In the paper: {WORDS['4']}"
@@ -136,19 +137,12 @@ def variability_picture(study: Comparison) -> Picture:
     """Return Figure E3d."""
     data: list[dict[str, Any]] = []
     for role, found in study.variability.items():
-        for grade, n, mean, sd, bias in zip(
-            found.grade, found.n, found.mean, found.sd, found.bias, strict=True
-        ):
-            data.append(
-                {
-                    "rater": study.raters[role].label,
-                    "grade": float(grade),
-                    "n": int(n),
-                    "mean_absolute_difference": float(mean),
-                    "sd": float(sd),
-                    "mean_difference": float(bias),
-                }
-            )
+        means = mean_variability(study.raters[role], study.raters[MAIN])
+        for i, grade in enumerate(HALVES):
+            row = {"rater": study.raters[role].label, "grade": float(grade), "n": int(found.n[i])}
+            row |= {"mean_absolute_difference": float(found.mean[i]), "sd": float(found.sd[i])}
+            row |= {"mean_over_redraws": None if means is None else float(means[i])}
+            data.append({**row, "mean_difference": float(found.bias[i])})
     label = study.raters[MAIN].label
     caption = (
         f"Figure E3d. Mean absolute difference from {label} for each grade of {label}: of the second "

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from csiq.agreement import agreement_counts
+from csiq.agreement import agreement_counts, consensus_error, variability_per_grade
 from csiq.cohort.volume_file import write_int16
 from csiq.evaluation import (
     about,
@@ -19,6 +19,7 @@ from csiq.evaluation import (
     network_figure,
     patches,
     raters,
+    redrawn,
     regression,
 )
 from csiq.evaluation.cases import read_cases
@@ -120,6 +121,20 @@ def test_counts_and_tables_are_those_of_the_readers(study):
     assert "paper 0.01 ± 0.50" in table["table-2"].body[0][1]
 
 
+def test_means_over_redraws_are_those_of_each_day(study):
+    main, second, network = (study.raters[role] for role in ("main", "second", "network"))
+    days = range(len(main.draws))
+    expected = np.mean([agreement_counts(main.draws[d], second.draws[d]) for d in days], axis=0)
+    np.testing.assert_allclose(redrawn.mean_counts(main, second), expected)
+    per_day = [variability_per_grade(network.grades, main.draws[d]).mean for d in days]
+    np.testing.assert_allclose(redrawn.mean_variability(network, main), np.nanmean(per_day, axis=0))
+    errors = [consensus_error(network.grades, main.draws[d], second.draws[d]).mae for d in days]
+    assert study.consensus_redrawn["mean"]["mae"] == pytest.approx(np.mean(errors))
+    assert study.consensus_redrawn["ceiling"]["mae"] < study.consensus_redrawn["mean"]["mae"]
+    slopes = [np.polyfit(main.draws[d], network.grades, 1)[0] for d in days]
+    assert study.ends["redraws"].slope == pytest.approx(np.mean(slopes))
+
+
 def test_every_patient_is_in_the_distribution_once(study):
     counts = database.grade_counts(study)
     assert sum(int(n.sum()) for n in counts.values()) == 30
@@ -149,7 +164,7 @@ def test_errors_and_ends(study):
 def test_a_clinic_gets_what_is_possible(clinic):
     assert clinic.reference is None
     assert set(clinic.ends) == {"single"}
-    assert clinic.consensus_redrawn is None
+    assert clinic.consensus_redrawn == {"mean": None}
     assert "no noise-free reference" in bars.section(clinic).lead[0]
     assert {bar.met for bar in bars.bars(clinic) if "ceiling" in bar.what} == {None}
     assert "nothing is known of artefacts" in exemplar_figure.section(clinic).lead[0]
