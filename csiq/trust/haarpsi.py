@@ -4,7 +4,7 @@ At each pixel the coefficients of the two finer of three scales are compared, in
 coarsest says how much that pixel counts. The mean is taken behind a logistic curve of steepness ``ALPHA``:
 
     s = mean over the two finer scales of (2 a b + C) / (a^2 + b^2 + C),   a, b = absolute coefficients
-    HaarPSI = (l^-1(sum w l(s) / sum w))^2,   l(s) = 1 / (1 + exp(-alpha s)),   w = max of a, b of the coarsest
+    HaarPSI = (l^-1(sum w l(s) / sum w))^2,  l(s) = 1 / (1 + exp(-alpha s)),  w = max of the coarsest a, b
 
 Constants are the paper's, for grey values of 0 to 255. An image is first averaged over 2 x 2 pixels, and
 every second row and column kept: the usual distance from which it is looked at.
@@ -87,7 +87,7 @@ def _pooled(similar: np.ndarray, weights: np.ndarray, counts: np.ndarray) -> flo
 
 
 def _haar(image: np.ndarray, scale: int, axis: int) -> np.ndarray:
-    """Return Haar coefficients: ``2^-scale`` times the later less the earlier half of 2^scale pixels a side."""
+    """Return Haar coefficients: over 2^scale pixels a side, one half less the other, by ``2^-scale``."""
     size = 2**scale
     along = _windows(image, size // 2, axis, size)
     later, earlier = (np.take(along, np.arange(n, n + image.shape[axis]), axis) for n in (0, size // 2))

@@ -22,7 +22,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import ndimage
 
-#: SD of the Gaussians in mm; a tube of radius r answers best at r / sqrt 2. The last is that of wider vessels.
+#: SD of the Gaussians, mm; a tube of radius r answers best at r / sqrt 2. The last is for wider vessels.
 SCALES, WIDE = (0.8, 1.2, 1.7), 2.6
 #: Contrast that keeps a track going and that starts one: share of blood, and multiple of the noise.
 GOES_ON, STARTS = (0.05, 4.0), (0.10, 7.0)
