@@ -26,7 +26,7 @@ from csiq.trajectory import (
 from csiq.trust.radial_scan import EPS, RadialScan
 from csiq.trust.second_anatomy import CHESTS, FAT, centred, in_chest, render, scaled
 
-#: As :data:`csiq.trust.simulated_case.EASY`, with fewer spokes: with no body to make streaks, as many would give
+#: As :data:`csiq.trust.simulated_case.EASY`, with fewer spokes: with no body to make streaks, as many give
 #: the best grade at the first levels, and nothing to order.
 EASY = {"sampling": 0.20, "snr": 60.0, "residual": 0.2}
 #: Sizes of the heart, so that one heart makes several cases.
@@ -75,7 +75,7 @@ class ScannedAnatomy:
         return coord, np.repeat(np.arange(n_beats), interleave_sizes(n_spokes, n_beats))
 
     def scan(self, residual: float | None = None, imperfections: Imperfections | None = None) -> RadialScan:
-        """Return a scan with other motion, gradient delay or off-resonance; equal noise."""
+        """Return a scan with other motion, gradient delay, off-resonance or arrhythmia; equal noise."""
         coord, heartbeat = self._trajectory
         n, fov = self.truth.volume.shape[0], float(self.truth.voxel_size[0] * self.truth.volume.shape[0])
         wrong, played = imperfections or Imperfections(), coord
@@ -85,7 +85,7 @@ class ScannedAnatomy:
             played = delayed(played, wrong.gradient_delay, READOUT / (2 * n))
         if wrong.off_resonance:
             played = field.shifted(played, since, fov)
-        offset = self._offsets(heartbeat, self.residual if residual is None else residual)
+        offset = self._offsets(heartbeat, self.residual if residual is None else residual, wrong.arrhythmia)
         turns = np.einsum("ijk,ik->ij", played, (offset / fov).astype(np.float32))
         still, moving = self._layers
         plan = Nufft(np.ascontiguousarray(played), self.truth.volume.shape, eps=EPS)
@@ -104,12 +104,13 @@ class ScannedAnatomy:
         moving = weight * (self.truth.volume - np.float32(FAT))
         return (self.truth.volume - moving).astype(np.complex64), moving.astype(np.complex64)
 
-    def _offsets(self, heartbeat: np.ndarray, residual: float) -> np.ndarray:
+    def _offsets(self, heartbeat: np.ndarray, residual: float, early: float) -> np.ndarray:
         """Return where each spoke finds the heart, mm z y x; no place is different on average."""
         rng = np.random.default_rng([self.seed, 6])
         beats = int(heartbeat.max()) + 1
-        still = np.zeros(len(heartbeat))
-        offset = CardiacMotion(residual).offsets(heartbeat, still, np.zeros(beats, bool), rng)
+        ectopic = np.zeros(beats, bool)
+        ectopic[np.random.default_rng([self.seed, 8]).permutation(beats)[: round(early * beats)]] = True
+        offset = CardiacMotion(residual).offsets(heartbeat, np.zeros(len(heartbeat)), ectopic, rng)
         offset[:, 0] += self.breathing * np.sin(np.pi * _BREATHS * heartbeat) ** 4
         return np.asarray(offset - offset.mean(axis=0))
 

@@ -83,9 +83,17 @@ def _drifted(scan: RadialScan, way: float) -> np.ndarray:
 
     The whole body moves: a phase ramp is exact.
     """
+    return scan.grid(scan.received(drift_turns(scan, way)))
+
+
+def drift_turns(scan: RadialScan, way: float) -> np.ndarray:
+    """Return what an even drift along y turns each sample by, complex (n_spokes, n_samples).
+
+    By ``way`` mm from the first spoke to the last, none in the middle of the scan.
+    """
     place = way * (np.linspace(0, 1, len(scan.coord)) - 0.5) / scan.fov[1]
     turns = scan.coord[..., 1] * place.astype(np.float32)[:, None]
-    return scan.grid(scan.received(np.exp(-2j * np.pi * turns)))
+    return np.asarray(np.exp(-2j * np.pi * turns))
 
 
 def _uneven(scan: RadialScan, spread: float) -> np.ndarray:
@@ -115,23 +123,28 @@ def _off(case: Case, hertz: float) -> RadialScan:
     return case.scan(imperfections=Imperfections(off_resonance=hertz))
 
 
+def _early(case: Case, share: float) -> RadialScan:
+    return case.scan(imperfections=Imperfections(arrhythmia=share))
+
+
 _ALL = (
     Mechanism("blur", "mm FWHM", (0, 1.3, 1.7, 2.0, 2.4, 2.8, 3.3, 3.9), True, image=_blurred),
     Mechanism("motion", "mm RMS", (0.2, 0.5, 0.8, 1.1, 1.4, 1.7, 2.1, 2.5), True, scan=_moving),
     Mechanism("undersampling", "fold", (1, 1.3, 1.7, 2.2, 2.8, 3.6, 4.6, 6.0), True, image=_thinned),
     Mechanism("noise", "fold", (1, 2.4, 3.8, 5.2, 6.8, 8.4, 10.2, 12.0), True, image=_noisy),
     Mechanism("gradient-delay", "us", (0, 2, 4, 6, 8, 11, 14, 18), True, scan=_late),
-    Mechanism("off-resonance", "Hz", (0, 30, 60, 90, 130, 180, 240, 320), True, scan=_off),
+    Mechanism("arrhythmia", "of beats", (0, 0.03, 0.06, 0.1, 0.14, 0.18, 0.24, 0.3), True, scan=_early),
+    Mechanism("off-resonance", "Hz", (0, 60, 120, 180, 250, 330, 410, 500), True, scan=_off),
     Mechanism("table-drift", "mm", (0, 1, 1.5, 2, 2.5, 3.2, 4, 5), False, image=_drifted),
     Mechanism("uneven-signal", "SD of log", (0, 0.15, 0.3, 0.45, 0.6, 0.8, 1.0, 1.3), False, image=_uneven),
     Mechanism("phase-jitter", "rad SD", (0, 0.3, 0.5, 0.7, 0.9, 1.1, 1.3, 1.5), False, image=_turned),
 )
 #: All that is known, by name. ``in_training`` is said of the whole cohort; a training without patients whose
-#: scans have a gradient delay or off-resonance (:func:`csiq.trust.held_out.without`) has not seen these.
+#: scans have a gradient delay or arrhythmia (:func:`csiq.trust.held_out.without`) has not seen these.
 MECHANISMS = MappingProxyType({one.name: one for one in _ALL})
 #: Those by which grades must order.
 ORDERING = ("blur", "motion", "undersampling", "noise")
 #: Those that no image of a cohort has.
 HELD_OUT = tuple(one.name for one in _ALL if not one.in_training)
 #: Those that some images of a cohort have, and a training may be made to miss.
-IMPERFECT = ("gradient-delay", "off-resonance")
+IMPERFECT = ("gradient-delay", "arrhythmia")

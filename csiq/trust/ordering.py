@@ -22,6 +22,8 @@ SPENT = 0.3
 LEAST_LEVELS = 6
 #: Bars: the median over patients, and each patient.
 MEDIAN_BAR, WORST_BAR = -0.95, -0.8
+#: An order of grades that differ by less says nothing; ours.
+LEAST_FALL = 0.25
 
 _FEATURES = ("edge_sharpness", "visible_share", "cnr", "noise", "streaks")
 
@@ -104,6 +106,8 @@ class CaseOrder:
         case is not judged.
     rho_all : float
         The same over all levels.
+    fall : float
+        Grade at the first level less that at the last one that counts.
     n_levels : int
         Levels that count.
     n_spent : int
@@ -114,6 +118,7 @@ class CaseOrder:
     mechanism: str
     rho: float
     rho_all: float
+    fall: float
     n_levels: int
     n_spent: int
 
@@ -144,8 +149,9 @@ def order_of(rows: Sequence[Row], column: str = "grade") -> CaseOrder:
         kept -= 1
     rho = _rho(level[:kept], grades[:kept]) if kept >= LEAST_LEVELS else float("nan")
     first = ordered[0]
+    fall = float(grades[0] - grades[kept - 1]) if kept else 0.0
     return CaseOrder(
-        str(first["case"]), str(first["mechanism"]), rho, _rho(level, grades), kept, len(grades) - kept
+        str(first["case"]), str(first["mechanism"]), rho, _rho(level, grades), fall, kept, len(grades) - kept
     )
 
 
@@ -158,6 +164,8 @@ class Ordering:
     mechanism : str
     median, worst : float
         Over the cases that are judged.
+    fall : float
+        Median over these of the grade at the first level less that at the last one that counts.
     worst_all : float
         Over all cases and levels, nothing left out.
     n_judged, n_left_out : int
@@ -169,6 +177,7 @@ class Ordering:
     mechanism: str
     median: float
     worst: float
+    fall: float
     worst_all: float
     n_judged: int
     n_left_out: int
@@ -176,8 +185,8 @@ class Ordering:
 
     @property
     def passed(self) -> bool:
-        """Whether median and worst meet the bars, with at least half of the cases judged."""
-        enough = self.n_judged >= max(self.n_left_out, 1)
+        """Whether median and worst meet the bars, with half of the cases judged and a fall to speak of."""
+        enough = self.n_judged >= max(self.n_left_out, 1) and self.fall > LEAST_FALL
         return bool(enough and self.median <= MEDIAN_BAR and self.worst <= WORST_BAR)
 
 
@@ -197,6 +206,7 @@ def _summary(mechanism: str, orders: Sequence[CaseOrder]) -> Ordering:
         mechanism,
         float(np.median(judged)) if judged else float("nan"),
         max(judged, default=float("nan")),
+        float(np.median([order.fall for order in orders if order.judged])) if judged else float("nan"),
         max(order.rho_all for order in orders),
         len(judged),
         len(orders) - len(judged),

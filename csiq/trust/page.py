@@ -67,6 +67,7 @@ def _ordering_lines(name: str, what: str, found: Found) -> list[str]:
                 one["median"],
                 one["worst"],
                 one["worst_all"],
+                one["fall"],
                 f"{one['n_judged']} + {one['n_left_out']}",
                 one["n_spent"],
                 "yes" if one["passed"] else "no",
@@ -78,7 +79,7 @@ def _ordering_lines(name: str, what: str, found: Found) -> list[str]:
             )
         )
     heads = (
-        *("mechanism", "median rho", "worst", "worst, nothing left out", "cases + left out"),
+        *("mechanism", "median rho", "worst", "worst, nothing left out", "fall", "cases + left out"),
         *(f"images < {SPENT:g}", "bar met", "formula: median", "worst"),
         *("rho with formula within", "bias", "SD"),
     )

@@ -14,7 +14,7 @@ from csiq.io.tables import write_json, write_table
 from csiq.trust import controls
 from csiq.trust.controls import conclusions, explained, partial_rank
 from csiq.trust.held_out import against_formula
-from csiq.trust.mechanisms import MECHANISMS
+from csiq.trust.mechanisms import IMPERFECT, MECHANISMS
 from csiq.trust.ordering import ordering_of
 from csiq.trust.page import LEVELS, Found, page
 from csiq.trust.record import Record, Rows
@@ -143,7 +143,7 @@ def _test(rows: Rows) -> Found:
             asdict(c) for c in conclusions(rows, [c for c in _formulas(rows) if c.startswith("latent_")])
         ],
     }
-    for kind in ("gradient-delay", "off-resonance"):
+    for kind in IMPERFECT:
         mine = [dict(row, case="all") for row in rows if kind in str(row["imperfections"]).split(",")]
         if len(mine) > 2:
             found[f"images with {kind}"] = asdict(against_formula(mine))
