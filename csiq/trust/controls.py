@@ -13,10 +13,11 @@ from csiq.agreement.columns import midranks
 from csiq.io.tables import Cell
 from csiq.quality.assessor import as_assessor
 from csiq.quality.features import HeartTruth
+from csiq.quality.patches import ORIENTATIONS, SIDE
 from csiq.trust.degradations import blurred_coronaries, blurred_outside, coronary_distance, with_wires
 
 if TYPE_CHECKING:
-    from csiq.heatmap import Occlusion
+    from csiq.heatmap import HeatMap, Occlusion
 
 #: What is changed, and whether the grade may follow.
 CHANGES = {
@@ -82,7 +83,7 @@ def heat_row(
         Magnitude, intact: its coronaries are what the map should point at.
     truth : HeartTruth
     occlusion : Occlusion
-        Slices and mask. A mask that blurs asks where sharpness matters.
+        Slices of one orientation at whole millimetres, and the mask. One that blurs asks where sharpness matters.
 
     Returns
     -------
@@ -94,10 +95,20 @@ def heat_row(
 
     z, y, x = (float(v) for v in truth.voxel_size)
     heat = occlusion_map(grader, volume, (z, y, x), occlusion)
-    on_grid = heat.on_grid(heat.relevance, truth.volume.shape, (z, y, x))
-    known = heat.on_grid((heat.relevance != 0).astype(np.float32), truth.volume.shape, (z, y, x)) > 0.99
+    shape = truth.volume.shape
+    on_grid = heat.on_grid(heat.relevance, shape, (z, y, x))
+    known = heat.on_grid(_mapped(heat), shape, (z, y, x)) > 0.99
     away = coronary_distance(volume, truth)
     return {"case": name, "fill": occlusion.fill, **pointing(on_grid, away, known & truth.heart)}
+
+
+def _mapped(heat: HeatMap) -> np.ndarray:
+    """Return 1 in voxels of 1 mm that lie in a slice with a map of its own, not between two; 0 elsewhere."""
+    found = np.zeros((SIDE, SIDE, SIDE), np.float32)
+    for stack in heat.stacks:
+        planes = np.moveaxis(found, ORIENTATIONS.index(stack.axis), 0)
+        planes[np.rint(stack.offsets).astype(int) + SIDE // 2, heat.window, heat.window] = 1
+    return found
 
 
 def pointing(heat: np.ndarray, distance: np.ndarray, asked: np.ndarray) -> dict[str, Cell]:

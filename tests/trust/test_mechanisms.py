@@ -50,8 +50,9 @@ def test_drift_moves_the_whole_body(scan: RadialScan) -> None:
     n = len(scan.coord)
     for spokes, way in ((np.arange(n // 50), -2), (np.arange(n - n // 50, n), 2)):
         expected = np.roll(scan.grid(scan.signal, spokes), way, axis=1)
-        found = scan.grid(moved, spokes)
-        assert np.linalg.norm(found - expected) < 0.1 * np.linalg.norm(expected)
+        inner = (slice(None), slice(4, -4))  # nothing comes in from the other side
+        error = scan.grid(moved, spokes)[inner] - expected[inner]
+        assert np.linalg.norm(error) < 0.08 * np.linalg.norm(expected)
     np.testing.assert_allclose(drift_turns(scan, 4.0)[n // 2], 1, atol=0.01)
 
 
