@@ -29,7 +29,8 @@ def cohort() -> None:
 Examples:
   csiq cohort init cohort                     the paper's study: 424 patients, hours and 16 GB
   csiq cohort init small --patients 40 --matrix 96 --no-raw
-  csiq cohort init cohort --iterates 36       iterates of 36 patients' reconstructions, too
+  csiq cohort init cohort --iterates 36 --iterate-matrix 128 --iterate-matrix 144
+                                              iterates of 36 patients' reconstructions, too
   csiq cohort init cohort --resume            go on after an interruption
 """,
 )
@@ -65,6 +66,21 @@ Examples:
     metavar="N",
     help="Patients who train, with graded iterates of one of these scans, too.",
 )
+@click.option(
+    "--test-iterates",
+    type=click.IntRange(0),
+    default=0,
+    show_default=True,
+    metavar="N",
+    help="Test patients with such iterates, in a manifest of their own.",
+)
+@click.option(
+    "--iterate-matrix",
+    type=click.IntRange(16),
+    multiple=True,
+    metavar="N",
+    help="Of the scans of iterates, repeatable: one is drawn for each patient [--raw-matrix].",
+)
 @click.option("--resume", is_flag=True, help="Keep what is finished, and go on.")
 @click.option("--overwrite", is_flag=True, help="Remove what csiq wrote there first.")
 @click.option("-q", "--quiet", is_flag=True, help="No line a patient.")
@@ -80,6 +96,8 @@ def init(
     raw_matrix: int,
     raw_coils: int,
     iterates: int,
+    test_iterates: int,
+    iterate_matrix: tuple[int, ...],
     resume: bool,
     overwrite: bool,
     quiet: bool,
@@ -94,7 +112,18 @@ def init(
     from csiq.cohort.cohort_folder import StudyConfig
     from csiq.cohort.study import Running, init_cohort
 
-    config = StudyConfig(study, patients, matrix, seed, not no_raw, raw_matrix, raw_coils, iterates)
+    config = StudyConfig(
+        study,
+        patients,
+        matrix,
+        seed,
+        not no_raw,
+        raw_matrix,
+        raw_coils,
+        iterates,
+        test_iterates,
+        iterate_matrix,
+    )
     running = Running(workers or default_threads(), overwrite, resume)
     record = init_cohort(folder, config, running, image_maker(), _silent if quiet else _line_a_patient())
     _show(folder, record, as_json=as_json)

@@ -23,7 +23,7 @@ RECORD = "cohort.json"
 OWN_FILES = re.compile(
     r"cohort\.json|timing\.json|README\.txt|graded\.tsv|patients\.tsv|scans\.tsv"
     r"|volumes/p\d+\.(nii|json)|raw/p\d+(\.truth)?\.h5"
-    r"|iterates\.tsv|iterates/p\d+-i\d\d-phase\d\.(nii|json)"
+    r"|(graded-)?iterates\.tsv|iterates/p\d+-i\d\d-phase\d\.(nii|json)"
 )
 STUDIES = ("paper",)
 _SUBFOLDERS = ("volumes", "raw", "iterates")
@@ -49,6 +49,10 @@ class StudyConfig:
         Of the raw data, and of the scans whose iterates are graded.
     iterates : int
         How many patients who train have iterates of a reconstruction graded as well.
+    test_iterates : int
+        How many test patients have, to test on; these are in ``iterates.tsv`` alone.
+    iterate_matrices : tuple of int
+        Matrices of the scans of iterates, one drawn for each patient; ``raw_matrix`` if there are none.
     """
 
     study: str = "paper"
@@ -59,6 +63,8 @@ class StudyConfig:
     raw_matrix: int = 144
     raw_coils: int = 8
     iterates: int = 0
+    test_iterates: int = 0
+    iterate_matrices: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         if self.study not in STUDIES:
@@ -71,6 +77,8 @@ class StudyConfig:
             ("--raw-matrix", self.raw_matrix, 16),
             ("--raw-coils", self.raw_coils, 1),
             ("--iterates", self.iterates, 0),
+            ("--test-iterates", self.test_iterates, 0),
+            *(("--iterate-matrix", matrix, 16) for matrix in self.iterate_matrices),
         ):
             if value < least:
                 raise ConfigError(f"{value} is below {least}", field=name)
@@ -182,7 +190,9 @@ def config_of(record: dict[str, Any]) -> StudyConfig:
         If another version of csiq wrote it.
     """
     try:
-        return StudyConfig(**record["config"])
+        config = dict(record["config"])
+        matrices = tuple(config.pop("iterate_matrices", ()))
+        return StudyConfig(**config, iterate_matrices=matrices)
     except TypeError:
         raise RawDataError("its configuration is of another version", field=RECORD) from None
 
@@ -229,8 +239,9 @@ def _check_same(folder: Path, config: StudyConfig) -> None:
     differ = [key for key in now if now[key] != before[key]]
     # Raw data and iterates can be added, and more patients as long as nobody has seen a split of fewer
     allowed = {"raw"} if record.get("status") == "complete" else {"raw", "n_patients"}
-    if now["iterates"] > before["iterates"]:
-        allowed.add("iterates")
+    allowed |= {key for key in ("iterates", "test_iterates") if now[key] > before[key]}
+    if not before["iterates"] and not before["test_iterates"]:
+        allowed.add("iterate_matrices")
     wrong = [f"{key} {before[key]}, now {now[key]}" for key in differ if key not in allowed]
     if wrong:
         raise OutputError(

@@ -12,7 +12,7 @@ import numpy as np
 from csiq.cohort.database import features_of
 from csiq.cohort.grading import GradedPatient, reader_scores
 from csiq.cohort.iterates import ITERATES, Kept, kept_of
-from csiq.cohort.manifest import GradedScan
+from csiq.cohort.manifest import GradedScan, write_manifest
 from csiq.cohort.readers import Readings, as_row, read, reader_rng
 from csiq.cohort.recipe import N_PHASES
 from csiq.cohort.splits import FOLDS
@@ -20,8 +20,8 @@ from csiq.io.tables import Cell, write_table
 from csiq.quality.features import Features
 from csiq.quality.reference import grade, latent
 
-#: Table of the iterates, beside the manifest.
-TABLE = "iterates.tsv"
+#: Table of the iterates, and the manifest of those of test patients, beside that of the volumes.
+TABLE, TESTING = "iterates.tsv", "graded-iterates.tsv"
 
 
 @dataclass(frozen=True)
@@ -54,10 +54,10 @@ class GradedIterate:
         return GradedScan(self.path, name, split, as_row(self.readings), round(self.reference, 4))
 
 
-def first_in_training(graded: Sequence[GradedPatient], count: int) -> list[GradedPatient]:
-    """Return the first patients by number that train, fewer if there are no more; nobody who tests."""
-    training = sorted((row for row in graded if row.split in FOLDS), key=lambda row: row.patient.number)
-    return training[:count]
+def first_of(graded: Sequence[GradedPatient], count: int, *, testing: bool = False) -> list[GradedPatient]:
+    """Return the first patients by number that train, or that test; fewer if there are no more."""
+    wanted = [row for row in graded if (row.split not in FOLDS if testing else row.split in FOLDS)]
+    return sorted(wanted, key=lambda row: row.patient.number)[:count]
 
 
 def grade_iterates(folder: Path, rows: Sequence[GradedPatient], *, seed: int) -> list[GradedIterate]:
@@ -91,8 +91,14 @@ def grade_iterates(folder: Path, rows: Sequence[GradedPatient], *, seed: int) ->
 
 
 def write_iterate_table(folder: Path, iterates: Sequence[GradedIterate]) -> None:
-    """Write ``iterates.tsv``: what each is, its grades and its measured features."""
+    """Write ``iterates.tsv``: what each is, its grades and its measured features.
+
+    Those of test patients are also in a manifest of their own, ``graded-iterates.tsv``, to test on.
+    """
     write_table(folder / TABLE, [_facts(one) for one in iterates])
+    testing = [one.scan for one in iterates if one.row.split not in FOLDS]
+    if testing:
+        write_manifest(folder / TESTING, testing)
 
 
 def iterates_summary(iterates: Sequence[GradedIterate]) -> dict[str, Any]:

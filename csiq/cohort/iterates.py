@@ -64,6 +64,26 @@ class ScanSize:
     n_coils: int
 
 
+@dataclass(frozen=True)
+class ScanSizes:
+    """The scans of several patients.
+
+    Attributes
+    ----------
+    matrices : tuple of int
+        One is drawn for each patient: voxels of other sizes are seen in training.
+    n_coils : int
+    """
+
+    matrices: tuple[int, ...]
+    n_coils: int
+
+    def of(self, patient: CohortPatient) -> ScanSize:
+        """Return the size of a patient's scan; no other patient changes it."""
+        rng = np.random.default_rng([patient.seed, _STREAM, 1])
+        return ScanSize(self.matrices[int(rng.integers(len(self.matrices)))], self.n_coils)
+
+
 #: Makes the volumes of a patient, each with what it is; named in a module, so that another process finds it.
 IterateMaker = Callable[[CohortPatient, ScanSize], Iterator[tuple[Kept, PatientImage]]]
 
@@ -80,7 +100,9 @@ def kept_of(patient: CohortPatient) -> tuple[Kept, ...]:
     return (*gridded, *(Kept(i, phase) for i, phase in zip(drawn, phases, strict=True)))
 
 
-def missing_iterates(folder: Path, patients: Sequence[CohortPatient], size: ScanSize) -> list[CohortPatient]:
+def missing_iterates(
+    folder: Path, patients: Sequence[CohortPatient], sizes: ScanSizes
+) -> list[CohortPatient]:
     """Return the patients of whom a volume is not finished, or was measured by another version of the code.
 
     Parameters
@@ -88,10 +110,10 @@ def missing_iterates(folder: Path, patients: Sequence[CohortPatient], size: Scan
     folder : Path
         Of the cohort.
     patients : sequence of CohortPatient
-    size : ScanSize
+    sizes : ScanSizes
     """
     measured_by = measuring_sha256()
-    return [p for p in patients if not _is_complete(folder / ITERATES, p, size, measured_by)]
+    return [p for p in patients if not _is_complete(folder / ITERATES, p, sizes.of(p), measured_by)]
 
 
 def started_iterates(folder: Path, patients: Sequence[CohortPatient]) -> list[CohortPatient]:
@@ -101,7 +123,7 @@ def started_iterates(folder: Path, patients: Sequence[CohortPatient]) -> list[Co
 
 
 def make_iterates(
-    folder: Path, patients: Sequence[CohortPatient], size: ScanSize, make: IterateMaker, workers: int = 1
+    folder: Path, patients: Sequence[CohortPatient], sizes: ScanSizes, make: IterateMaker, workers: int = 1
 ) -> Iterator[Progress]:
     """Make, measure and write the iterates of patients; yield as each patient is finished.
 
@@ -111,7 +133,7 @@ def make_iterates(
         Of the cohort; ``iterates/p001-i07-phase2.nii`` and so on are written, the JSON of each last.
     patients : sequence of CohortPatient
         Those to make; see :func:`missing_iterates`.
-    size : ScanSize
+    sizes : ScanSizes
     make : callable
     workers : int
         Processes; the files do not depend on it.
@@ -122,7 +144,7 @@ def make_iterates(
         If a worker process died.
     """
     target = folder / ITERATES
-    yield from progress_of(target, partial(_make, target, make, size), patients, workers)
+    yield from progress_of(target, partial(_make, target, make, sizes), patients, workers)
 
 
 def remove_others(folder: Path, patients: Sequence[CohortPatient]) -> None:
@@ -135,7 +157,8 @@ def remove_others(folder: Path, patients: Sequence[CohortPatient]) -> None:
             path.unlink()
 
 
-def _make(target: Path, make: IterateMaker, size: ScanSize, patient: CohortPatient) -> None:
+def _make(target: Path, make: IterateMaker, sizes: ScanSizes, patient: CohortPatient) -> None:
+    size = sizes.of(patient)
     for one, image in make(patient, size):
         write_image(target / f"{one.name(patient)}.nii", image, _source(patient, one, size))
 

@@ -21,7 +21,7 @@ from csiq.cohort.following import Listener, follow, runs_of
 from csiq.cohort.grading import GradedPatient, grade_cohort, write_tables
 from csiq.cohort.iterate_grades import (
     GradedIterate,
-    first_in_training,
+    first_of,
     grade_iterates,
     iterates_summary,
     write_iterate_table,
@@ -29,7 +29,7 @@ from csiq.cohort.iterate_grades import (
 from csiq.cohort.iterates import (
     PER_PATIENT,
     IterateMaker,
-    ScanSize,
+    ScanSizes,
     make_iterates,
     missing_iterates,
     remove_others,
@@ -121,7 +121,8 @@ def init_cohort(
         follow(folder, "volumes", make_volumes(folder, left, make, workers), listen, workers)
         graded = grade_cohort(folder, patients, seed=config.seed)
         write_tables(folder, graded)
-        iterates = _make_iterates(folder, config, graded, listen, workers) if config.iterates else []
+        wanted = config.iterates or config.test_iterates
+        iterates = _make_iterates(folder, config, graded, listen, workers) if wanted else []
         chosen = _make_raw(folder, config, graded, listen, workers) if config.raw else []
         return _finish(folder, config, graded, chosen, iterates)
 
@@ -140,7 +141,7 @@ def state_of(folder: Path) -> dict[str, Any]:
     n_test = n_test_of(config.n_patients)
     n_raw = n_raw_of(n_test) if config.raw else 0
     with_iterates = started_iterates(folder, patients)
-    half_made = missing_iterates(folder, with_iterates, ScanSize(config.raw_matrix, config.raw_coils))
+    half_made = missing_iterates(folder, with_iterates, _sizes_of(config))
     return {
         "status": record["status"],
         "config": record["config"],
@@ -148,7 +149,7 @@ def state_of(folder: Path) -> dict[str, Any]:
         "scans": {"done": len(patients) - len(missing_scans(folder, patients)), "of": n_raw},
         "iterates": {
             "done": len(with_iterates) - len(half_made),
-            "of": min(config.iterates, config.n_patients - n_test),
+            "of": min(config.iterates, config.n_patients - n_test) + min(config.test_iterates, n_test),
         },
         "disk_bytes": used_bytes(folder),
         "runs": runs_of(folder),
@@ -166,15 +167,20 @@ def iterate_maker() -> IterateMaker:
 def _make_iterates(
     folder: Path, config: StudyConfig, graded: Sequence[GradedPatient], listen: Listener, workers: int
 ) -> list[GradedIterate]:
-    rows = first_in_training(graded, config.iterates)
-    people, size = [row.patient for row in rows], ScanSize(config.raw_matrix, config.raw_coils)
+    rows = [*first_of(graded, config.iterates), *first_of(graded, config.test_iterates, testing=True)]
+    people, sizes = [row.patient for row in rows], _sizes_of(config)
     remove_others(folder, people)
-    left = missing_iterates(folder, people, size)
-    follow(folder, "iterates", make_iterates(folder, left, size, iterate_maker(), workers), listen, workers)
+    left = missing_iterates(folder, people, sizes)
+    follow(folder, "iterates", make_iterates(folder, left, sizes, iterate_maker(), workers), listen, workers)
     found = grade_iterates(folder, rows, seed=config.seed)
     write_iterate_table(folder, found)
-    write_tables(folder, graded, [one.scan for one in found])
+    # the test part of the manifest stays one image a patient, as the paper's
+    write_tables(folder, graded, [one.scan for one in found if one.row.split != TEST])
     return found
+
+
+def _sizes_of(config: StudyConfig) -> ScanSizes:
+    return ScanSizes(config.iterate_matrices or (config.raw_matrix,), config.raw_coils)
 
 
 def _make_raw(
@@ -212,7 +218,8 @@ def _finish(
 
 def _bytes_needed(config: StudyConfig, patients: Sequence[CohortPatient], n_volumes: int) -> int:
     volumes = n_volumes * bytes_of_volume(config.matrix)
-    volumes += config.iterates * PER_PATIENT * bytes_of_volume(config.raw_matrix)
+    largest = max(_sizes_of(config).matrices)
+    volumes += (config.iterates + config.test_iterates) * PER_PATIENT * bytes_of_volume(largest)
     if not config.raw:
         return volumes
     each = sum(bytes_of_scan(p, config.raw_matrix, config.raw_coils) for p in patients) / len(patients)

@@ -14,7 +14,7 @@ import pytest
 from csiq.cohort import database, study
 from csiq.cohort.cohort_folder import StudyConfig
 from csiq.cohort.database import Progress
-from csiq.cohort.iterates import PER_PATIENT, STRETCHES, Kept, ScanSize, kept_of
+from csiq.cohort.iterates import PER_PATIENT, STRETCHES, Kept, ScanSize, ScanSizes, kept_of
 from csiq.cohort.manifest import read_manifest
 from csiq.cohort.patients import CohortPatient, Difficulty, draw_patients
 from csiq.cohort.readers import reader_rng
@@ -151,6 +151,40 @@ def test_iterates_of_patients_who_do_not_train_any_more_go(
     assert not (tmp_path / "iterates").exists()
     with pytest.raises(ConfigError, match="-1 is below 0"):
         replace(CONFIG, iterates=-1)
+
+
+def test_iterates_to_test_on_are_in_a_manifest_of_their_own(
+    made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(database, "results_of", in_this_process)
+    folder = tmp_path / "c"
+    config = replace(CONFIG, test_iterates=1, iterate_matrices=(16, 17, 18, 19))
+    record = init_cohort(folder, config, Running(), fake_images.make_image, silent)
+    assert record["config"]["iterate_matrices"] == [16, 17, 18, 19]
+    assert state_of(folder)["iterates"] == {"done": 4, "of": 4}
+    training = read_manifest(folder / "graded.tsv")
+    assert len(training) == 8 + 3 * PER_PATIENT
+    tested = read_manifest(folder / "graded-iterates.tsv")
+    assert len(tested) == PER_PATIENT
+    (name,) = {scan.patient for scan in tested}
+    assert [scan.split for scan in training if scan.patient == name] == ["test"]
+    assert {scan.split for scan in tested} == {"test"}
+    # a matrix is drawn for each patient: it is the same for all volumes of one, and not for all patients
+    sizes = {}
+    for path in sorted((folder / "iterates").glob("*.json")):
+        sizes.setdefault(path.name.split("-")[0], set()).add(json.loads(path.read_text())["scan"]["matrix"])
+    assert all(len(one) == 1 for one in sizes.values())
+    assert len(set.union(*sizes.values())) > 1
+    init_cohort(folder, config, Running(overwrite=True), fake_images.make_image, silent)
+    assert state_of(folder)["iterates"] == {"done": 4, "of": 4}
+
+
+def test_matrices_of_iterates_are_drawn_evenly() -> None:
+    sizes = ScanSizes((96, 128, 144), 8)
+    drawn = [sizes.of(patient).matrix for patient in draw_patients(300)]
+    assert all(75 < drawn.count(matrix) < 125 for matrix in sizes.matrices)
+    with pytest.raises(ConfigError, match="8 is below 16"):
+        replace(CONFIG, iterate_matrices=(96, 8))
 
 
 def test_shading_is_that_of_whitened_coils() -> None:
