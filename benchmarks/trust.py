@@ -10,8 +10,8 @@ picture an experiment. Simulated scans and readers, research use only.
 
     manifests   writes shuffled/graded.tsv and without/graded.tsv, to be trained on with `csiq train`;
                 --shuffled and --without name the networks that came of them
-    ordering, second, held-out, held-out-second, conditions, controls, controls-second, invariance, test,
-    shuffled, without
+    ordering, second, held-out, held-out-second, conditions, observer, controls, controls-second, invariance,
+    test, shuffled, without
 """
 
 from __future__ import annotations
@@ -35,12 +35,14 @@ from csiq.trust import summary
 from csiq.trust.anatomy_case import anatomy_cases
 from csiq.trust.controls import control_rows, heat_row
 from csiq.trust.held_out import shuffled, without
+from csiq.trust.image_quality import QUALITIES
 from csiq.trust.invariance import invariance_rows
 from csiq.trust.mechanisms import HELD_OUT, IMPERFECT, MECHANISMS, ORDERING
 from csiq.trust.ordering import grade_levels
 from csiq.trust.radial_scan import Case
 from csiq.trust.record import Record, Rows
 from csiq.trust.simulated_case import SimulatedPatient, tested
+from csiq.trust.stenosis import StenosisTask, observer_rows
 
 #: Sampling and SNR of scans under which motion is looked at once more: the middle and the hard end.
 CONDITIONS = {"middle": {"sampling": 0.17, "snr": 22.0}, "hard": {"sampling": 0.12, "snr": 12.0}}
@@ -144,6 +146,23 @@ def _controls(study: Study, experiment: str, case: Callable[[], Case]) -> None:
     study.keep(f"{experiment}-heat", name, lambda: rows(heat))
 
 
+def observer(study: Study) -> None:
+    """A model observer's task at several qualities, and the grade of the same qualities."""
+    for row in study.patients(study.asked.patients):
+        make = partial(_observed, study, StenosisTask(int(row["seed"])), str(row["patient"]))
+        study.keep("observer", str(row["patient"]), make)
+
+
+def _observed(study: Study, task: StenosisTask, name: str) -> Rows:
+    signal = task.whole(study.asked.matrix)
+    rows: Rows = []
+    for found, quality in zip(observer_rows(task), QUALITIES, strict=True):
+        image = np.abs(quality.image(signal, 1.0, 0)).astype(np.float32)
+        grade = float(study.grader.grade(image, (1.0, 1.0, 1.0)).grade)
+        rows.append({"case": name, **found, "grade": grade})
+    return rows
+
+
 def invariance(study: Study) -> None:
     """Changes of images of the cohort's test part that change no quality."""
     for scan in study.mine(_test_scans(study)[: study.asked.patients]):
@@ -214,6 +233,7 @@ COHORT: dict[str, Callable[[Study], None]] = {
     "ordering": ordering,
     "held-out": partial(ordering, kinds=(*HELD_OUT, *IMPERFECT), experiment="held-out"),
     "conditions": conditions,
+    "observer": observer,
     "controls": controls,
     "invariance": invariance,
     "shuffled": partial(other_network, name="shuffled"),

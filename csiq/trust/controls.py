@@ -83,7 +83,8 @@ def heat_row(
         Magnitude, intact: its coronaries are what the map should point at.
     truth : HeartTruth
     occlusion : Occlusion
-        Slices of one orientation at whole millimetres, and the mask. One that blurs asks where sharpness matters.
+        Slices of one orientation at whole millimetres, and the mask. One that blurs asks where sharpness
+        matters.
 
     Returns
     -------

@@ -15,6 +15,8 @@ from csiq.quality.assessor import as_assessor
 from csiq.quality.features import HeartTruth, measure
 from csiq.trust.mechanisms import Mechanism
 from csiq.trust.radial_scan import Case
+from csiq.trust.similarity import similarity
+from csiq.trust.vessel_tracker import compare_with_truth, track_vessels
 
 #: Below this grade an image is hopeless, and the order of still worse ones says nothing.
 SPENT = 0.3
@@ -37,8 +39,7 @@ class Level:
     Attributes
     ----------
     row : dict
-        ``case mechanism level`` and, if measured, ``reference`` (grade), ``latent``, ``latent_...`` of the
-        alternatives, and features as :func:`csiq.quality.features.measure` has them.
+        ``case mechanism level`` and, if measured, what :func:`measured` returns.
     volume : float32 array, (z, y, x)
         Magnitude.
     voxel_size : (float, float, float)
@@ -58,7 +59,7 @@ def make_levels(case: Case, mechanism: Mechanism, *, formula: bool = True) -> It
     case : Case
     mechanism : Mechanism
     formula : bool
-        Whether to measure each image against its truth, too (1.3 s at 208^3).
+        Whether to measure each image against its truth, too.
     """
     for level, volume, truth in mechanism.images(case):
         z, y, x = (float(v) for v in truth.voxel_size)
@@ -67,12 +68,20 @@ def make_levels(case: Case, mechanism: Mechanism, *, formula: bool = True) -> It
 
 
 def measured(volume: np.ndarray, truth: HeartTruth) -> dict[str, Cell]:
-    """Return what the formulas make of an image, and its main features."""
+    """Return what the formulas make of an image, its main features, and metrics that no formula knows.
+
+    These are HaarPSI and SSIM in the heart, the share of RCA, LAD and LCX that a tracker finds without
+    knowing where they are, and the length of all that it follows, mm.
+    """
     found = measure(volume, truth)
     row: dict[str, Cell] = {"reference": reference.grade(found), "latent": reference.latent(found)}
     for name, weights in reference.ALTERNATIVES.items():
         row[f"latent_{name}"] = reference.latent(found, weights)
-    return row | {name: float(getattr(found, name)) for name in _FEATURES}
+    row |= {name: float(getattr(found, name)) for name in _FEATURES}
+    alike, size = similarity(volume, truth), truth.voxel_size
+    tracked = track_vessels(volume, (float(size[0]), float(size[1]), float(size[2])))
+    seen = compare_with_truth(tracked, truth.vessels).recall if tracked.tracks else 0.0
+    return row | {"haarpsi": alike.haarpsi, "ssim": alike.ssim, "tracked": seen, "track_mm": tracked.length}
 
 
 def grade_levels(grader: Any, levels: Iterable[Level]) -> list[dict[str, Cell]]:

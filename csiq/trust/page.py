@@ -23,6 +23,10 @@ LEVELS = {
     "conditions-hard": "motion at SNR 12 and 12 % of Nyquist's spokes",
     "without-levels": "a network trained without these imperfections",
 }
+#: Metrics outside the formula, of each image.
+METRICS = ("haarpsi", "ssim", "tracked")
+#: Rank correlation of grade and a model observer's area under the curve, at fixed anatomy.
+OBSERVER_BAR = 0.8
 _NOTE = "Simulated scans and readers, research use only. No human graded these images."
 
 
@@ -32,6 +36,11 @@ def page(grader: str, found: Found) -> str:
     for name, what in LEVELS.items():
         if name in found:
             lines += _ordering_lines(name, what, found[name])
+    if "observer" in found:
+        one = found["observer"]
+        lines += [f"## observer: LAD stenosis of 50 %, asked for rho >= {OBSERVER_BAR:g}", ""]
+        cells = [(one["n"], one["median"], one["worst"], "yes" if one["passed"] else "no")]
+        lines += _table(("patients", "median rho of AUC and grade", "worst", "bar met"), cells)
     for name in ("controls", "controls-second", "invariance"):
         if name in found:
             limit = invariance.LIMIT if name == "invariance" else controls.LIMIT
@@ -76,12 +85,14 @@ def _ordering_lines(name: str, what: str, found: Found) -> list[str]:
                 against.get("within"),
                 against.get("bias"),
                 against.get("sd"),
+                *(one.get("outside", {}).get(metric) for metric in METRICS),
             )
         )
     heads = (
         *("mechanism", "median rho", "worst", "worst, nothing left out", "fall", "cases + left out"),
         *(f"images < {SPENT:g}", "bar met", "formula: median", "worst"),
         *("rho with formula within", "bias", "SD"),
+        *(f"rho with {metric} within" for metric in METRICS),
     )
     return [f"## {name}: {what}", "", *_table(heads, rows)]
 

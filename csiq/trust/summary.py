@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from csiq.agreement import spearman
 from csiq.io.atomic import write_text
 from csiq.io.tables import write_json, write_table
 from csiq.trust import controls
@@ -16,7 +17,7 @@ from csiq.trust.controls import conclusions, explained, partial_rank
 from csiq.trust.held_out import against_formula
 from csiq.trust.mechanisms import IMPERFECT, MECHANISMS
 from csiq.trust.ordering import ordering_of
-from csiq.trust.page import LEVELS, Found, page
+from csiq.trust.page import LEVELS, METRICS, OBSERVER_BAR, Found, page
 from csiq.trust.record import Record, Rows
 
 
@@ -73,6 +74,8 @@ def summarised(rows: Mapping[str, Rows]) -> Found:
             found[name] = _changes(rows[name], "control")
         if f"{name}-heat" in rows:
             found[f"{name}-heat"] = _heat(rows[f"{name}-heat"])
+    if "observer" in rows:
+        found["observer"] = _observer(rows["observer"])
     if "invariance" in rows:
         found["invariance"] = _changes(rows["invariance"], "change_of")
     for name in ("test", "shuffled-test", "without-test"):
@@ -81,7 +84,15 @@ def summarised(rows: Mapping[str, Rows]) -> Found:
     return found
 
 
-_OTHER = ("controls", "controls-second", "controls-heat", "controls-second-heat", "invariance", "test")
+_OTHER = (
+    "controls",
+    "controls-second",
+    "controls-heat",
+    "controls-second-heat",
+    "invariance",
+    "test",
+    "observer",
+)
 
 
 def _levels(rows: Rows) -> Found:
@@ -96,7 +107,30 @@ def _levels(rows: Rows) -> Found:
                 c: {"median": one.median, "worst": one.worst} for c, one in by_formula.items()
             }
             found[name]["against_formula"] = asdict(against_formula(mine))
+            found[name]["outside"] = {metric: within(mine, metric) for metric in METRICS if metric in mine[0]}
     return found
+
+
+def within(rows: Rows, metric: str) -> float:
+    """Return Spearman between grade and a metric within a case, the median over cases; NaN without any."""
+    found = []
+    for case in dict.fromkeys(row["case"] for row in rows):
+        mine = [row for row in rows if row["case"] == case]
+        found.append(float(spearman(_column(mine, "grade"), _column(mine, metric))))
+    known = [value for value in found if np.isfinite(value)]
+    return float(np.median(known)) if known else float("nan")
+
+
+def _observer(rows: Rows) -> Found:
+    cases = list(dict.fromkeys(str(row["case"]) for row in rows))
+    each = [within([row for row in rows if row["case"] == case], "auc") for case in cases]
+    middle = float(np.nanmedian(each)) if np.isfinite(each).any() else float("nan")
+    return {
+        "n": len(cases),
+        "median": middle,
+        "worst": float(min(each)),
+        "passed": bool(middle >= OBSERVER_BAR),
+    }
 
 
 def _changes(rows: Rows, column: str) -> Found:

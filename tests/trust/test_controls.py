@@ -86,12 +86,13 @@ def test_wires_are_voids_before_the_heart(heart: HeartTruth) -> None:
 def graders(heart: HeartTruth) -> dict[str, Any]:
     away = coronary_distance(heart.volume, heart)
     core, outside = away < -1, ~heart.heart
+    outside[:, : np.argwhere(heart.heart)[:, 1].max()] = False
 
     def vessels(volume: np.ndarray, size: object) -> float:
         return float(4 * volume[core].mean())
 
     def surroundings(volume: np.ndarray, size: object) -> float:
-        return 400 * texture(volume, outside)
+        return float(100 * (volume[outside] < 0.03).mean())
 
     return {"vessels": vessels, "surroundings": surroundings, "nothing": lambda v, s: 2.0}
 
