@@ -16,7 +16,7 @@ _PATH = click.Path(path_type=Path)
 
 _DATA = (
     click.option("-o", "--out", type=_PATH, default=Path("csiq-model"), help="Folder to write [csiq-model]."),
-    click.option("--name", default="iq-dcnn", help="Name of the model [iq-dcnn]."),
+    click.option("--name", help="Name of the model [that of the network]."),
     click.option("--note", default="", metavar="TEXT", help="A sentence for the model card."),
     click.option(
         "--reader",
@@ -28,6 +28,12 @@ _DATA = (
     click.option("--validate", default="", metavar="A,B", help="Parts looked at meanwhile [none]."),
 )
 _HYPER = (
+    click.option(
+        "--network",
+        type=click.Choice(["iq-dcnn", "iq-resnet"]),
+        default="iq-dcnn",
+        help="The paper's, or a small residual one [iq-dcnn].",
+    ),
     click.option("--iterations", type=click.IntRange(1), default=6000, help="Optimiser steps [6000]."),
     click.option("--seed", type=click.IntRange(0), default=0, help="Of everything that is random [0]."),
     click.option("--first-kernel", type=click.IntRange(1), default=5, help="hp1: receptive field [5]."),
@@ -95,6 +101,7 @@ def train(graded: Path, **given: Any) -> None:
     from csiq.training.output_folder import opened
 
     use_threads(given["threads"])
+    given["name"] = given["network"] if given["name"] is None else given["name"]
     task = task_of(graded, given)
     what = "cross-validate" if given["cross_validate"] else "retrain" if given["retrain"] else "train"
     _check(given)
@@ -134,7 +141,7 @@ def _config(given: dict[str, Any]) -> Any:
 
     plain = {
         key: given[key]
-        for key in ("iterations", "seed", "first_kernel", "keep", "learning_rate", "half_edge")
+        for key in ("network", "iterations", "seed", "first_kernel", "keep", "learning_rate", "half_edge")
     }
     return config_with(plain, given["further"])
 

@@ -12,12 +12,13 @@ from csiq.quality.model_file import ModelFile, read_tensors
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from csiq.quality.network import IQDCNN, NetworkConfig
+    from csiq.quality.kinds import AnyConfig
+    from csiq.quality.network import GradingNetwork
 
 _MEMBER = re.compile(r"member-(\d+)\.(.+)")
 
 
-def build_network(model: ModelFile) -> IQDCNN:
+def build_network(model: ModelFile) -> GradingNetwork:
     """Return the network of a model with its weights; of an ensemble, the first member.
 
     Raises
@@ -28,7 +29,7 @@ def build_network(model: ModelFile) -> IQDCNN:
     return build_networks(model)[0]
 
 
-def build_networks(model: ModelFile) -> tuple[IQDCNN, ...]:
+def build_networks(model: ModelFile) -> tuple[GradingNetwork, ...]:
     """Return all networks of a model: one, or the members of its ensemble.
 
     Raises
@@ -36,11 +37,12 @@ def build_networks(model: ModelFile) -> tuple[IQDCNN, ...]:
     ModelError
         As :func:`build_network`.
     """
+    from csiq.quality.kinds import config_of
     from csiq.quality.network import NetworkConfig
 
     tensors, described = read_tensors(model)
     described = described or (model.card or {}).get("network")
-    config = NetworkConfig.from_dict(described) if described else NetworkConfig()
+    config = config_of(described) if described else NetworkConfig()
     members: dict[int, dict[str, Tensor]] = {1: {}}
     for name, value in tensors.items():
         found = _MEMBER.fullmatch(name)
@@ -61,10 +63,8 @@ def ensemble_tensors(members: Sequence[Mapping[str, Tensor]]) -> dict[str, Tenso
     return found
 
 
-def _loaded(config: NetworkConfig, tensors: dict[str, Tensor], name: str) -> IQDCNN:
-    from csiq.quality.network import IQDCNN
-
-    network = IQDCNN(config)
+def _loaded(config: AnyConfig, tensors: dict[str, Tensor], name: str) -> GradingNetwork:
+    network = config.build()
     wanted = network.state_dict()
     for key in [*wanted, *tensors]:
         want = tuple(wanted[key].shape) if key in wanted else None

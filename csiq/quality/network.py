@@ -8,7 +8,7 @@ patches. A slice of 208x208 gives 6x6 grades, the same as 36 patches of 128x128 
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, ClassVar, Self
 
 from torch import Tensor, nn
 
@@ -19,8 +19,82 @@ PATCH = 128
 STRIDE = 16
 
 
+class CardEntry:
+    """What all configurations of networks share: how they stand in a model card.
+
+    Attributes
+    ----------
+    kind : str
+        The word for this kind of network in a card.
+    title : str
+        Its name for people.
+    """
+
+    kind: ClassVar[str]
+    title: ClassVar[str]
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the entry of the model card."""
+        values: dict[str, Any] = asdict(self)  # type: ignore[call-overload]
+        return {"kind": self.kind, **{k: list(v) if isinstance(v, tuple) else v for k, v in values.items()}}
+
+    @classmethod
+    def from_dict(cls, entry: dict[str, Any]) -> Self:
+        """Return the configuration of a model card.
+
+        Raises
+        ------
+        ModelError
+            If it describes another kind of network.
+        """
+        if entry.get("kind") != cls.kind:
+            raise ModelError(f"expected kind '{cls.kind}', got {entry.get('kind')!r}", field="network.kind")
+        values = {k: tuple(v) if isinstance(v, list) else v for k, v in entry.items() if k != "kind"}
+        try:
+            return cls(**values)
+        except TypeError as error:
+            raise ModelError(f"not an {cls.title}: {error}", field="network") from error
+
+
+def check_keep(keep: float) -> None:
+    """Raise ModelError unless a keep probability is in (0, 1]."""
+    if not 0 < keep <= 1:
+        raise ModelError(f"keep probability {keep} is not in (0, 1]", field="network.keep")
+
+
+class GradingNetwork(nn.Module):
+    """What all networks share: ``features`` of a slice, then a ``regression`` from those under each patch.
+
+    Both are sequences of layers without padding, their strides multiply to 16: one pass over a slice grades
+    every patch of it.
+
+    Attributes
+    ----------
+    features, regression : torch.nn.Sequential
+    """
+
+    features: nn.Sequential
+    regression: nn.Sequential
+
+    def forward(self, slices: Tensor) -> Tensor:
+        """Grade every patch of each slice.
+
+        Parameters
+        ----------
+        slices : float32 tensor, (n, height, width)
+            Normalised magnitude, sides of at least 128.
+
+        Returns
+        -------
+        float32 tensor, (n, rows, columns)
+            Grades of the patches whose corners lie at multiples of 16; ``rows = (height - 128) // 16 + 1``.
+        """
+        grades: Tensor = self.regression(self.features(slices[:, None]))[:, 0]
+        return grades
+
+
 @dataclass(frozen=True)
-class NetworkConfig:
+class NetworkConfig(CardEntry):
     """What fixes the shape of an IQ-DCNN.
 
     The paper states four convolutions, the first kernel (5), pooling and ReLU, three fully connected layers
@@ -38,6 +112,9 @@ class NetworkConfig:
         Probability of *keeping* a unit in training, the complement of ``torch.nn.Dropout``'s argument.
     """
 
+    kind: ClassVar[str] = "iq-dcnn"
+    title: ClassVar[str] = "IQ-DCNN"
+
     widths: tuple[int, int, int, int] = (16, 32, 64, 64)
     first_kernel: int = 5
     kernel: int = 3
@@ -45,8 +122,7 @@ class NetworkConfig:
     keep: float = 0.3
 
     def __post_init__(self) -> None:
-        if not 0 < self.keep <= 1:
-            raise ModelError(f"keep probability {self.keep} is not in (0, 1]", field="network.keep")
+        check_keep(self.keep)
         if self.last_side < 1:
             raise ModelError(f"kernels leave nothing of a {PATCH}x{PATCH} patch", field="network.kernel")
 
@@ -58,34 +134,12 @@ class NetworkConfig:
             side = (side - kernel + 1) // 2
         return side
 
-    def as_dict(self) -> dict[str, Any]:
-        """Return the entry of the model card."""
-        return {
-            "kind": "iq-dcnn",
-            **{k: list(v) if isinstance(v, tuple) else v for k, v in asdict(self).items()},
-        }
-
-    @classmethod
-    def from_dict(cls, entry: dict[str, Any]) -> NetworkConfig:
-        """Return the configuration of a model card.
-
-        Raises
-        ------
-        ModelError
-            If it describes another kind of network.
-        """
-        if entry.get("kind") != "iq-dcnn":
-            raise ModelError(f"expected kind 'iq-dcnn', got {entry.get('kind')!r}", field="network.kind")
-        values: dict[str, Any] = {
-            k: tuple(v) if isinstance(v, list) else v for k, v in entry.items() if k != "kind"
-        }
-        try:
-            return cls(**values)
-        except TypeError as error:
-            raise ModelError(f"not an IQ-DCNN: {error}", field="network") from error
+    def build(self) -> IQDCNN:
+        """Return a network of this shape, its weights random."""
+        return IQDCNN(self)
 
 
-class IQDCNN(nn.Module):
+class IQDCNN(GradingNetwork):
     """The network of Piccini et al. 2020, fully convolutional.
 
     Parameters
@@ -118,18 +172,3 @@ class IQDCNN(nn.Module):
             nn.Dropout(drop),
             nn.Conv2d(second, 1, 1),
         )
-
-    def forward(self, slices: Tensor) -> Tensor:
-        """Grade every patch of each slice.
-
-        Parameters
-        ----------
-        slices : float32 tensor, (n, height, width)
-            Normalised magnitude, sides of at least 128.
-
-        Returns
-        -------
-        float32 tensor, (n, rows, columns)
-            Grades of the patches whose corners lie at multiples of 16; ``rows = (height - 128) // 16 + 1``.
-        """
-        return self.regression(self.features(slices[:, None]))[:, 0]

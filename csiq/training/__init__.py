@@ -1,4 +1,4 @@
-"""Training the IQ-DCNN: graded volumes in, a network with its card out.
+"""Training a grading network: graded volumes in, a network with its card out.
 
 ``GradedSet`` is light; what needs torch is loaded when it is first used.
 """

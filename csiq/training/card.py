@@ -75,7 +75,8 @@ def make_card(facts: CardFacts) -> dict[str, Any]:
     return dict(
         strict(
             {
-                "title": "IQ-DCNN for whole-heart MRI" + (", simulated readers" if cohort else ""),
+                "title": f"{task.config.network.title} for whole-heart MRI"
+                + (", simulated readers" if cohort else ""),
                 "use": _SIMULATED if cohort else _CLINICAL,
                 "csiq": __version__,
                 "network": task.config.network.as_dict(),

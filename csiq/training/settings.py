@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from csiq.errors import ConfigError, ModelError
+from csiq.quality.kinds import AnyConfig, config_of
 from csiq.quality.network import PATCH, STRIDE, NetworkConfig
 from csiq.quality.patches import HALF_EDGE, patch_offsets
 
@@ -54,8 +55,8 @@ class TrainConfig:
     seed : int
     check_every : int
         Steps between checkpoints, and looks at held-out patients if there are any.
-    network : NetworkConfig
-        Widths, hp1 (first kernel), hp2 (keep).
+    network : NetworkConfig or ResidualConfig
+        Its kind, widths, hp1 (first kernel), hp2 (keep).
     """
 
     iterations: int = 6000
@@ -74,7 +75,7 @@ class TrainConfig:
     intensity: float = 0.07
     seed: int = 0
     check_every: int = 200
-    network: NetworkConfig = field(default_factory=NetworkConfig)
+    network: AnyConfig = field(default_factory=NetworkConfig)
 
     def __post_init__(self) -> None:
         offsets = patch_offsets(self.half_edge)
@@ -112,7 +113,7 @@ class TrainConfig:
             If there are other keys.
         """
         try:
-            return cls(**{**entry, "network": NetworkConfig.from_dict(entry["network"])})
+            return cls(**{**entry, "network": config_of(entry["network"])})
         except (TypeError, KeyError, ModelError) as error:
             raise ConfigError(f"not the settings of a training: {error}") from error
 

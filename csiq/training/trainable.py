@@ -1,10 +1,10 @@
 """The network as it is trained: normalised between its layers, which the finished network no longer needs.
 
 Batch normalisation and a fixed centre and spread of the input make training faster and steadier. In
-evaluation both are affine, so they are folded into the convolutions: what is kept is a plain
-:class:`IQDCNN`. Normalisation follows the pooling, where there is a quarter of the values; a gain above zero
-keeps the largest of four the largest, so that it folds all the same. (A gain below zero would add nothing:
-the convolution can change its sign.)
+evaluation both are affine, so they are folded into the convolutions: what is kept is a plain network of
+:mod:`csiq.quality.kinds`. Normalisation follows the pooling, where there is a quarter of the values; a gain
+above zero keeps the largest of four the largest, so that it folds all the same. (A gain below zero would add
+nothing: the convolution can change its sign.)
 """
 
 from __future__ import annotations
@@ -15,7 +15,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from csiq.quality.network import IQDCNN, NetworkConfig
+from csiq.quality.kinds import AnyConfig
+from csiq.quality.network import GradingNetwork
+from csiq.quality.residual_network import Residual
 
 #: About the mean and the SD of normalised slices: blood is 1, air 0.
 CENTRE, SPREAD = 0.3, 0.3
@@ -24,24 +26,24 @@ _LEAST_GAIN = 1e-3
 
 
 class Trainable(nn.Module):
-    """An IQ-DCNN with batch normalisation behind each convolution (and its pooling) but the last.
+    """A network with batch normalisation behind each convolution (and its pooling) but the last.
 
     Parameters
     ----------
-    config : NetworkConfig
+    config : NetworkConfig or ResidualConfig
     batch_norm : bool
         Without it, only the input is centred.
     """
 
-    def __init__(self, config: NetworkConfig, *, batch_norm: bool) -> None:
+    def __init__(self, config: AnyConfig, *, batch_norm: bool) -> None:
         super().__init__()
         self.config = config
-        plain = IQDCNN(config)
+        plain = config.build()
         self.features = _normalised(plain.features, batch_norm)
         self.regression = _normalised(plain.regression, batch_norm)
 
     def forward(self, windows: Tensor) -> Tensor:
-        """Grade every patch of each window, as :meth:`IQDCNN.forward` does."""
+        """Grade every patch of each window, as :meth:`GradingNetwork.forward` does."""
         return self.regression(self.features((windows[:, None] - CENTRE) / SPREAD))[:, 0]
 
     def start(self, mean_grade: float) -> None:
@@ -63,9 +65,9 @@ class Trainable(nn.Module):
         running = [buffer for buffer in self.buffers() if buffer.is_floating_point()]
         return [*(parameter.detach() for parameter in self.parameters()), *running]
 
-    def folded(self) -> IQDCNN:
+    def folded(self) -> GradingNetwork:
         """Return the network that gives the same grades in evaluation, without normalisation."""
-        network = IQDCNN(self.config)
+        network = self.config.build()
         plain: list[Any] = [layer for layer in network.modules() if isinstance(layer, nn.Conv2d)]
         with torch.no_grad():
             for number, (target, (conv, norm)) in enumerate(zip(plain, self._pairs(), strict=True)):
@@ -85,9 +87,9 @@ class Trainable(nn.Module):
         return network.eval()
 
     def _pairs(self) -> Iterator[tuple[Any, Any]]:
-        """Yield each convolution with the normalisation behind it, or None."""
+        """Yield each convolution with the normalisation behind it, or None, in the plain network's order."""
         convolution = None
-        for layer in [*self.features, *self.regression]:
+        for layer in self.modules():
             if isinstance(layer, nn.Conv2d):
                 if convolution is not None:
                     yield convolution, None
@@ -99,13 +101,22 @@ class Trainable(nn.Module):
 
 
 def _normalised(stages: nn.Sequential, batch_norm: bool) -> nn.Sequential:
-    """Return stages with normalisation before each ReLU."""
+    """Return stages with normalisation before each ReLU that follows a convolution, and before each sum."""
+    if not batch_norm:
+        return stages
     layers: list[nn.Module] = []
-    channels = 1
+    convolution: nn.Conv2d | None = None
     for layer in stages:
-        if isinstance(layer, nn.Conv2d):
-            channels = layer.out_channels
-        if batch_norm and isinstance(layer, nn.ReLU):
-            layers.append(nn.BatchNorm2d(channels, momentum=_MOMENTUM))
+        if isinstance(layer, nn.ReLU) and convolution is not None:
+            layers.append(_norm(convolution))
+            convolution = None
+        if isinstance(layer, Residual):
+            last = layer.branch[-1]
+            layer.branch = nn.Sequential(*_normalised(layer.branch, batch_norm), _norm(last))
+        convolution = layer if isinstance(layer, nn.Conv2d) else convolution
         layers.append(layer)
     return nn.Sequential(*layers)
+
+
+def _norm(convolution: Any) -> nn.BatchNorm2d:
+    return nn.BatchNorm2d(convolution.out_channels, momentum=_MOMENTUM)

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from csiq.errors import RawDataError
 from csiq.io.atomic import atomic_write
-from csiq.quality.network import IQDCNN
+from csiq.quality.network import GradingNetwork
 from csiq.training.curves import Log
 from csiq.training.device import Place, put
 from csiq.training.loss import batch_loss, window_loss
@@ -29,7 +29,7 @@ from csiq.training.windows import Batch, Drawing
 
 CHECKPOINT = "checkpoint.pt"
 #: Looks at held-out patients with a network, and returns what to write down.
-Check = Callable[[IQDCNN], dict[str, float]]
+Check = Callable[[GradingNetwork], dict[str, float]]
 _MOMENTUM = 0.9
 _NO_CHECKPOINT = (RuntimeError, ValueError, TypeError, KeyError, EOFError, OSError, pickle.UnpicklingError)
 _FIRST_AVERAGE = 10.0
@@ -115,7 +115,7 @@ class Trainer:
             decay = 0.0
         torch._foreach_lerp_(self._average, self.network.averaged(), 1 - decay)
 
-    def result(self) -> IQDCNN:
+    def result(self) -> GradingNetwork:
         """Return a network with the averaged weights, in evaluation mode."""
         network = Trainable(self.config.network, batch_norm=self.config.batch_norm)
         for part, mean in zip(network.averaged(), self._average, strict=True):
