@@ -16,6 +16,7 @@ import numpy as np
 from csiq.errors import ModelError
 from csiq.evaluation import (
     bars,
+    confidence,
     consensus,
     database,
     exemplar_figure,
@@ -44,6 +45,7 @@ PARTS: tuple[Callable[[Comparison], Section], ...] = (
     raters.section,
     patches.section,
     consensus.section,
+    confidence.section,
     bars.section,
 )
 
