@@ -1,32 +1,42 @@
 """Grading on a CPU: patches a second, seconds a volume, and its share of an iteration.
 
-    python benchmarks/grading.py [--matrix 96 128 208] [--coils 8] [--phases 4] [--scaled 208] [--threads 2]
+    python benchmarks/grading.py [--matrix 96 128 208] [--coils 8] [--phases 4] [--scaled 208] [--slices 18]
+        [--threads 2]
 
 A grade is that of csiq.quality.grade.Grader with the shipped network: magnitude, resampling to 18 slices of
 1 mm, intensity, 648 patches, image statistics. The iteration beside it is timed in the same run on noise; for
 matrices of ``--scaled`` and more at one phase and two coils, times phases x coils / 2, said in its row.
+A second table has the patches of --slices slices one at a time, 36 at a time, and as they are graded: with
+convolutions that neighbours share. The network alone, in one thread, on slices that are there.
 """
 
 from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
+from functools import partial
 
 import numpy as np
+import torch
 from growth import Case, time_case
 from harness import report, side_by_side
+from torch import Tensor
 
 from csiq.arrays import default_threads, use_threads
 from csiq.quality.grade import Grader
-from csiq.quality.patches import N_PATCHES, volume_slices
+from csiq.quality.kinds import KINDS
+from csiq.quality.network import PATCH, STRIDE, GradingNetwork
+from csiq.quality.patches import N_PATCHES, SIDE, volume_slices
 
 #: Grading all phases may take this share of an iteration at paper scale.
 BAR = 0.10
 _FOV = 208.0
+#: Patches of one slice.
+_A_SLICE = 36
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Print and append the table."""
+    """Print and append both tables."""
     asked = options(arguments)
     use_threads(asked.threads)
     grader = Grader.load()
@@ -46,6 +56,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
         rows,
         f"Asked for at paper scale (208): below {BAR:.0%} of an iteration.",
     )
+    use_threads(1)
+    report(
+        f"The {_A_SLICE * asked.slices} patches of {asked.slices} slices, the network alone (1 thread)",
+        ("network", "patches", "s", "patches/s", "times shared"),
+        [found for name, network in networks(grader).items() for found in sharing_rows(name, network, asked)],
+    )
 
 
 def options(arguments: Sequence[str] | None) -> argparse.Namespace:
@@ -54,6 +70,7 @@ def options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--coils", type=int, default=8)
     parser.add_argument("--phases", type=int, default=4)
     parser.add_argument("--scaled", type=int, default=208, help="from here on, one phase and two coils")
+    parser.add_argument("--slices", type=int, default=N_PATCHES // _A_SLICE, help="18 are a volume")
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--threads", type=int, default=default_threads())
     return parser.parse_args(arguments)
@@ -81,6 +98,42 @@ def row(grader: Grader, n: int, asked: argparse.Namespace) -> tuple[object, ...]
         f"{all_phases / iteration:.1%}",
         how,
     )
+
+
+def networks(grader: Grader) -> dict[str, GradingNetwork]:
+    """Return the shipped network, and those of other kinds with random weights."""
+    shipped = grader.network
+    others = {
+        kind.title: kind().build().eval().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        for kind in KINDS.values()
+        if not isinstance(shipped, type(kind().build()))
+    }
+    return {grader.name: shipped, **others}
+
+
+def sharing_rows(name: str, network: GradingNetwork, asked: argparse.Namespace) -> list[tuple[object, ...]]:
+    """Return the seconds of patches one at a time, a slice's patches at a time, and shared."""
+    slices = torch.rand(asked.slices, SIDE, SIDE)
+    patches = slices.unfold(1, PATCH, STRIDE).unfold(2, PATCH, STRIDE).reshape(-1, PATCH, PATCH)
+
+    def graded(parts: Tensor, at_a_time: int) -> None:
+        with torch.inference_mode():
+            for part in parts.split(at_a_time):
+                network(part)
+
+    best = side_by_side(
+        {
+            "one at a time": partial(graded, patches, 1),
+            f"{_A_SLICE} at a time": partial(graded, patches, _A_SLICE),
+            "shared convolutions": partial(graded, slices, 3),
+        },
+        asked.repeats,
+    )
+    shared = best["shared convolutions"]
+    return [
+        (name, how, f"{seconds:.2f}", f"{len(patches) / seconds:.0f}", f"{seconds / shared:.1f}")
+        for how, seconds in best.items()
+    ]
 
 
 def image(n: int) -> np.ndarray:

@@ -34,7 +34,10 @@ TINY = {
         " --threads 1",
         ["| matrix | 12 |"],
     ),
-    "grading.py": ("--matrix 16 --coils 1 --phases 1 --repeats 1 --threads 1", ["patches/s"]),
+    "grading.py": (
+        "--matrix 16 --coils 1 --phases 1 --slices 1 --repeats 1 --threads 1",
+        ["patches/s", "| one at a time |", "| shared convolutions |"],
+    ),
     "memory.py": ("--matrix 16 --receive 2 --iterations 1 --settings=--coils=2", ["measured MB"]),
     "paper_scale.py": (
         "--matrix 32 --receive 4 --coils 2 --max-iter 2",
@@ -43,6 +46,10 @@ TINY = {
     "simulation.py": (
         "--matrix 16 --coils 2 --patients 1 --cohort-matrix 32 --workers 1",
         ["| 16 |", "extrapolated"],
+    ),
+    "training.py": (
+        "--batch 2 --matrix 176 --volumes 2 --steps 2 --repeats 1 --threads 1",
+        ["| single patches instead of windows |", "| without batch normalisation |", "| 1.3 mm |"],
     ),
     "solvers.py": ("16 --iterations 3 --reference 6 --threads 1", ["pogm"]),
 }
