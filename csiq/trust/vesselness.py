@@ -28,7 +28,7 @@ SCALES, WIDE = (0.8, 1.2, 1.7), 2.6
 GOES_ON, STARTS = (0.05, 4.0), (0.10, 7.0)
 #: Distance from the blood pool, mm, within which there is heart.
 NEAR = (0.5, 15.0)
-#: Below this share of blood there is lung, and so much of what is round a vessel may be lung.
+#: Below this share of blood, without noise, there is lung; so much of what is round a vessel may be lung.
 LUNG, LUNG_SHARE = 0.22, 0.25
 _HALF = 76  # mm, half the box that is looked at
 _POOL, _BULK, _TISSUE = 0.6, 5.0, 8.0  # share of blood; mm: what of the pool and of soft tissue is bulky
@@ -73,8 +73,10 @@ def vesselness(volume: np.ndarray) -> Vesselness:
         return Vesselness(empty, empty.copy(), corner)
     x, smooth = x / blood, smooth / blood
     pool = blood_pool(smooth)
-    goes_on, starts = _contrasts(x, _round_heart(x, pool), pool)
-    for voxels in (_near(goes_on == -1, _WIDE_REACH), _in_lung(x, goes_on >= 1)):
+    core = ndimage.distance_transform_edt(pool) > _BULK if pool.any() else pool
+    dark = _darkness(x - smooth, core)
+    goes_on, starts = _contrasts(x, _round_heart(x, pool, dark), core)
+    for voxels in (_near(goes_on == -1, _WIDE_REACH), _in_lung(x, goes_on >= 1, dark)):
         goes_on[voxels] = starts[voxels] = 0
     return Vesselness(goes_on, starts, corner)
 
@@ -93,21 +95,31 @@ def blood_pool(smooth: np.ndarray) -> np.ndarray:
     return np.asarray(names == index[np.argmax(sizes / (1 + (away / 30) ** 2))])
 
 
-def _round_heart(x: np.ndarray, pool: np.ndarray) -> np.ndarray:
+def _darkness(rest: np.ndarray, core: np.ndarray) -> float:
+    """Return the mean magnitude below which there is lung: noise lifts it, and lungs most (Rice)."""
+    noise = _spread(rest[core]) if core.any() else 0.0
+    return float(np.sqrt(LUNG**2 + np.pi / 2 * noise**2))
+
+
+def _spread(values: np.ndarray) -> float:
+    """Return the SD of values without outliers."""
+    return 1.4826 * float(np.median(np.abs(values - np.median(values))))
+
+
+def _round_heart(x: np.ndarray, pool: np.ndarray, dark: float) -> np.ndarray:
     """Return the shell round the blood pool, as far as it is no lung."""
     if not pool.any():
         return pool
     away = ndimage.distance_transform_edt(~pool)
-    tissue = _opened(ndimage.gaussian_filter(x, 1.0) > LUNG, _TISSUE, more=1.0)
+    tissue = _opened(ndimage.gaussian_filter(x, 1.0) > dark, _TISSUE, more=1.0)
     return np.asarray((away > NEAR[0]) & (away < NEAR[1]) & tissue)
 
 
-def _contrasts(x: np.ndarray, where: np.ndarray, pool: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _contrasts(x: np.ndarray, where: np.ndarray, core: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return contrast over the two thresholds; -1 in the first where a wider scale answers best."""
     goes_on, starts = np.zeros((2, *x.shape), np.float32)
     if not where.any():
         return goes_on, starts
-    core = ndimage.distance_transform_edt(pool) > _BULK
     best, over_noise = np.zeros((2, int(where.sum())), np.float32)
     for scale in SCALES:
         contrast, noise = _tubes(x, scale, where, core)
@@ -133,8 +145,7 @@ def _tubes(x: np.ndarray, scale: float, where: np.ndarray, core: np.ndarray) -> 
             curved *= scale**2
             hessian[i, j] = curved[where]
             if i == j and core.any():
-                calm = curved[core]
-                spread.append(1.4826 * float(np.median(np.abs(calm - np.median(calm)))))
+                spread.append(_spread(curved[core]))
     curvatures = eigenvalues(hessian)
     contrast = -curvatures[1] + np.minimum(curvatures[2], 0)
     return contrast.astype(np.float32), float(np.mean(spread)) if spread else 0.0
@@ -159,7 +170,7 @@ def eigenvalues(matrix: dict[tuple[int, int], np.ndarray]) -> np.ndarray:
     return np.stack([first, 3 * mean - first - last, last])
 
 
-def _in_lung(x: np.ndarray, candidates: np.ndarray) -> np.ndarray:
+def _in_lung(x: np.ndarray, candidates: np.ndarray, dark: float) -> np.ndarray:
     """Return which candidates have lung round them."""
     reach = np.arange(-4, 5)
     offsets = np.stack(np.meshgrid(reach, reach, reach, indexing="ij"), axis=-1).reshape(-1, 3)
@@ -170,7 +181,7 @@ def _in_lung(x: np.ndarray, candidates: np.ndarray) -> np.ndarray:
         smooth = ndimage.gaussian_filter(x, 0.7)
         shells = np.clip(places[:, None] + offsets, 0, np.array(x.shape) - 1)
         low = np.percentile(smooth[tuple(np.moveaxis(shells, -1, 0))], 100 * LUNG_SHARE, axis=1)
-        found[tuple(places[low < LUNG].T)] = True
+        found[tuple(places[low < dark].T)] = True
     return found
 
 
