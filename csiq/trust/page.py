@@ -39,8 +39,8 @@ def page(grader: str, found: Found) -> str:
     if "observer" in found:
         one = found["observer"]
         lines += [f"## observer: LAD stenosis of 50 %, asked for rho >= {OBSERVER_BAR:g}", ""]
-        cells = [(one["n"], one["median"], one["worst"], "yes" if one["passed"] else "no")]
-        lines += _table(("patients", "median rho of AUC and grade", "worst", "bar met"), cells)
+        numbers = (one["n"], one["median"], one["worst"], "yes" if one["passed"] else "no")
+        lines += _table(("patients", "median rho of AUC and grade", "worst", "bar met"), [numbers])
     for name in ("controls", "controls-second", "invariance"):
         if name in found:
             limit = invariance.LIMIT if name == "invariance" else controls.LIMIT
