@@ -57,6 +57,7 @@ TINY = {
 ELSEWHERE = {
     "domain.py": "needs a cohort of whole patients; tests/quality/test_strangers.py runs its parts",
     "gpu.py": "needs a GPU",
+    "trust.py": "needs a cohort and the second anatomy; tests/trust runs its parts",
     "demo_figures.py": "grades 84 volumes on a 1 mm grid whatever the size; examples run its parts",
 }
 
