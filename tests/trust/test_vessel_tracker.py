@@ -20,7 +20,7 @@ def arc(radius: float = 28.0, z: float = 38.0) -> np.ndarray:
 
 
 def scene(line: np.ndarray | None, *, width: float = 1.5, around: float = 0.35) -> np.ndarray:
-    """Return a ball of blood in tissue, and a vessel of blood whose surroundings have a signal of their own."""
+    """Return a ball of blood in tissue, and a vessel whose surroundings have a signal of their own."""
     places = np.stack(np.meshgrid(*[np.arange(float(N))] * 3, indexing="ij"), axis=-1)
     volume = np.full((N, N, N), 0.35, np.float32)
     if line is not None:
@@ -105,7 +105,7 @@ def test_images_without_blood_have_no_vessels(rng):
 def test_agreement_by_hand():
     straight = np.stack([np.zeros(101), np.zeros(101), np.arange(101.0)], axis=1)
     truth = {"a": Vessel(straight, np.ones(101))}
-    beside, away = straight[:41] + [2.5, 0, 0], straight[:41] + [30.0, 0, 0]
+    beside, away = (straight[:41] + np.array([off, 0, 0]) for off in (2.5, 30.0))
     found = compare_with_truth(TrackedVessels((beside, away)), truth)
     assert found.precision == pytest.approx(0.5)
     # 40 mm, and what lies beyond its end: sqrt(3^2 - 2.5^2) = 1.66 mm
