@@ -1,7 +1,8 @@
 """The truth of a cohort's image where the image has it, without simulating the scan again.
 
 Patient, coils and the diaphragm's mean displacement are known of every graded image; where self-navigation
-has left the heart is not. It is found by correlating the truth's heart with the image, to fractions of a voxel.
+has left the heart is not. It is found by correlating the truth's heart with the image, to fractions of a
+voxel.
 """
 
 from __future__ import annotations

@@ -159,6 +159,7 @@ def test_patch_is_part_of_the_whole_image(task):
     )
 
 
+@pytest.mark.slow
 def test_auc_falls_with_every_fault(task):
     for fault, steps in (
         ("blur", (0.0, 6.0)),

@@ -72,6 +72,7 @@ def test_other_voxels_are_interpolated():
     assert agreement.precision > 0.95
 
 
+@pytest.mark.slow
 def test_it_gets_shorter_with_blur_and_noise():
     clean = scene(arc(), width=1.2)
     blurred = [track_vessels(gaussian_filter(clean, sd), ONE).length for sd in (0.3, 1.0, 2.0)]
