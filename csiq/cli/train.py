@@ -84,6 +84,7 @@ Examples:
   csiq train graded.tsv -o model --reader consensus --validate validation
   csiq train cohort -o cv --cross-validate --iterations 1500
   csiq train cohort -o models --retrain 10 --resume
+  csiq train cohort -o residual --network iq-resnet
   csiq train cohort -o small --set widths=8,16,32,32 --set batch=32 --set optimiser=adam
 """,
 )

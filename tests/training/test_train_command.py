@@ -10,6 +10,7 @@ import sys
 import time
 from pathlib import Path
 
+import click
 import pytest
 from click.testing import CliRunner, Result
 
@@ -18,6 +19,7 @@ from csiq.cli.model import model
 from csiq.cli.train import train
 from csiq.io.tables import read_json, read_table, write_json
 from csiq.quality.grade import Grader
+from csiq.quality.kinds import KINDS
 from csiq.quality.residual_network import IQResNet, ResidualConfig
 from tests.training.graded_folder import make_graded
 
@@ -115,6 +117,12 @@ def test_the_residual_network(manifest: Path, tmp_path: Path) -> None:
     assert isinstance(network, IQResNet)
     assert main(["model", "verify", str(out / "iq-resnet.safetensors")]) == 0
     assert main(["model", "show", str(out / "iq-resnet.safetensors"), "--json"]) == 0
+
+
+def test_every_kind_of_network_can_be_asked_for() -> None:
+    (option,) = (one for one in train.params if one.name == "network")
+    assert isinstance(option.type, click.Choice)
+    assert list(option.type.choices) == list(KINDS)
 
 
 def test_overwrite_removes_its_own_files_only(manifest: Path, tmp_path: Path) -> None:
