@@ -41,7 +41,7 @@ from csiq.trust.mechanisms import HELD_OUT, IMPERFECT, MECHANISMS, ORDERING
 from csiq.trust.ordering import grade_levels
 from csiq.trust.radial_scan import Case
 from csiq.trust.record import Record, Rows
-from csiq.trust.simulated_case import SimulatedPatient, tested
+from csiq.trust.simulated_case import SimulatedPatient, of_test_part
 from csiq.trust.stenosis import StenosisTask, observer_rows
 
 #: Sampling and SNR of scans under which motion is looked at once more: the middle and the hard end.
@@ -75,7 +75,7 @@ class Study:
 
     def patients(self, n: int) -> list[dict[str, Any]]:
         """Return patients of the test part."""
-        return self.mine(tested(self.people, n))
+        return self.mine(of_test_part(self.people, n))
 
     def anatomies(self) -> Iterator[Case]:
         """Yield the second anatomy's cases."""

@@ -88,7 +88,7 @@ class SimulatedPatient:
         )
 
 
-def tested(rows: Iterable[Mapping[str, Any]], n: int) -> list[Mapping[str, Any]]:
+def of_test_part(rows: Iterable[Mapping[str, Any]], n: int) -> list[Mapping[str, Any]]:
     """Return the first ``n`` patients of ``patients.tsv`` of the test part, whom nobody trained on."""
     return [row for row in rows if row["split"] == "test"][:n]
 
