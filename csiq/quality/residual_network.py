@@ -1,8 +1,8 @@
 """IQ-ResNet: a network as one would draw it today, under the same training, beside the paper's IQ-DCNN.
 
-The second and third of four pooled convolutions are each followed by a residual block of two more; the head
-takes mean and maximum over what lies under a patch and has a few per cent of the weights of the IQ-DCNN's.
-Nothing is padded, so the same holds as for the IQ-DCNN: one pass over a slice equals patch after patch.
+The second and third of four pooled convolutions are each followed by a residual block of two more. So less of
+a patch is left for the head, whose weights are an eighth of the IQ-DCNN's. Nothing is padded, so the same
+holds as there: one pass over a slice equals patch after patch.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import ClassVar
 
-import torch
 from torch import Tensor, nn
 
 from csiq.errors import ModelError
@@ -33,7 +32,7 @@ class ResidualConfig(CardEntry):
     first_kernel, kernel : int
         Side of the first and of all further convolution kernels.
     hidden : int
-        Units between the pooled features and the grade.
+        Units between the features of a patch and its grade.
     keep : float
         Probability of keeping one of them in training.
     """
@@ -54,7 +53,7 @@ class ResidualConfig(CardEntry):
 
     @property
     def last_side(self) -> int:
-        """Side of the feature map of one patch after the last block."""
+        """Side of the feature map of one patch after the last pooling."""
         shrink = self.kernel - 1
         side = (PATCH - self.first_kernel + 1) // 2
         for _ in range(_BLOCKS):
@@ -87,23 +86,6 @@ class Residual(nn.Module):
         return x[..., rows, columns] + self.branch(x)
 
 
-class MeanAndMax(nn.Module):
-    """Mean and maximum of each channel over every window of a side, one after the other.
-
-    Parameters
-    ----------
-    side : int
-    """
-
-    def __init__(self, side: int) -> None:
-        super().__init__()
-        self.mean, self.largest = nn.AvgPool2d(side, stride=1), nn.MaxPool2d(side, stride=1)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Return (n, 2 channels, rows, columns)."""
-        return torch.cat([self.mean(x), self.largest(x)], dim=1)
-
-
 class IQResNet(GradingNetwork):
     """A small residual network, fully convolutional.
 
@@ -128,8 +110,7 @@ class IQResNet(GradingNetwork):
                 stages += [Residual(c_out, kernel), nn.ReLU()]
         self.features = nn.Sequential(*stages)
         self.regression = nn.Sequential(
-            MeanAndMax(self.config.last_side),
-            nn.Conv2d(2 * last, self.config.hidden, 1),
+            nn.Conv2d(last, self.config.hidden, self.config.last_side),
             nn.ReLU(),
             nn.Dropout(1 - self.config.keep),
             nn.Conv2d(self.config.hidden, 1, 1),

@@ -17,7 +17,7 @@ from csiq.quality.grade import Grader
 from csiq.quality.kinds import KINDS, config_of
 from csiq.quality.model_file import encode_tensors, open_model, save_model
 from csiq.quality.network import IQDCNN, PATCH, STRIDE, NetworkConfig
-from csiq.quality.residual_network import IQResNet, MeanAndMax, Residual, ResidualConfig
+from csiq.quality.residual_network import IQResNet, Residual, ResidualConfig
 
 SMALL = ResidualConfig(widths=(4, 4, 8, 8), hidden=8)
 
@@ -73,11 +73,6 @@ def test_the_identity_is_cropped_to_where_the_branch_is_valid() -> None:
     image = torch.rand(1, 1, 9, 11)
     # both branches hand on the middle: twice the image without two voxels at each border
     torch.testing.assert_close(block(image), 2 * image[..., 2:-2, 2:-2])
-
-
-def test_mean_and_max_by_hand() -> None:
-    found = MeanAndMax(2)(torch.tensor([[[[1.0, 2.0, 0.0], [3.0, 6.0, 4.0]]]]))
-    assert found.flatten().tolist() == [3.0, 3.0, 6.0, 6.0]
 
 
 def test_it_is_smaller_than_the_papers() -> None:
