@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -72,13 +73,15 @@ def test_a_level_of_nothing_changes_nothing(scan: RadialScan) -> None:
         np.testing.assert_allclose(at(scan, name, 0.0), image, atol=2e-3)
 
 
+@pytest.mark.slow
 def test_held_out_mechanisms_lower_the_formula() -> None:
     case = tubes()
     for name in (*HELD_OUT, *IMPERFECT):
-        mechanism = MECHANISMS[name]
-        images = [(volume, truth) for _, volume, truth in mechanism.images(case)]
-        best, worst = (measure(*images[number]) for number in (0, -1))
-        assert worst.visible_share < 0.9 * best.visible_share or worst.noise > 1.3 * best.noise, name
+        levels = MECHANISMS[name].levels
+        ends = replace(MECHANISMS[name], levels=(levels[0], levels[-1]))
+        best, worst = (measure(volume, truth) for _, volume, truth in ends.images(case))
+        less = worst.visible_share < 0.9 * best.visible_share
+        assert less or worst.noise > 1.3 * best.noise or worst.streaks > 2 * best.streaks, name
 
 
 def test_other_scans_of_a_case_are_heard_with_the_same_noise() -> None:
