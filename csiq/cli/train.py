@@ -49,6 +49,12 @@ _HYPER = (
     ),
 )
 _STUDY = (
+    click.option(
+        "--confidence",
+        default="",
+        metavar="A,B",
+        help="Folds to leave out in trainings of their own, so that grades come with an interval [none].",
+    ),
     click.option("--retrain", type=click.IntRange(1), metavar="N", help="Train N times: seed, seed + 1 ..."),
     click.option("--cross-validate", is_flag=True, help="Try hyperparameters on folds train1 ..."),
     click.option(
@@ -83,6 +89,7 @@ Examples:
   csiq train cohort -o model                       the paper's settings, on all of train1, train2, train3
   csiq train graded.tsv -o model --reader consensus --validate validation
   csiq train cohort -o cv --cross-validate --iterations 1500
+  csiq train cohort -o model --confidence train3   and a second training without train3: stated intervals
   csiq train cohort -o models --retrain 10 --resume
   csiq train cohort -o residual --network iq-resnet
   csiq train cohort -o small --set widths=8,16,32,32 --set batch=32 --set optimiser=adam
@@ -154,8 +161,11 @@ def _check(given: dict[str, Any]) -> None:
         raise ConfigError("one of the two", field="--retrain, --cross-validate")
     if (given["grid"] or given["combine"]) and not given["cross_validate"]:
         raise ConfigError("needs --cross-validate", field="--grid")
-    if given["scheduler"] and not (given["cross_validate"] or given["retrain"]):
-        raise ConfigError("needs --cross-validate or --retrain", field="--scheduler")
+    several = given["cross_validate"] or given["retrain"]
+    if given["scheduler"] and not (several or given["confidence"]):
+        raise ConfigError("needs --cross-validate, --retrain or --confidence", field="--scheduler")
+    if given["confidence"] and several:
+        raise ConfigError("is for a single training", field="--confidence")
     if any(mark in given["name"] for mark in "/\\") or not given["name"].strip("."):
         raise ConfigError(f"'{given['name']}' is no name of a file", field="--name")
 
@@ -183,6 +193,12 @@ def _one(task: TrainingTask, folder: Path, given: dict[str, Any], show: Listener
 
     result = run_training(task, folder, show)
     _say(given, result, f"{folder / result['model']}: {_words(result)}")
+    if given["confidence"]:
+        from csiq.training.confident import add_confidence
+
+        folds = _names(given["confidence"])
+        found = add_confidence(task, folds, folder, scheduler=given["scheduler"], listen=show)
+        _say(given, {"confidence": found}, f"intervals from {found['n']} images of {', '.join(folds)}")
 
 
 def _several(task: TrainingTask, folder: Path, given: dict[str, Any], show: Listener) -> None:

@@ -18,7 +18,7 @@ from csiq.io.tables import read_json, write_json
 RECORD, CACHE, RUNS = "training.json", "cache", "runs"
 _OWN = re.compile(
     r"training\.json|result\.json|log\.jsonl|loss\.png|checkpoint\.pt|retrainings\.tsv"
-    r"|cross-validation(-summary)?\.tsv|cache|runs|tensorboard|model-\d\d"
+    r"|cross-validation(-summary)?\.tsv|cache|runs|folds|tensorboard|model-\d\d"
 )
 
 

@@ -1,0 +1,108 @@
+"""Stated intervals for a network trained on everything, calibrated with networks that left a fold out."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from csiq.errors import ConfigError
+from csiq.quality.confidence_folds import confidence_of_folds
+from csiq.quality.grade import Grader
+from csiq.quality.model_file import extend_card
+from csiq.training.graded_set import GradedImage, GradedSet
+from csiq.training.runs import Listener, TrainingTask
+from csiq.training.scheduling import Job, run_all
+
+#: Where the networks of the folds go.
+FOLDS = "folds"
+
+
+def fold_jobs(task: TrainingTask, parts: tuple[str, ...], folds: tuple[str, ...], folder: Path) -> list[Job]:
+    """Return the trainings that leave a fold out, with the settings of the training itself.
+
+    Parameters
+    ----------
+    task : TrainingTask
+    parts : tuple of str
+        All that the network itself is trained on.
+    folds : tuple of str
+        Parts to leave out, one a training.
+    folder : Path
+        Of the training itself.
+
+    Raises
+    ------
+    ConfigError
+        If a fold is no part that is trained on, or the only one.
+    """
+    for fold in folds:
+        if fold not in parts or len(parts) < 2:
+            known = ", ".join(parts)
+            raise ConfigError(f"'{fold}' cannot be left out of {known}", field="--confidence")
+    return [
+        (
+            replace(
+                task,
+                splits=tuple(part for part in parts if part != fold),
+                held_out=(fold,),
+                name=f"{task.name}-without-{fold}",
+            ),
+            folder / FOLDS / fold,
+        )
+        for fold in folds
+    ]
+
+
+def add_confidence(
+    task: TrainingTask,
+    folds: tuple[str, ...],
+    folder: Path,
+    *,
+    scheduler: str | None = None,
+    listen: Listener | None = None,
+) -> dict[str, Any]:
+    """Train the networks of the folds, grade what each left out, and write the intervals into the card.
+
+    Intervals are to hold the noise-free reference where the manifest has one, else the grade the network
+    learned.
+
+    Parameters
+    ----------
+    task : TrainingTask
+        Of the network itself, which is finished.
+    folds : tuple of str
+    folder : Path
+        Of the network itself.
+    scheduler : str, optional
+        Of Dask.
+    listen : callable, optional
+
+    Returns
+    -------
+    dict
+        The card's entry ``confidence``.
+
+    Raises
+    ------
+    ConfigError
+        If a fold is no part that is trained on.
+    ShapeError
+        If the folds have fewer than 40 images.
+    """
+    data = GradedSet.open(task.manifest, task.reader, splits=task.splits, cache=task.cache)
+    parts = tuple(sorted({image.split for image in data.images}))
+    jobs = fold_jobs(task, parts, folds, folder)
+    models = {number: result["model"] for number, result in run_all(jobs, scheduler, listen)}
+    graders = [Grader.load(jobs[number][1] / models[number]) for number in sorted(models)]
+    images, against = _with_truth(data.of(*folds), task.reader)
+    entry = {**confidence_of_folds(images, graders), "against": against}
+    extend_card(folder / f"{task.name}.safetensors", {"confidence": entry})
+    return entry
+
+
+def _with_truth(images: list[GradedImage], reader: str) -> tuple[list[GradedImage], str]:
+    if all(math.isfinite(image.reference) for image in images):
+        return images, "reference"
+    return [replace(image, reference=image.grade) for image in images], reader
