@@ -173,7 +173,7 @@ def test_wrong_options(manifest: Path, tmp_path: Path, capsys: pytest.CaptureFix
         ("--set", "widths=3"): "expected 4 numbers",
         ("--grid", "keep=0.5"): "needs --cross-validate",
         ("--retrain", "2", "--cross-validate"): "one of the two",
-        ("--scheduler", "tcp://x"): "needs --cross-validate or --retrain",
+        ("--scheduler", "tcp://x"): "needs --cross-validate, --retrain or --confidence",
         ("--name", "a/b"): "is no name of a file",
         ("--half-edge", "24", "--set", "window=192"): "at a half edge of 24",
         ("--reader", "reader9"): "no reader 'reader9'",
