@@ -137,8 +137,15 @@ def test_coronaries_of_a_simulated_heart_are_found(seed):
     assert agreement.recall >= 0.7
     assert agreement.precision >= 0.8
     assert spent <= 20
-    lengths = [found.length]
-    lengths += [track_vessels(gaussian_filter(volume, sd), ONE).length for sd in (0.6, 1.0, 1.5)]
-    assert np.all(np.diff(lengths) < 0)
+
+
+@pytest.mark.slow
+def test_coronaries_of_a_simulated_heart_fade_with_blur_and_noise():
+    from csiq.simulate.anatomy.patient import Patient, rasterise
+    from csiq.simulate.anatomy.shapes import Grid
+
+    volume = rasterise(Patient.from_seed(57), Grid.cube(208, 208.0))
+    blurred = [track_vessels(gaussian_filter(volume, sd), ONE).length for sd in (0.0, 0.6, 1.5)]
+    assert np.all(np.diff(blurred) < 0)
     rough = [track_vessels(noisy(volume, sd), ONE).length for sd in (0.1, 0.2, 0.3)]
     assert np.all(np.diff(rough) < 0)
