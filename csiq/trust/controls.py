@@ -80,7 +80,8 @@ def heat_row(
     name : str
         Of the case.
     volume : float32 array, (z, y, x)
-        Magnitude, intact: its coronaries are what the map should point at.
+        Magnitude, intact: its coronaries are what the map should point at. Voxels of 1 mm, as the map has: on
+        others no slice of the map lies in a plane of voxels, and the answer is NaN.
     truth : HeartTruth
     occlusion : Occlusion
         Slices of one orientation at whole millimetres, and the mask. One that blurs asks where sharpness
