@@ -28,6 +28,7 @@ _SHOWN = {
     epilog="""\b
 Examples:
   csiq evaluate cohort -o evaluation
+  csiq evaluate cohort --peers -o evaluation       Tenengrad, gradient entropy, edge sharpness beside it
   csiq evaluate cohort --model mine.safetensors --retrained training -o evaluation
   csiq evaluate graded.tsv --reader reader2 -o clinic --json
   csiq evaluate cohort -o evaluation --resume      go on after an interruption
@@ -47,6 +48,9 @@ Examples:
 @click.option(
     "--reader", default="reader1a", show_default=True, metavar="NAME", help="Whom it is held against."
 )
+@click.option(
+    "--peers", is_flag=True, help="Simpler measures beside the network; reads the training volumes, too."
+)
 @click.option("-o", "--output", "folder", required=True, type=_PATH, metavar="DIR", help="Where to write.")
 @click.option("--device", default="cpu", metavar="auto|cpu|cuda:0", help="Where to grade [cpu].")
 @click.option("--resume", is_flag=True, help="Keep the grades that are there, and go on.")
@@ -59,6 +63,7 @@ def evaluate(
     retrained: Path | None,
     split: str,
     reader: str,
+    peers: bool,
     folder: Path,
     device: str,
     resume: bool,
@@ -73,12 +78,13 @@ def evaluate(
     beside. Simulated readers are drawn again 200 times; the readers of a clinic cannot be. Research use only.
     """
     from csiq.evaluation.models import load_graders
-    from csiq.evaluation.study import Request
+    from csiq.evaluation.study import Request, parts_with
     from csiq.evaluation.study import evaluate as run
 
     graders = load_graders(models or ("default",), retrained, device)
     request = Request(where, split, reader, overwrite, resume)
-    record = run(request, graders, folder, _silent if quiet else _line_an_image())
+    report = _silent if quiet else _line_an_image()
+    record = run(request, graders, folder, report, parts_with(peers=peers))
     if as_json:
         click.echo(json_line(record))
         return

@@ -25,6 +25,7 @@ from csiq.evaluation import (
     raters,
     regression,
 )
+from csiq.evaluation import peers as peers_of
 from csiq.evaluation.about import about, numbers, use_of
 from csiq.evaluation.cases import read_cases
 from csiq.evaluation.comparison import Comparison
@@ -48,6 +49,11 @@ PARTS: tuple[Callable[[Comparison], Section], ...] = (
     confidence.section,
     bars.section,
 )
+
+
+def parts_with(*, peers: bool) -> tuple[Callable[[Comparison], Section], ...]:
+    """Return the parts of a study, simpler measures among them if asked: they need the training volumes."""
+    return (*PARTS[:-1], peers_of.section, *PARTS[-1:]) if peers else PARTS
 
 
 @dataclass(frozen=True)

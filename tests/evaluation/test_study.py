@@ -124,3 +124,15 @@ def test_retrained_networks_are_found(tmp_path):
     (tmp_path / "model-00" / "other.safetensors").touch()
     with pytest.raises(ConfigError, match="2 networks, expected one"):
         retrained_models(tmp_path)
+
+
+@pytest.mark.usefixtures("_quick")
+def test_peers_are_asked_for(tmp_path, monkeypatch):
+    folder = make_cohort(tmp_path / "cohort")
+    table = Table("peers", "", ("", "R2"), [("Tenengrad", "0.5")], [{"grader": "Tenengrad", "r2": 0.5}])
+    monkeypatch.setattr(study.peers_of, "section", lambda _: Section("Peers", items=[table]))
+    monkeypatch.setattr(study, "PARTS", (regression.section, regression.section))
+    assert main(["evaluate", str(folder), "-o", str(tmp_path / "plain"), "-q"]) == 0
+    assert main(["evaluate", str(folder), "--peers", "-o", str(tmp_path / "out"), "-q"]) == 0
+    assert not (tmp_path / "plain" / "tables" / "peers.tsv").exists()
+    assert read_table(tmp_path / "out" / "tables" / "peers.tsv") == [{"grader": "Tenengrad", "r2": 0.5}]
