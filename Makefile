@@ -3,6 +3,9 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+# Processes of the tests; a file of tests stays in one of them, with its fixtures.
+WORKERS ?= 2
+PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
 
 .PHONY: venv demo test quick lint clean
 
@@ -18,10 +21,10 @@ demo: $(STAMP)
 	$(BIN)/csiq demo
 
 test: $(STAMP) lint
-	$(BIN)/python -m pytest
+	$(PYTEST)
 
 quick: $(STAMP)
-	$(BIN)/python -m pytest -m 'not slow'
+	$(PYTEST) -m 'not slow'
 
 lint: $(STAMP)
 	$(BIN)/ruff check .

@@ -37,6 +37,7 @@ EXTRAS = {
     "docs": ["sphinx>=7", "myst-parser>=3"],
     "test": [
         "pytest>=8",
+        "pytest-xdist>=3.6",
         "hypothesis>=6.100",
         "scikit-learn>=1.4",
         "statsmodels>=0.14",
