@@ -12,9 +12,9 @@ import numpy as np
 
 from csiq._version import __version__
 from csiq.agreement.pairs import PairAgreement
-from csiq.errors import OutputError, RawDataError, ResourceError
-from csiq.io import lock
-from csiq.io.atomic import TEMPORARY, atomic_write
+from csiq.errors import OutputError, RawDataError
+from csiq.io.atomic import atomic_write
+from csiq.io.held_folder import held_folder
 from csiq.io.tables import read_json, write_json, write_table
 
 #: Says what was compared, and that csiq made the folder.
@@ -45,22 +45,12 @@ def open_results(folder: Path, *, overwrite: bool = False) -> Iterator[None]:
     ResourceError
         If it cannot be made or written to.
     """
-    if folder.exists() and not folder.is_dir():
-        raise OutputError("exists and is no folder", file=folder, hint="choose another with -o")
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise ResourceError(f"cannot be made: {error.strerror}", file=folder) from None
-    held = lock.FolderLock(folder)
-    try:
-        _prepare(folder, overwrite)
+    with held_folder(folder) as found:
+        _prepare(folder, [path.name for path in found], overwrite)
         yield
-    finally:
-        held.release()
 
 
-def _prepare(folder: Path, overwrite: bool) -> None:
-    found = [p.name for p in folder.iterdir() if p.name != lock.NAME and TEMPORARY not in p.name]
+def _prepare(folder: Path, found: list[str], overwrite: bool) -> None:
     if found and not overwrite:
         raise OutputError("is not empty", file=folder, hint="--overwrite")
     own = [name for name in OWN_FILES if name in found]

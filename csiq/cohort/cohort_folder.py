@@ -12,8 +12,7 @@ from typing import Any
 
 from csiq._version import __version__
 from csiq.errors import ConfigError, OutputError, RawDataError, ResourceError, nearest
-from csiq.io import lock
-from csiq.io.atomic import TEMPORARY
+from csiq.io.held_folder import held_folder, remove_own_files
 from csiq.io.sniff import in_bytes
 from csiq.io.tables import read_json, strict, write_json
 
@@ -107,10 +106,7 @@ def open_cohort(
     ResourceError
         If it cannot be made or written to.
     """
-    _make(folder)
-    held = lock.FolderLock(folder)
-    try:
-        found = [p for p in folder.iterdir() if p.name != lock.NAME and TEMPORARY not in p.name]
+    with held_folder(folder) as found:
         if found and not (overwrite or resume):
             raise OutputError("is not empty", file=folder, hint="--resume or --overwrite")
         if found and not (folder / RECORD).is_file():
@@ -118,24 +114,8 @@ def open_cohort(
         if found and resume:
             _check_same(folder, config)
         elif found:
-            remove_own_files(folder)
+            remove_own_files(folder, OWN_FILES, _SUBFOLDERS)
         yield
-    finally:
-        held.release()
-
-
-def remove_own_files(folder: Path) -> None:
-    """Remove the files csiq writes, by name; folders go only if that leaves them empty."""
-    for path in sorted(folder.glob("*")) + [
-        p for sub in _SUBFOLDERS for p in sorted(folder.glob(f"{sub}/*"))
-    ]:
-        own = OWN_FILES.fullmatch(path.relative_to(folder).as_posix()) or TEMPORARY in path.name
-        if own and path.is_file():
-            path.unlink()
-    for name in _SUBFOLDERS:
-        sub = folder / name
-        if sub.is_dir() and not any(sub.iterdir()):
-            sub.rmdir()
 
 
 def check_room(folder: Path, needed: int) -> None:
@@ -222,15 +202,6 @@ def write_record(folder: Path, config: StudyConfig, status: str, **content: Any)
     )
     write_json(folder / RECORD, record)
     return dict(record)
-
-
-def _make(folder: Path) -> None:
-    if folder.exists() and not folder.is_dir():
-        raise OutputError("exists and is no folder", file=folder, hint="choose another")
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise ResourceError(f"cannot be made: {error.strerror}", file=folder) from None
 
 
 def _check_same(folder: Path, config: StudyConfig) -> None:

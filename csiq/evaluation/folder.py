@@ -10,9 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from csiq._version import __version__
-from csiq.errors import OutputError, RawDataError, ResourceError
-from csiq.io import lock
-from csiq.io.atomic import TEMPORARY
+from csiq.errors import OutputError, RawDataError
+from csiq.io.held_folder import held_folder, remove_own_files
 from csiq.io.tables import read_json, strict, write_json
 
 #: What the folder says of itself.
@@ -48,10 +47,7 @@ def open_folder(
     ResourceError
         If it cannot be made or written to.
     """
-    _make(folder)
-    held = lock.FolderLock(folder)
-    try:
-        found = [p for p in folder.iterdir() if p.name != lock.NAME and TEMPORARY not in p.name]
+    with held_folder(folder) as found:
         if found and not (overwrite or resume):
             raise OutputError("is not empty", file=folder, hint="--resume or --overwrite")
         if found and not (folder / RECORD).is_file():
@@ -59,25 +55,11 @@ def open_folder(
         if found and resume:
             _check_same(folder, config)
         elif found:
-            remove_own_files(folder)
+            remove_own_files(folder, OWN_FILES, (TABLES, FIGURES))
         for name in (TABLES, FIGURES):
             (folder / name).mkdir(exist_ok=True)
         write_record(folder, config, "running")
         yield
-    finally:
-        held.release()
-
-
-def remove_own_files(folder: Path) -> None:
-    """Remove the files csiq writes, by name; folders go only if that leaves them empty."""
-    for path in sorted(folder.rglob("*")):
-        own = OWN_FILES.fullmatch(path.relative_to(folder).as_posix()) or TEMPORARY in path.name
-        if own and path.is_file() and not path.is_symlink():
-            path.unlink()
-    for name in (TABLES, FIGURES):
-        sub = folder / name
-        if sub.is_dir() and not any(sub.iterdir()):
-            sub.rmdir()
 
 
 def write_record(folder: Path, config: Mapping[str, Any], status: str, **content: Any) -> dict[str, Any]:
@@ -107,15 +89,6 @@ def config_of(manifest: Path, split: str, reader: str, models: Sequence[tuple[st
         "reader": reader,
         "models": [{"name": name, "sha256": sha256} for name, sha256 in models],
     }
-
-
-def _make(folder: Path) -> None:
-    if folder.exists() and not folder.is_dir():
-        raise OutputError("exists and is no folder", file=folder, hint="choose another")
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise ResourceError(f"cannot be made: {error.strerror}", file=folder) from None
 
 
 def _check_same(folder: Path, config: Mapping[str, Any]) -> None:

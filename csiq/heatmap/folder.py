@@ -12,12 +12,12 @@ import numpy as np
 
 from csiq._version import __version__
 from csiq.acquisition import Geometry
-from csiq.errors import OutputError, ResourceError
+from csiq.errors import OutputError
 from csiq.heatmap.animation import write_animation
 from csiq.heatmap.maps import HeatMap
 from csiq.heatmap.view import ACROSS, view_of
-from csiq.io import lock
-from csiq.io.atomic import TEMPORARY, atomic_write
+from csiq.io.atomic import atomic_write
+from csiq.io.held_folder import held_folder
 from csiq.io.nifti import write_nifti
 from csiq.quality.patches import HALF_EDGE
 
@@ -88,22 +88,12 @@ def open_folder(folder: Path, *, overwrite: bool = False) -> Iterator[None]:
     ResourceError
         If it cannot be made or written to.
     """
-    if folder.exists() and not folder.is_dir():
-        raise OutputError("exists and is no folder", file=folder, hint="choose another with -o")
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise ResourceError(f"cannot be made: {error.strerror}", file=folder) from None
-    held = lock.FolderLock(folder)
-    try:
-        found = [p for p in folder.iterdir() if p.name != lock.NAME and TEMPORARY not in p.name]
+    with held_folder(folder) as found:
         if found and not overwrite:
             raise OutputError("is not empty", file=folder, hint="--overwrite, or another folder with -o")
         if found and not (folder / "heatmap.json").is_file():
             raise OutputError("csiq wrote no heat map there", file=folder, hint="choose another with -o")
         yield
-    finally:
-        held.release()
 
 
 def write_heat_map(folder: Path, explained: Explained, animation: str = "gif") -> dict[str, Any]:

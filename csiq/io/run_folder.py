@@ -16,6 +16,7 @@ from csiq.acquisition import Geometry
 from csiq.errors import OutputError, RawDataError, ResourceError
 from csiq.io import lock
 from csiq.io.atomic import TEMPORARY, atomic_write, write_bytes, write_text
+from csiq.io.held_folder import make_folder
 from csiq.io.tables import Cell, read_json, read_table, write_json, write_table
 from csiq.io.volumes import read_checkpoint, remove_checkpoints, write_checkpoint, write_volumes
 
@@ -84,14 +85,7 @@ class RunFolder:
             If it cannot be made or written to.
         """
         path = Path(path)
-        if path.exists() and not path.is_dir():
-            raise OutputError("exists and is no folder", file=path, hint="choose another with -o")
-        try:
-            path.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise ResourceError(
-                f"cannot be made: {error.strerror}", file=path, hint="choose another folder with -o"
-            ) from None
+        make_folder(path)
         folder = cls(path, lock.FolderLock(path))
         try:
             folder._prepare(overwrite, resume)

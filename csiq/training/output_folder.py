@@ -10,9 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from csiq import __version__
-from csiq.errors import ConfigError, OutputError, RawDataError, ResourceError
-from csiq.io import lock
-from csiq.io.atomic import TEMPORARY
+from csiq.errors import ConfigError, OutputError, RawDataError
+from csiq.io.held_folder import held_folder
 from csiq.io.tables import read_json, write_json
 
 RECORD, CACHE, RUNS = "training.json", "cache", "runs"
@@ -42,27 +41,17 @@ def opened(path: Path, content: dict[str, Any], *, overwrite: bool, resume: bool
     ResourceError
         If it cannot be made.
     """
-    if path.exists() and not path.is_dir():
-        raise OutputError("exists and is no folder", file=path, hint="choose another with -o")
-    try:
-        path.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise ResourceError(f"cannot be made: {error.strerror}", file=path) from None
-    held = lock.FolderLock(path)
-    try:
-        _prepare(path, content, overwrite=overwrite, resume=resume)
+    with held_folder(path) as found:
+        if found and not (overwrite or resume):
+            raise OutputError("is not empty", file=path, hint="--overwrite or --resume")
+        if found and _record_of(path) is None:
+            raise OutputError("no training of csiq is in it", file=path, hint="choose another folder with -o")
+        _prepare(path, content, overwrite=overwrite)
         yield path
-    finally:
-        held.release()
 
 
-def _prepare(path: Path, content: dict[str, Any], *, overwrite: bool, resume: bool) -> None:
-    found = [file for file in path.iterdir() if file.name != lock.NAME and TEMPORARY not in file.name]
+def _prepare(path: Path, content: dict[str, Any], *, overwrite: bool) -> None:
     made_for = _record_of(path)
-    if found and not (overwrite or resume):
-        raise OutputError("is not empty", file=path, hint="--overwrite or --resume")
-    if found and made_for is None:
-        raise OutputError("no training of csiq is in it", file=path, hint="choose another folder with -o")
     wanted = {"schema_version": 1, "csiq": __version__, **content}
     if made_for is not None and overwrite:
         _remove_own(path, made_for)
