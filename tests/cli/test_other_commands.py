@@ -47,7 +47,8 @@ def test_check_estimates_memory_and_time(raw, capsys):
     assert content["estimate"]["seconds_per_iteration"] > 0
     assert main(["check", str(raw), "--phases", "1"]) == 0
     out = capsys.readouterr().out
-    assert re.search(r"memory +\d\.\d GB in all, set-up \d\.\d GB, iterations \d\.\d GB; \d+\.\d GB free", out)
+    size = r"\d\.\d GB"
+    assert re.search(rf"memory +{size} in all, set-up {size}, iterations {size}; \d+\.\d GB free", out)
     assert re.search(r"time +set-up about \S+ \S+, an iteration \S+ \S+, at most \S+ \S+ for 20", out)
     assert "nothing stops a reconstruction" in out
 
