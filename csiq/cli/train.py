@@ -172,7 +172,7 @@ def _check(given: dict[str, Any]) -> None:
 
 def _content(task: TrainingTask) -> dict[str, Any]:
     from csiq.errors import RawDataError
-    from csiq.training.card import sha256_of
+    from csiq.io.sniff import sha256_of
 
     if not task.manifest.is_file():
         raise RawDataError("no such file", file=task.manifest, hint="csiq cohort init makes one")

@@ -22,6 +22,7 @@ __all__ = [
     "CohortScan",
     "GradedScan",
     "ManifestError",
+    "observer_of",
     "read_cohort",
     "read_manifest",
     "write_cohort",
@@ -71,6 +72,11 @@ class CohortScan:
     scan: str
     raw: Path
     config: str | None = None
+
+
+def observer_of(reader: str) -> str:
+    """Return whose reading a column is: reader1a and reader1b are readings of reader1."""
+    return re.sub(r"(?<=\d)[a-z]$", "", reader)
 
 
 def write_manifest(path: str | Path, scans: Sequence[GradedScan]) -> None:

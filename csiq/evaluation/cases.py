@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from csiq.cohort.grading import MANIFEST, PEOPLE
-from csiq.cohort.manifest import GradedScan, read_manifest
+from csiq.cohort.manifest import GradedScan, observer_of, read_manifest
 from csiq.cohort.readers import PREFERENCE, READERS, redraws
 from csiq.errors import ConfigError, RawDataError, nearest
 from csiq.io.tables import read_json, read_table
@@ -19,7 +18,6 @@ from csiq.training.graded_set import GradedImage, GradedSet
 
 #: How often the readers of a cohort are redrawn.
 N_DRAWS = 200
-_NAME = re.compile(r"reader(\d+)([a-z]?)")
 
 
 @dataclass(frozen=True)
@@ -52,8 +50,8 @@ class Roles:
         if main not in readers:
             raise ConfigError(f"no reader '{main}'", field="--reader", hint=nearest(main, readers))
         others = [name for name in readers if name != main]
-        again = next((name for name in others if _person(name) == _person(main)), None)
-        second = next((name for name in others if _person(name) != _person(main)), None)
+        again = next((name for name in others if observer_of(name) == observer_of(main)), None)
+        second = next((name for name in others if observer_of(name) != observer_of(main)), None)
         return cls(main, again, second)
 
     def as_dict(self) -> dict[str, str]:
@@ -194,11 +192,6 @@ def read_cases(where: str | Path, *, split: str = "test", reader: str = "reader1
 def _readers(images: Sequence[GradedImage]) -> tuple[str, ...]:
     grades = {name: [image.grades[name] for image in images] for name in images[0].grades}
     return tuple(name for name, found in grades.items() if np.isfinite(found).sum() > 1)
-
-
-def _person(name: str) -> str:
-    found = _NAME.fullmatch(name)
-    return found.group(1) if found else name
 
 
 def _notes(images: Sequence[GradedImage]) -> list[str]:

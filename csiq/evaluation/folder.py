@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -12,6 +11,7 @@ from typing import Any
 from csiq._version import __version__
 from csiq.errors import OutputError, RawDataError
 from csiq.io.held_folder import held_folder, remove_own_files
+from csiq.io.sniff import sha256_of
 from csiq.io.tables import read_json, strict, write_json
 
 #: What the folder says of itself.
@@ -84,7 +84,7 @@ def config_of(manifest: Path, split: str, reader: str, models: Sequence[tuple[st
     """Return what an evaluation is of: the manifest by its content, split, reader, and models by weights."""
     return {
         "manifest": manifest.name,
-        "manifest_sha256": hashlib.sha256(manifest.read_bytes()).hexdigest(),
+        "manifest_sha256": sha256_of(manifest),
         "split": split,
         "reader": reader,
         "models": [{"name": name, "sha256": sha256} for name, sha256 in models],

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from csiq import __version__
+from csiq.io.sniff import sha256_of
 from csiq.io.tables import read_json, read_table, strict
 from csiq.quality.domain import Domain
 from csiq.quality.network import PATCH
@@ -171,8 +171,3 @@ def _patients_of(manifest: Path) -> dict[str, dict[str, Any]]:
     if not path.is_file() or _cohort_of(manifest) is None:
         return {}
     return {str(row["patient"]): row for row in read_table(path)}
-
-
-def sha256_of(path: Path) -> str:
-    """Return the SHA-256 of a file."""
-    return hashlib.sha256(path.read_bytes()).hexdigest()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 import shutil
 import tempfile
 import weakref
@@ -16,7 +15,7 @@ import numpy as np
 
 from csiq.arrays import default_threads, run_tasks
 from csiq.cohort.checked_table import ManifestError
-from csiq.cohort.manifest import GradedScan
+from csiq.cohort.manifest import GradedScan, observer_of
 from csiq.errors import ConfigError, RawDataError, nearest
 from csiq.quality.network import PATCH
 from csiq.training.graded_rows import Problems, Row, rows_of, unknown_patients, unlisted
@@ -163,7 +162,7 @@ def consensus(grades: dict[str, float]) -> float:
     by_observer: dict[str, list[float]] = {}
     for name, grade in grades.items():
         if not math.isnan(grade):
-            by_observer.setdefault(re.sub(r"(?<=\d)[a-z]$", "", name), []).append(grade)
+            by_observer.setdefault(observer_of(name), []).append(grade)
     means = [sum(found) / len(found) for found in by_observer.values()]
     return sum(means) / len(means) if means else math.nan
 

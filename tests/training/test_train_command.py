@@ -46,7 +46,7 @@ def trained(manifest: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_card(trained: Path, manifest: Path) -> None:
-    from csiq.training.card import sha256_of
+    from csiq.io.sniff import sha256_of
 
     card = Grader.load(trained / "tiny.safetensors").card
     training = card["training"]
