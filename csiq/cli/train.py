@@ -15,7 +15,15 @@ if TYPE_CHECKING:
 _PATH = click.Path(path_type=Path)
 
 _DATA = (
-    click.option("-o", "--out", type=_PATH, default=Path("csiq-model"), help="Folder to write [csiq-model]."),
+    click.option(
+        "-o",
+        "--output",
+        "out",
+        type=_PATH,
+        default=Path("csiq-model"),
+        metavar="DIR",
+        help="Folder to write [csiq-model].",
+    ),
     click.option("--name", help="Name of the model [that of the network]."),
     click.option("--note", default="", metavar="TEXT", help="A sentence for the model card."),
     click.option(
