@@ -72,7 +72,8 @@ def test_a_missing_grade_is_null_and_never_wins():
 
 def test_json_has_the_keys_of_the_contract():
     content = ranking_of(1.8, 2.0, 1.0).as_json()
-    assert list(content) == ["schema_version", "threshold", "best_phase", "top_set", "phases", "pairs"]
+    contract = ["schema_version", "threshold", "best_phase", "top_set", "phases", "pairs"]
+    assert list(content) == [*contract, "preference"]
     assert content["threshold"] == 0.25
     assert tuple(content["phases"][0]) == COLUMNS
     assert list(content["pairs"][0]) == ["a", "b", "difference", "verdict"]
