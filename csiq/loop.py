@@ -18,6 +18,7 @@ from csiq.cuda.stream import SideLine
 from csiq.history import History
 from csiq.quality.assessor import Assessor, Grade
 from csiq.ranking import Ranking, rank
+from csiq.rescan.advice import Rescan, advise
 from csiq.solvers import Iterate
 from csiq.stopping import GradePlateau, Rule, Stop, first_to_fire, returned_iterations
 
@@ -202,11 +203,14 @@ class Loop:
             phases = ", ".join(map(str, outside))
             self._warn(f"outside the training domain of the model (phase {phases}): the grades mean little")
 
-    def advise_rescan(self, least: float | None) -> None:
-        """Warn if no returned phase reaches the least grade that was asked for."""
-        grades = [g.grade for g in self.kept_grades if g is not None and np.isfinite(g.grade)]
-        if least is not None and grades and max(grades) < least:
-            self._warn(f"rescan advised: the best grade is {max(grades):.2f}, below {least:g}")
+    def advise_rescan(self, least: float | None) -> Rescan | None:
+        """Hold the best returned phase against the least grade that was asked for; warn if it is below."""
+        if least is None:
+            return None
+        found = advise(least, self.kept_grades)
+        if found.warning is not None:
+            self._warn(found.warning)
+        return found
 
     def ranking(self) -> Ranking | None:
         """Return the ranking of the returned volumes; None if not graded or not of one iteration."""

@@ -36,6 +36,7 @@ from csiq.plan import gpu_plan, sizes_of
 from csiq.quality.assessor import Assessor, Grade, as_assessor
 from csiq.quality.grade import Grader
 from csiq.ranking import Ranking
+from csiq.rescan.advice import Rescan
 from csiq.solvers import (
     Iterate,
     Problem,
@@ -92,6 +93,8 @@ class Result:
     warnings : tuple of str
     device : str
     threads : int
+    rescan : Rescan or None
+        Whether the scan should be repeated; None unless a least grade was asked for.
     """
 
     volumes: np.ndarray
@@ -111,6 +114,7 @@ class Result:
     warnings: tuple[str, ...]
     device: str
     threads: int
+    rescan: Rescan | None = None
 
 
 @dataclass
@@ -206,7 +210,7 @@ def reconstruct(
     )
     loop.follow(iterates, on_iterate)
     loop.name_outsiders()
-    loop.advise_rescan(config.stop.min_grade)
+    rescan = loop.advise_rescan(config.stop.min_grade)
     stages.seconds |= {"recon": loop.history.last.recon_s, "grading": loop.history.last.grading_s}
     return Result(
         volumes=to_host(loop.kept),
@@ -226,6 +230,7 @@ def reconstruct(
         warnings=tuple(dict.fromkeys([*warnings, *loop.warnings])),
         device=str(device),
         threads=threads,
+        rescan=rescan,
     )
 
 

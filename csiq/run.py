@@ -470,7 +470,11 @@ def result_json(result: Result, described: dict[str, Any]) -> dict[str, Any]:
         "counterfactual": result.counterfactual,
         "warnings": list(result.warnings),
         "scan": described | {"n_coils_used": result.n_coils},
-        "grading": {"in_domain": [g.in_domain if g is not None else None for g in grades]},
+        "grading": {
+            "in_domain": [g.in_domain if g is not None else None for g in grades],
+            "uncertainty": [g.uncertainty if g is not None else None for g in grades],
+        },
+        "rescan": result.rescan.as_json() if result.rescan is not None else None,
     }
     if signal is not None:
         content["gating"] = {
