@@ -244,15 +244,29 @@ def _alarms(run: Mapping[str, Any], ranking: Ranking | None) -> list[str]:
             f"Outside the training domain ({who}): the network has not seen such images, "
             "and its grades may mean little here."
         )
-    least = _stop_config(run).get("min_grade")
-    best = (
-        None
-        if ranking is None or ranking.best_phase is None
-        else ranking.phases[ranking.best_phase - 1].grade
+    return [*alarms, *_rescan(run, ranking)]
+
+
+def _rescan(run: Mapping[str, Any], ranking: Ranking | None) -> list[str]:
+    """Return what is to be said of a rescan, by ``rescan`` of ``run.json``; by the ranking in older runs."""
+    known = run.get("rescan") or {}
+    least = known.get("min_grade", _stop_config(run).get("min_grade"))
+    best = known.get("grade")
+    if not known and ranking is not None and ranking.best_phase is not None:
+        best = ranking.phases[ranking.best_phase - 1].grade
+    if least is None:
+        return []
+    if best is None:
+        return ["Whether a rescan is due is not known: no phase has a grade."] if known else []
+    if best >= least:
+        return []
+    chance = known.get("probability")
+    sure = (
+        f" The reference grade is below it, too, with a probability of {100 * chance:.0f} %."
+        if chance
+        else ""
     )
-    if least is not None and best is not None and best < least:
-        alarms.append(f"Rescan advised: the best grade, {best:.2f}, is below the {least:g} asked for.")
-    return alarms
+    return [f"Rescan advised: the best grade, {best:.2f}, is below the {least:g} asked for.{sure}"]
 
 
 def out_of_domain(run: Mapping[str, Any]) -> list[int]:
