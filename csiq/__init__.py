@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from csiq.gating import bin_spokes, respiratory_signal
     from csiq.history import History
     from csiq.io import read_acquisition
+    from csiq.monitor import QualityMonitor
     from csiq.operators import ForwardModel, PhaseDifference
     from csiq.pipeline import Result, reconstruct
     from csiq.quality.grade import Grade, Grader
@@ -58,6 +59,7 @@ _HOME = {
     "reconstruct": "csiq.pipeline",
     "Result": "csiq.pipeline",
     "run": "csiq.run",
+    "QualityMonitor": "csiq.monitor",
 }
 
 __all__ = [
@@ -71,6 +73,7 @@ __all__ = [
     "Grader",
     "History",
     "PhaseDifference",
+    "QualityMonitor",
     "Ranking",
     "Result",
     "ToeplitzNormal",
