@@ -42,6 +42,9 @@ class Truth:
         Whether a spoke's heartbeat came early.
     heart_masks : bool array, (4, z, y, x), optional
         The heart at each phase's mean displacement, its fat included.
+    blood_masks, myocardium_masks : bool array, (4, z, y, x), optional
+        Blood of left ventricle and aorta, and the core of the ventricular wall, away from walls: where the
+        reference quality takes its signals from.
     centrelines : tuple of dict of Centreline
         The coronaries at each phase's mean displacement, mm z y x in patient space, whose origin lies in the
         middle of voxel ``n // 2``; none if there are no volumes.
@@ -57,6 +60,8 @@ class Truth:
     heart: np.ndarray | None = None
     ectopic: np.ndarray | None = None
     heart_masks: np.ndarray | None = None
+    blood_masks: np.ndarray | None = None
+    myocardium_masks: np.ndarray | None = None
     centrelines: tuple[Mapping[str, Centreline], ...] = ()
 
     @property
@@ -129,7 +134,8 @@ def write_truth(path: str | Path, scan: Acquisition, truth: Truth) -> None:
     """Write a truth as HDF5, atomically.
 
     Datasets: ``breathing``, ``times``, ``bins``, ``heartbeat``, ``heart``, ``ectopic`` (one row a spoke);
-    ``navigator_breathing``, ``navigator_times``; ``volumes`` and ``heart_masks`` (phase, z, y, x);
+    ``navigator_breathing``, ``navigator_times``; ``volumes``, ``heart_masks``, ``blood_masks`` and
+    ``myocardium_masks`` (phase, z, y, x);
     ``centrelines/phase-1/RCA`` and so on, rows of z y x and radius in mm. :class:`Truth` says what they are.
     """
     from csiq.io.atomic import atomic_write
@@ -146,9 +152,10 @@ def write_truth(path: str | Path, scan: Acquisition, truth: Truth) -> None:
         if truth.volumes is not None:
             file["volumes"] = truth.volumes
             _describe(file["volumes"], scan)
-        if truth.heart_masks is not None:
-            file.create_dataset("heart_masks", data=truth.heart_masks, compression="gzip", compression_opts=1)
-            _describe(file["heart_masks"], scan)
+        for name in ("heart_masks", "blood_masks", "myocardium_masks"):
+            if getattr(truth, name) is not None:
+                file.create_dataset(name, data=getattr(truth, name), compression="gzip", compression_opts=1)
+                _describe(file[name], scan)
         for number, vessels in enumerate(truth.centrelines):
             for name, line in vessels.items():
                 rows = np.column_stack([line.points, line.radius])
@@ -162,12 +169,20 @@ def _describe(data: h5py.Dataset, scan: Acquisition) -> None:
 def _painted(setting: Setting, truth: Truth) -> Truth:
     from dataclasses import replace
 
+    from csiq.simulate.anatomy.truth import tissue_masks
+
     grid, patient = recon_grid(setting.config), setting.patient
     rss = np.linalg.norm(setting.coils.sensitivities(grid), axis=0)
+    hearts = [heart_mask(patient, grid, state) for state in truth.states]
+    tissues = [
+        tissue_masks(patient, grid, state, heart) for state, heart in zip(truth.states, hearts, strict=True)
+    ]
     return replace(
         truth,
         volumes=np.stack([_image(setting, grid, state) * rss for state in truth.states]).astype(np.float32),
-        heart_masks=np.stack([heart_mask(patient, grid, state) for state in truth.states]),
+        heart_masks=np.stack(hearts),
+        blood_masks=np.stack([blood for blood, _ in tissues]),
+        myocardium_masks=np.stack([myocardium for _, myocardium in tissues]),
         centrelines=tuple(coronary_centrelines(patient, state) for state in truth.states),
     )
 

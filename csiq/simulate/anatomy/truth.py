@@ -52,16 +52,39 @@ def heart_truth(
     if shading is not None:
         volume = (volume * shading).astype(np.float32)
     heart = heart_mask(patient, grid, state)
-    box = _around(heart)
-    inner = _part_of(grid, box)
-    blood, myocardium = np.zeros_like(heart), np.zeros_like(heart)
-    blood[box] = _core(_shares(patient, inner, state, ("LV", "aorta"), threads), inner, _BLOOD_FROM_WALL)
-    myocardium[box] = _core(_shares(patient, inner, state, ("LV wall",), threads), inner, _CORE_OF_WALL)
+    blood, myocardium = tissue_masks(patient, grid, state, heart, threads=threads)
     lines = coronary_centrelines(patient, state)
     vessels = {
         name: Vessel(lines[name].points - grid.origin, lines[name].radius) for name in ("RCA", "LAD", "LCX")
     }
     return HeartTruth(volume, heart, blood, myocardium, vessels, np.array(grid.voxel_size))
+
+
+def tissue_masks(
+    patient: Patient, grid: Grid, state: MotionState, heart: np.ndarray, *, threads: int | None = None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return blood and myocardium away from walls, as :func:`heart_truth` has them.
+
+    Parameters
+    ----------
+    patient : Patient
+    grid : Grid
+    state : MotionState
+    heart : bool array, (z, y, x)
+        The heart on this grid.
+    threads : int, optional
+        The result does not depend on it.
+
+    Returns
+    -------
+    blood, myocardium : bool array, (z, y, x)
+    """
+    box = _around(heart)
+    inner = _part_of(grid, box)
+    blood, myocardium = np.zeros_like(heart), np.zeros_like(heart)
+    blood[box] = _core(_shares(patient, inner, state, ("LV", "aorta"), threads), inner, _BLOOD_FROM_WALL)
+    myocardium[box] = _core(_shares(patient, inner, state, ("LV wall",), threads), inner, _CORE_OF_WALL)
+    return blood, myocardium
 
 
 def _around(mask: np.ndarray) -> tuple[slice, ...]:
