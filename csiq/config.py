@@ -94,7 +94,9 @@ class Stop:
     min_iter: Count = 3
     scope: Literal["mean", "best", "all"] = "mean"
     return_: Literal["best", "last", "best-per-phase"] = "best"
+    rule: str | None = None
     shadow: bool = False
+    truth: str | None = None
     min_grade: Annotated[float, Meta(ge=0, le=4)] | None = None
 
 
@@ -145,6 +147,10 @@ class Config:
                     raise ConfigError(f"expected a finite number, got {value}", field=_key(item.name))
         if self.solver.time_limit is not None:
             seconds_of(self.solver.time_limit)
+        if self.stop.rule is not None:
+            from csiq.stopping.expression import parse_stopping_rule
+
+            parse_stopping_rule(self.stop.rule)
         if self.run.max_memory is not None:
             bytes_of(self.run.max_memory)
         low_high = self.gating.band
@@ -154,7 +160,7 @@ class Config:
     def as_dict(self) -> dict[str, dict[str, Any]]:
         """Return sections and keys as they are written in TOML, files by their base name."""
         content = {name: {_key(k): v for k, v in keys.items()} for name, keys in asdict(self).items()}
-        for section, key in (("data", "trajectory"), ("quality", "model")):
+        for section, key in (("data", "trajectory"), ("quality", "model"), ("stop", "truth")):
             value = content[section][key]
             if value is not None:
                 file, colon, dataset = value.rpartition(":/")
@@ -175,6 +181,7 @@ class Config:
 
 _OUTSIDE_HASH = {
     "solver": ("max_iter", "time_limit"),
+    "stop": ("truth",),
     "run": ("device", "threads", "coil_batch", "max_memory", "save_iterates", "live"),
 }
 _SECTIONS: dict[str, type] = {

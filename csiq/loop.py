@@ -20,7 +20,7 @@ from csiq.quality.assessor import Assessor, Grade
 from csiq.ranking import Ranking, rank
 from csiq.rescan.advice import Rescan, advise
 from csiq.solvers import Iterate
-from csiq.stopping import GradePlateau, Rule, Stop, first_to_fire, returned_iterations
+from csiq.stopping import Rule, Stop, first_to_fire, returned_iterations, why_off
 
 #: What a caller is told while a reconstruction runs: a dictionary with the key ``event``.
 Event = dict[str, Any]
@@ -192,7 +192,7 @@ class Loop:
             }
         )
         for rule in self._rules:
-            reason = rule.why_off(self.history) if isinstance(rule, GradePlateau) else None
+            reason = why_off(rule, self.history)
             if reason and self._grader is not None:
                 self._warn(reason)
 

@@ -54,7 +54,10 @@ from csiq.stopping import (
     Stop,
     TimeLimit,
     counterfactual,
-    plateau_rules,
+    mapped,
+    parse_stopping_rule,
+    standard_rules,
+    uses_grades,
 )
 from csiq.trajectory import density_compensation
 
@@ -95,6 +98,8 @@ class Result:
     threads : int
     rescan : Rescan or None
         Whether the scan should be repeated; None unless a least grade was asked for.
+    rules : tuple of Rule
+        Those of ``counterfactual``.
     """
 
     volumes: np.ndarray
@@ -115,6 +120,7 @@ class Result:
     device: str
     threads: int
     rescan: Rescan | None = None
+    rules: tuple[Rule, ...] = ()
 
 
 @dataclass
@@ -195,13 +201,11 @@ def reconstruct(
     # samples are no longer needed: the right-hand side has them
     geometry, n_coils = scan.geometry, scan.n_coils
     del scan, smaps
-    loop = Loop(
-        config,
-        geometry,
-        assessor,
-        _rules(config, elapsed + sum(stages.seconds.values()), resumed),
-        on_event,
-    )
+    spent = elapsed + sum(stages.seconds.values())
+    if resumed is not None:
+        # the clocks of the curves go on from the run that is resumed; a time limit is of this one
+        spent -= resumed.history.last.recon_s + resumed.history.last.grading_s
+    loop = Loop(config, geometry, assessor, _rules(config, spent), on_event)
     iterates = solve(
         problem,
         config.solver.solver,
@@ -211,6 +215,7 @@ def reconstruct(
     loop.follow(iterates, on_iterate)
     loop.name_outsiders()
     rescan = loop.advise_rescan(config.stop.min_grade)
+    compared = compared_rules(config, spent)
     stages.seconds |= {"recon": loop.history.last.recon_s, "grading": loop.history.last.grading_s}
     return Result(
         volumes=to_host(loop.kept),
@@ -219,7 +224,7 @@ def reconstruct(
         grades=loop.kept_grades,
         ranking=loop.ranking(),
         stop=loop.stop or Stop(loop.history.last.iteration, "max_iter", "max_iter"),
-        counterfactual=counterfactual(loop.history, plateau_rules(plateau_rule(config))),
+        counterfactual=counterfactual(loop.history, compared),
         signal=signal,
         bins=bins,
         geometry=geometry,
@@ -231,6 +236,7 @@ def reconstruct(
         device=str(device),
         threads=threads,
         rescan=rescan,
+        rules=compared,
     )
 
 
@@ -365,8 +371,10 @@ def load_grader(config: Config, device: Device) -> Assessor | None:
     try:
         return Grader.load(config.quality.model, device)
     except ModelError:
+        own = own_rule(config)
         if (
             config.stop.stop_on_plateau
+            or (own is not None and uses_grades(own))
             or config.stop.min_grade is not None
             or config.quality.model != "default"
         ):
@@ -380,15 +388,33 @@ def plateau_rule(config: Config) -> GradePlateau:
     return GradePlateau(stop.plateau_tol, stop.plateau_floor, stop.patience, stop.min_iter, stop.scope)
 
 
-def _rules(config: Config, spent: float, resumed: Resumed | None) -> tuple[Rule, ...]:
+def own_rule(config: Config, spent: float = 0.0) -> Rule | None:
+    """Return the rule of ``--rule``, if there is one; its time limits count the seconds already spent."""
+    if config.stop.rule is None:
+        return None
+
+    def started(rule: Rule) -> Rule:
+        return replace(rule, before_s=spent) if isinstance(rule, TimeLimit) else rule
+
+    return mapped(parse_stopping_rule(config.stop.rule), started)
+
+
+def compared_rules(config: Config, spent: float = 0.0) -> tuple[Rule, ...]:
+    """Return the rules of which a run records where they would have stopped it."""
+    own = own_rule(config, spent)
+    return standard_rules(plateau_rule(config), [own] if own is not None else [])
+
+
+def _rules(config: Config, spent: float) -> tuple[Rule, ...]:
+    """Return the rules that may stop a run, the first to be asked first."""
     rules: list[Rule] = [NotFinite()]
-    if config.stop.stop_on_plateau and not config.stop.shadow:
-        rules.append(plateau_rule(config))
+    own = own_rule(config, spent)
+    if not config.stop.shadow:
+        rules += [plateau_rule(config)] if config.stop.stop_on_plateau else []
+        rules += [own] if own is not None else []
     rules.append(MaxIter(config.solver.max_iter))
     if config.solver.time_limit is not None:
-        # the clocks of the curves go on from the run that is resumed; the limit is of this one
-        before = resumed.history.last.recon_s + resumed.history.last.grading_s if resumed is not None else 0.0
-        rules.append(TimeLimit(seconds_of(config.solver.time_limit), spent - before))
+        rules.append(TimeLimit(seconds_of(config.solver.time_limit), spent))
     return tuple(rules)
 
 

@@ -30,10 +30,12 @@ from csiq.io.nifti import write_nifti
 from csiq.io.run_folder import RunFolder, read_json
 from csiq.io.sniff import check_readable
 from csiq.loop import Event, OnEvent, Resumed
-from csiq.pipeline import Result, load_grader, reconstruct
+from csiq.pipeline import Result, compared_rules, load_grader, reconstruct
 from csiq.plan import check_memory, estimate
+from csiq.shadow import shadow_table
 from csiq.solvers import Iterate, solver_named
-from csiq.stopping import returned_iterations
+from csiq.stopping import counterfactual, hindsight_rules, returned_iterations
+from csiq.truth_table import TruthTable, check_given, truth_table_of
 
 #: Of ``run.json`` and ``ranking.json``; rises when a key changes its meaning or goes.
 SCHEMA_VERSION = 1
@@ -78,6 +80,7 @@ def run(
     # a wrong device or a missing file must not leave an empty run folder behind
     device = choose_device(config.run.device)
     check_readable(raw)
+    check_given(config)
     solver_named(config.solver.solver)
     grader = load_grader(config, device)
     with RunFolder.open(output, overwrite=overwrite, resume=resume) as folder, _log_into(folder.path):
@@ -160,6 +163,7 @@ class _Run:
     history: History | None = None
     seconds_output: float = 0.0
     warnings: list[str] = field(default_factory=list)
+    truth: TruthTable | None = None
     beside: Beside = field(default_factory=Beside)
 
     def go(self, resume: bool) -> Result:
@@ -190,9 +194,12 @@ class _Run:
         seconds_load = time.perf_counter() - started
         self._on_event({"event": "stage", "stage": "load", "seconds": seconds_load})
         resumed = self._resumed() if resume else None
+        self.truth, warning = truth_table_of(self.config, self.raw, self.facts.geometry, self.folder)
+        if self.truth is not None and resumed is not None:
+            self.truth.take_up(resumed.history.last.iteration)
         check_memory(estimate(scan, self.config, choose_device(self.config.run.device)), self.config)
-        for warning in scan.warnings:
-            self._on_event({"event": "warning", "message": warning})
+        for message in (*scan.warnings, *([warning] if warning else [])):
+            self._on_event({"event": "warning", "message": message})
         self._check_disk()
         del scan
         result = reconstruct(
@@ -272,6 +279,8 @@ class _Run:
         if self.config.run.live:
             self._write_pages(read_json(self.folder.path / "run.json"))
         self.seconds_output += time.perf_counter() - started
+        if self.truth is not None:
+            self.truth.add(iterate)
 
     def _begin_checkpoint(self, iterate: Iterate, history: History, kept: Array) -> None:
         """Write a checkpoint beside the next iteration; the one before is waited for."""
@@ -342,11 +351,14 @@ class _Run:
         history = self.history or History()
         each = returned_iterations(history, self.config.stop.return_)
         reason = "interrupted" if status == "interrupted" else None
+        rules = compared_rules(self.config)
         return {
             "iterations": history.last.iteration,
             "stop": {"iteration": history.last.iteration, "reason": reason, "rule": None},
             "returned_iteration": each[0] if len(set(each)) == 1 else list(each),
             "model": {"name": self.config.quality.model, "sha256": self.model_sha256},
+            "counterfactual": counterfactual(history, rules),
+            "rules": {rule.name: rule.sentence() for rule in rules},
             "warnings": self.warnings,
             "seconds": {"recon": history.last.recon_s, "grading": history.last.grading_s},
         }
@@ -387,8 +399,12 @@ class _Run:
         content |= result_json(result, self._known().described) | {
             "returned_iteration": self._iterations(result)
         }
+        if self.config.stop.shadow:
+            content["shadow"] = self._write_shadow(result)
         output = self.seconds_output + time.perf_counter() - started
         content["seconds"] = {"load": seconds_load, **result.seconds, "output": output}
+        if self.truth is not None:
+            content["seconds"]["truth"] = self.truth.seconds
         # the pages first: a folder that says complete has them
         self._write_pages(content)
         output = self.seconds_output + time.perf_counter() - started
@@ -397,6 +413,14 @@ class _Run:
         folder.remove_checkpoints()
         self.tell({"event": "stage", "stage": "output", "seconds": output})
         self.tell({"event": "done", **content})
+
+    def _write_shadow(self, result: Result) -> list[dict[str, Any]]:
+        """Write ``shadow.tsv`` and return the records of ``run.json``."""
+        truth = self.truth.curve if self.truth is not None else None
+        rules = (*result.rules, *hindsight_rules())
+        rows = shadow_table(result.history, rules, truth, self.config.stop.return_)
+        self.folder.write_table("shadow.tsv", [row.as_cells() for row in rows])
+        return [row.as_json() for row in rows]
 
     @staticmethod
     def _iterations(result: Result) -> int | list[int]:
@@ -468,6 +492,7 @@ def result_json(result: Result, described: dict[str, Any]) -> dict[str, Any]:
         "iterations": result.history.last.iteration,
         "stop": result.stop.as_json(),
         "counterfactual": result.counterfactual,
+        "rules": {rule.name: rule.sentence() for rule in result.rules},
         "warnings": list(result.warnings),
         "scan": described | {"n_coils_used": result.n_coils},
         "grading": {

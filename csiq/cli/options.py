@@ -100,7 +100,17 @@ STOPPING = (
         help="Iteration handed out [best].",
     ),
     click.option(
-        "--shadow", is_flag=True, help="Run all iterations, and report where it would have stopped."
+        "--rule",
+        metavar="EXPRESSION",
+        help="A further rule that may stop it, e.g. 'slope(window=4) or time(30m)'; see docs/stopping.md.",
+    ),
+    click.option(
+        "--shadow", is_flag=True, help="Run all iterations, and report where each rule would have stopped."
+    ),
+    click.option(
+        "--truth",
+        metavar="FILE",
+        help="Truth of a simulated scan to hold the iterates against [with --shadow: RAW.truth.h5].",
     ),
     click.option("--min-grade", type=float, metavar="G", help="Below this best grade a rescan is advised."),
     click.option("--model", metavar="NAME|FILE", help="Grading network; see csiq model list."),
