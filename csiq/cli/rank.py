@@ -1,4 +1,4 @@
-"""``csiq rank``: which breathing phases look best, from the curves of finished runs."""
+"""``csiq rank``: which breathing phases look best, or which of any labelled volumes."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ import click
 from csiq.cli.options import DEBUG, JSON, options
 
 if TYPE_CHECKING:
-    from csiq.ranking import Ranking
+    from csiq.ranking import Preferences, Ranking
+    from csiq.report.record import Record
 
 
 @click.command(
@@ -18,30 +19,106 @@ if TYPE_CHECKING:
 Examples:
   csiq rank scan.csiq
   csiq rank *.csiq --json
+  csiq rank scan.csiq --figure
+  csiq rank --across lamda-*.csiq -o comparison
+  csiq rank ours=scan.csiq/phase-2.nii.gz theirs=bart.nii.gz --json
 """
 )
-@click.argument("folders", metavar="DIR...", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.argument("folders", metavar="DIR|[LABEL=]PATH...", nargs=-1, required=True)
+@click.option("--across", is_flag=True, help="Compare all runs and volumes with each other.")
+@click.option(
+    "--phase",
+    "phase",
+    default="all",
+    metavar="all|best|N",
+    help="With --across: phases of a run that take part [all].",
+)
+@click.option(
+    "--model",
+    metavar="NAME|FILE",
+    help="With --across: grade everything with this network; a run's grades are kept if they are of it.",
+)
+@click.option("--device", default="cpu", metavar="auto|cpu|cuda:0", help="Where to grade [cpu].")
+@click.option(
+    "-o",
+    "--output",
+    "outputs",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="With --across: write .json, .tsv, .png or .svg; without a suffix the first three.",
+)
+@click.option("--overwrite", is_flag=True, help="Replace files named with -o.")
+@click.option("--figure", is_flag=True, help="Draw the pairs of each run into its ranking.png.")
+@click.option("--svg", is_flag=True, help="The same as ranking.svg.")
 @options(JSON, DEBUG)
-def rank(folders: tuple[Path, ...], as_json: bool) -> None:
+@click.pass_context
+def rank(
+    context: click.Context, folders: tuple[str, ...], across: bool, as_json: bool, **keys: object
+) -> None:
     """Rank the breathing phases of finished runs.
 
     Phases closer than 0.25 grade cannot be told apart and share a rank. Rewrites ranking.json and
-    ranking.tsv.
+    ranking.tsv of each run. With --across, or with a LABEL= before a path, all phases and volumes (NIfTI,
+    HDF5, DICOM; graded as csiq grade does) are compared with each other instead, and no run is touched:
+    images of one scan reconstructed in several ways, above all.
     """
+    from csiq.cli.across import compare_across, is_labelled
+
+    if across or any(is_labelled(folder) for folder in folders):
+        compare_across(context, folders, as_json=as_json)
+        return
+    _refuse(context, ("phase", "model", "device", "outputs"), "is for comparing across runs", "--across")
+    kinds = [kind for kind, asked in (("png", keys["figure"]), ("svg", keys["svg"])) if asked]
+    for folder in folders:
+        _rank_phases(Path(folder), kinds, as_json=as_json)
+
+
+def _refuse(context: click.Context, names: tuple[str, ...], what: str, hint: str) -> None:
+    """Refuse options that would do nothing.
+
+    Raises
+    ------
+    ConfigError
+        If one of them was given.
+    """
+    from click.core import ParameterSource
+
+    from csiq.errors import ConfigError
+
+    for parameter in context.command.params:
+        name = parameter.name or ""
+        if name in names and context.get_parameter_source(name) == ParameterSource.COMMANDLINE:
+            raise ConfigError(what, field=parameter.opts[-1], hint=hint)
+
+
+def _rank_phases(folder: Path, kinds: list[str], *, as_json: bool) -> None:
     from csiq.cli.output import json_line
     from csiq.report.record import read_record
 
-    for folder in folders:
-        record = read_record(folder)
-        ranking = record.ranking
-        if ranking is None:
-            raise _nothing_to_rank(folder, isinstance(record.run.get("returned_iteration"), list))
-        write_ranking(folder, ranking)
-        if as_json:
-            click.echo(json_line({"run": folder.name, **ranking.as_json()}))
-        else:
-            click.echo(f"{folder.name}, iteration {record.returned[0]}")
-            echo_ranking(ranking)
+    record = read_record(folder)
+    ranking = ranking_of(record)
+    if ranking is None:
+        raise _nothing_to_rank(folder, isinstance(record.run.get("returned_iteration"), list))
+    write_ranking(folder, ranking)
+    for kind in kinds:
+        write_figure(folder / f"ranking.{kind}", ranking, folder.name)
+    if as_json:
+        click.echo(json_line({"run": folder.name, **ranking.as_json()}))
+    else:
+        click.echo(f"{folder.name}, iteration {record.returned[0]}")
+        echo_ranking(ranking)
+
+
+def ranking_of(record: Record) -> Ranking | None:
+    """Return the ranking that the tables of a run give, whatever its ``ranking.json`` says."""
+    from csiq.ranking import rank_numbers
+
+    if len(set(record.returned)) != 1 or isinstance(record.run.get("returned_iteration"), list):
+        return None
+    step, known = record.history.steps[record.returned[0]], record.section("grading")
+    ranking = rank_numbers(step.grades, step.grade_sds, known.get("uncertainty"), known.get("in_domain"))
+    return ranking if ranking.best_phase is not None else None
 
 
 def _nothing_to_rank(folder: Path, per_phase: bool) -> Exception:
@@ -61,12 +138,20 @@ def write_ranking(folder: Path, ranking: Ranking) -> None:
     write_table(folder / "ranking.tsv", ranking.rows(), COLUMNS)
 
 
+def write_figure(path: Path, ranking: Ranking, title: str) -> None:
+    """Draw the pairs of a ranking into a PNG or SVG file."""
+    from csiq.ranking.matrix import pair_matrix, save_figure
+
+    save_figure(pair_matrix(ranking, title=title), path)
+
+
 def echo_ranking(ranking: Ranking) -> None:
-    """Print the phases in order of their grade."""
+    """Print the phases by falling grade, and how likely a reader prefers the best to each other one."""
     from csiq.cli.output import echo_table
     from csiq.ranking import words_of
 
-    columns = ("rank", "phase", "grade", "sd", "to best", "", "in words")
+    chance = chance_of_best(ranking.preferences, ranking.best_phase)
+    columns = ("rank", "phase", "grade", "sd", "to best", "best preferred", "", "in words")
     rows = [
         (
             p.rank,
@@ -74,9 +159,20 @@ def echo_ranking(ranking: Ranking) -> None:
             p.grade,
             p.grade_sd,
             p.delta_to_best,
+            chance.get(p.phase, "-"),
             "best" if p.phase == ranking.best_phase else "=" if p.indistinguishable_from_best else "",
             words_of(p.grade),
         )
         for p in ranking.by_rank
     ]
     echo_table(columns, rows)
+
+
+def chance_of_best(preferences: Preferences | None, best: object) -> dict[object, str]:
+    """Return the probability that a reader prefers the best image to each other one, in words, by label."""
+    found = {}
+    for pair in preferences.pairs if preferences is not None else ():
+        if best in (pair.a, pair.b) and pair.p_a is not None and pair.p_b is not None:
+            other, chance = (pair.b, pair.p_a) if pair.a == best else (pair.a, pair.p_b)
+            found[other] = f"{100 * chance:.0f} %"
+    return found

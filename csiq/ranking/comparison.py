@@ -229,7 +229,18 @@ def _check(
     twice = [label for label in dict.fromkeys(labels) if list(labels).count(label) > 1]
     if twice:
         raise ConfigError(f"'{twice[0]}' is there twice", field="label", hint="LABEL=PATH gives another")
-    different = list(dict.fromkeys(models or ()))
+    check_one_model(models or ())
+
+
+def check_one_model(models: Sequence[str]) -> None:
+    """Refuse to compare grades of different models.
+
+    Raises
+    ------
+    ConfigError
+        If there are two; names both.
+    """
+    different = list(dict.fromkeys(models))
     if len(different) > 1:
         raise ConfigError(
             f"grades of different models are not comparable: {different[0]} and {different[1]}",

@@ -164,7 +164,7 @@ def preference(difference: float, sd: float, reader: Reader = SIDE_BY_SIDE) -> P
     """
     spread = math.hypot(sd, reader.noise)
     a, b = (_above(side - reader.threshold, spread) for side in (difference, -difference))
-    return Preference(a, max(1.0 - a - b, 0.0), b)
+    return Preference(a, max(1.0 - (a + b), 0.0), b)
 
 
 def probability_below(grade: float, sd: float, least: float) -> float:
