@@ -132,6 +132,9 @@ def _stop_config(run: Mapping[str, Any]) -> Mapping[str, Any]:
 
 def rule_sentence(run: Mapping[str, Any], name: str | None) -> str:
     """Return a stopping rule of this run in words, by its name in ``run.json``."""
+    written = (run.get("rules") or {}).get(name)
+    if written:
+        return str(written)
     stop = _stop_config(run)
     solver = (run.get("config") or {}).get("solver") or {}
     patience, min_iter = stop.get("patience", 2), stop.get("min_iter", 3)

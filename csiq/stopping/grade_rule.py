@@ -90,6 +90,10 @@ class GradeRule:
         """Whether a track stands still at its end."""
         raise NotImplementedError
 
+    def looked_at(self, track: Track) -> Track:
+        """Return the track that the rule looks at: arming and standing still are of the same curve."""
+        return track
+
     def fires(self, history: History) -> bool:
         """Whether the rule fires at the last iteration of ``history``."""
         k = len(history) - 1
@@ -98,7 +102,7 @@ class GradeRule:
         cost_stands = relative_fall(history, k) < ARMING_COST
         return all(
             (cost_stands or _has_left_start(track.grades)) and self.stands_still(track)
-            for track in tracks(history, self.scope)
+            for track in map(self.looked_at, tracks(history, self.scope))
         )
 
     def why_off(self, history: History) -> str | None:

@@ -13,7 +13,7 @@ images. Radiology: Artificial Intelligence 2020;2(3):e190123.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from statistics import median
 from typing import Literal
@@ -62,8 +62,8 @@ class GradePlateau(GradeRule):
 
     def __post_init__(self) -> None:
         self._check()
-        check_at_least("plateau_tol", self.tol, 0)
-        check_at_least("plateau_floor", self.floor, 0)
+        check_at_least("tol", self.tol, 0)
+        check_at_least("floor", self.floor, 0)
         check_count("patience", self.patience)
 
     @property
@@ -132,7 +132,7 @@ class SmoothedPlateau(GradeRule):
     """The smoothed grade no longer changes.
 
     As :class:`GradePlateau` on smoothed grades, so that one odd iterate neither ends a plateau nor makes
-    one. It is armed by the grades themselves.
+    one.
 
     Parameters
     ----------
@@ -174,9 +174,12 @@ class SmoothedPlateau(GradeRule):
         return self.patience
 
     def stands_still(self, track: Track) -> bool:
-        """Whether a track, smoothed, ends on small steps."""
-        smooth = smoothed(track.grades, self.how, self.span)
-        return _ends_on_small_steps(smooth, self.patience, self.tol, self.floor)
+        """Whether a smoothed track ends on small steps."""
+        return _ends_on_small_steps(track.grades, self.patience, self.tol, self.floor)
+
+    def looked_at(self, track: Track) -> Track:
+        """Return the track with its grades smoothed."""
+        return replace(track, grades=tuple(smoothed(track.grades, self.how, self.span)))
 
     def sentence(self) -> str:
         """Return the rule in words."""

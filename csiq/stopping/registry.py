@@ -82,6 +82,12 @@ def maker_of(word: str) -> RuleMaker:
     """
     word = word.replace("-", "_")
     if word not in _MAKERS:
+        from csiq.plugins import rule_maker
+
+        made_elsewhere = rule_maker(word)
+        if made_elsewhere is not None:
+            register(word, made_elsewhere)
+    if word not in _MAKERS:
         raise ConfigError(f"no rule '{word}'", field="--rule", hint=nearest(word, _MAKERS))
     return _MAKERS[word]
 
@@ -119,7 +125,11 @@ def make_rule(word: str, given: Iterable[tuple[str | None, Any]]) -> Rule:
     for name, parameter in known.items():
         if parameter.default is Parameter.empty and name not in named:
             raise ConfigError(f"{word} needs '{name}'", field="--rule", hint=f"{word}({name}=...)")
-    return _checked(word, maker_of(word)(**named))
+    try:
+        return _checked(word, maker_of(word)(**named))
+    except ConfigError as error:
+        where = f"{word}({error.field}=...): " if error.field in known else ""
+        raise ConfigError(where + error.what, field="--rule", hint=error.hint) from None
 
 
 class Duration(float):
