@@ -275,7 +275,14 @@ def test_a_disk_too_small_is_said_before_the_work(raw, tmp_path, monkeypatch):
 def test_a_rescan_is_advised_below_the_least_grade(raw, tmp_path):
     folder = tmp_path / "out"
     run(config_of(max_iter=1, min_grade=3.5), raw, folder)
-    assert any("rescan advised" in w for w in json.loads((folder / "run.json").read_text())["warnings"])
+    content = json.loads((folder / "run.json").read_text())
+    assert any("rescan advised" in w for w in content["warnings"])
+    asked, best = content["rescan"], json.loads((folder / "ranking.json").read_text())
+    assert (asked["min_grade"], asked["advised"]) == (3.5, True)
+    assert asked["grade"] == best["phases"][asked["phase"] - 1]["grade"]
+    # the grades lie outside the domain: nothing is said of how sure they are
+    assert content["grading"] == {"in_domain": [False] * 4, "uncertainty": [None] * 4}
+    assert asked["probability"] is None
 
 
 def test_files_in_the_configuration_are_written_by_base_name():

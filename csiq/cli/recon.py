@@ -32,6 +32,7 @@ Examples:
   csiq recon scan.h5 --preset whole-heart-fast -o out --overwrite
   csiq recon meas.dat --trajectory phyllotaxis --phases 4 --json
   csiq recon scan.h5 --resume                      go on with an interrupted run
+  csiq recon scan.h5 --min-grade 2 --fractions 25,50,75
 """
 )
 @click.argument("raw", type=click.Path(path_type=Path))
@@ -41,6 +42,11 @@ Examples:
 @options(CONFIGURATION, STOPPING, MODELLING, READING, RUNNING)
 @click.option("--resume", is_flag=True, help="Go on with an interrupted run.")
 @click.option("--overwrite", is_flag=True, help="Replace what csiq wrote there before.")
+@click.option(
+    "--fractions",
+    metavar="PERCENT,...",
+    help="Grade the first 25,50,75 % of the heartbeats, too, each by itself: fractions.tsv.",
+)
 @click.option("--dry-run", is_flag=True, help="Check everything, reconstruct nothing.")
 @JSON
 @click.option("-q", "--quiet", is_flag=True, help="Print warnings and errors only.")
@@ -53,6 +59,7 @@ def recon(
     output: Path | None,
     resume: bool,
     overwrite: bool,
+    fractions: str | None,
     dry_run: bool,
     as_json: bool,
     quiet: bool,
@@ -64,9 +71,11 @@ def recon(
     RAW is ISMRMRD (.h5) or Siemens TWIX (.dat). Every option below is also a key of the TOML configuration
     and wins over it.
     """
+    from csiq.cli.fractions import fractions_of, write_fractions
     from csiq.cli.live import display_for
     from csiq.errors import ConfigError
 
+    shares = fractions_of(fractions) if fractions is not None else None
     if resume and overwrite:
         raise ConfigError("--resume and --overwrite exclude each other", field="--resume")
     if verbose:
@@ -82,6 +91,8 @@ def recon(
     folder = output if output is not None else default_folder(raw)
     display = display_for(as_json=as_json, quiet=quiet)
     reconstruct_into(folder, raw, config, display, resume=resume, overwrite=overwrite)
+    if shares is not None:
+        write_fractions(folder, raw, config, shares, quiet=quiet or as_json)
 
 
 def default_folder(raw: Path) -> Path:

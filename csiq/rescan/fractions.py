@@ -19,7 +19,7 @@ from csiq.config import Config
 from csiq.errors import ConfigError, RawDataError
 from csiq.loop import OnEvent, ignore
 from csiq.pipeline import Result, reconstruct
-from csiq.quality.grade import Grader
+from csiq.plugins import load_assessor
 
 #: Columns of ``fractions.tsv``: a row a part and phase.
 COLUMNS = (
@@ -195,7 +195,7 @@ def grades_by_fraction(
     config = replace(config, stop=replace(config.stop, min_grade=None))
     parts = [(fraction, first_heartbeats(scan, fraction)) for fraction in fractions]
     if grader is None:
-        grader = Grader.load(config.quality.model, choose_device(config.run.device))
+        grader = load_assessor(config.quality.model, choose_device(config.run.device))
     for fraction, part in parts:
         try:
             result = reconstruct(part, config, on_event=on_event, grader=grader)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import sys
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 
+import numpy as np
 import pytest
 
 from csiq.cli import main
@@ -222,3 +223,40 @@ def test_quiet_prints_warnings_only(ran, capsys):
     out, err = capsys.readouterr()
     assert out == ""
     assert "warning" in err
+
+
+# ---------------------------------------------------------------- fractions
+
+
+def test_fractions_are_graded_beside_the_run(ran, monkeypatch, tmp_path, capsys):
+    import csiq.rescan.fractions
+    from csiq.io.tables import read_table
+    from csiq.rescan import Part
+
+    asked = []
+
+    def parts(scan, config, fractions):
+        asked.append((config.solver.max_iter, fractions))
+        yield Part(0.25, 8, 80, (), (float("nan"),) * 4, (float("nan"),) * 4, 12, problem="no breathing")
+        yield Part(0.5, 17, 160, (2,) * 4, (1.0, 1.2, 0.9, 0.5), (0.1,) * 4, 12, 5.0, 0.9)
+
+    scan = SimpleNamespace(heartbeat=np.repeat(np.arange(34), 10), n_spokes=340)
+    monkeypatch.setattr(sys.modules["csiq.run"], "read_scan", lambda config, raw: scan, raising=False)
+    monkeypatch.setattr(csiq.rescan.fractions, "grades_by_fraction", parts)
+    assert main(["recon", "scan.h5", "--max-iter", "12", "--fractions", "50,25"]) == 0
+    said = capsys.readouterr()
+    assert asked == [(12, (0.25, 0.5))]
+    assert "first 25 %: no breathing" in said.err
+    assert "heartbeats" in said.out
+    rows = read_table(tmp_path / "scan.csiq" / "fractions.tsv")
+    assert [row["fraction"] for row in rows] == [0.25] * 4 + [0.5] * 4 + [1.0] * 4
+    # the whole scan is the run itself
+    run = json.loads((tmp_path / "scan.csiq" / "run.json").read_text())
+    step = history(4).steps[run["returned_iteration"]]
+    assert [row["grade"] for row in rows[8:]] == list(step.grades)
+    assert [(row["heartbeats"], row["spokes"]) for row in rows[8:]] == [(34, 340)] * 4
+
+
+def test_fractions_are_checked_before_anything_runs(ran, capsys):
+    assert main(["recon", "scan.h5", "--fractions", "25;50"]) == 2
+    assert ran == []
