@@ -280,9 +280,10 @@ def test_a_rescan_is_advised_below_the_least_grade(raw, tmp_path):
     asked, best = content["rescan"], json.loads((folder / "ranking.json").read_text())
     assert (asked["min_grade"], asked["advised"]) == (3.5, True)
     assert asked["grade"] == best["phases"][asked["phase"] - 1]["grade"]
-    # the grades lie outside the domain: nothing is said of how sure they are
-    assert content["grading"] == {"in_domain": [False] * 4, "uncertainty": [None] * 4}
-    assert asked["probability"] is None
+    # this grader has no calibrated confidence: the patches stand in
+    assert content["grading"]["uncertainty"] == [None] * 4
+    assert asked["uncertainty_from"] == "patches"
+    assert asked["probability"] == pytest.approx(1)
 
 
 def test_files_in_the_configuration_are_written_by_base_name():
