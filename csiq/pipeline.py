@@ -33,8 +33,8 @@ from csiq.history import History
 from csiq.loop import Event, Loop, OnEvent, Resumed, ignore
 from csiq.operators import ForwardModel
 from csiq.plan import gpu_plan, sizes_of
+from csiq.plugins import load_assessor
 from csiq.quality.assessor import Assessor, Grade, as_assessor
-from csiq.quality.grade import Grader
 from csiq.ranking import Ranking
 from csiq.rescan.advice import Rescan
 from csiq.solvers import (
@@ -369,7 +369,7 @@ def load_grader(config: Config, device: Device) -> Assessor | None:
         If a model is asked for by name or file, or the stop needs one, and it is missing or damaged.
     """
     try:
-        return Grader.load(config.quality.model, device)
+        return load_assessor(config.quality.model, device)
     except ModelError:
         own = own_rule(config)
         if (

@@ -191,7 +191,7 @@ def test_a_missing_model_matters_only_where_it_is_needed(simulated, monkeypatch,
     def missing(name, device):
         raise ModelError("no model installed")
 
-    monkeypatch.setattr(pipeline.Grader, "load", missing)
+    monkeypatch.setattr("csiq.quality.grade.Grader.load", missing)
     result = reconstruct(simulated[0], config_of(max_iter=1))
     assert result.ranking is None
     assert result.model == {}

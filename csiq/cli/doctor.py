@@ -87,6 +87,7 @@ def examine() -> Iterator[Check]:
     yield from _guarded("transform", _transform)
     yield from _guarded("solver", _solver)
     yield from _guarded("model", _model)
+    yield from _plugins()
 
 
 def _guarded(name: str, check: Callable[[], Check]) -> Iterator[Check]:
@@ -198,3 +199,20 @@ def _model() -> Check:
     grader = Grader.load()
     state = "note" if grader.warnings else "ok"
     return Check("model", state, f"{grader.name}, SHA-256 {grader.sha256[:12]}, weights match the card")
+
+
+def _plugins() -> Iterator[Check]:
+    """Yield a line for each plug-in; a broken one is a note: csiq itself works without it."""
+    from csiq.errors import CsiqError
+    from csiq.plugins import GROUPS, own_names, plugins_of
+
+    for plugin in (plugin for kind in GROUPS for plugin in plugins_of(kind)):
+        if plugin.name in own_names(plugin.kind):
+            yield Check("plug-in", "note", f"{plugin}: never used, csiq has its own '{plugin.name}'")
+            continue
+        try:
+            plugin.load()
+        except CsiqError as error:
+            yield Check("plug-in", "note", error.one_line())
+        else:
+            yield Check("plug-in", "ok", str(plugin))

@@ -23,7 +23,8 @@ model.add_command(calibrate)
 @model.command(name="list")
 @options(JSON, DEBUG)
 def list_models(as_json: bool) -> None:
-    """List the models that ship with csiq."""
+    """List the models that ship with csiq, and the graders of other packages."""
+    from csiq.plugins import plugins_of
     from csiq.quality.model_file import DEFAULT_MODEL, open_model, shipped_models
 
     rows: list[dict[str, Any]] = []
@@ -37,6 +38,9 @@ def list_models(as_json: bool) -> None:
                 "voxels": _voxels(card),
             }
         )
+    for plugin in plugins_of("grader"):
+        title = f"grader of {plugin.distribution}"
+        rows.append({"name": plugin.name, "default": False, "title": title, "voxels": None})
     if as_json:
         click.echo(json_line(rows))
         return

@@ -15,7 +15,9 @@ __all__ = ["ReadOptions", "read_acquisition"]
 
 
 def read_acquisition(path: str | Path, options: ReadOptions | None = None) -> Acquisition:
-    """Read a raw scan: ISMRMRD (HDF5) or Siemens TWIX (``.dat``).
+    """Read a raw scan: ISMRMRD (HDF5), Siemens TWIX (``.dat``), or what another package reads.
+
+    Readers of other packages (:mod:`csiq.plugins`) are asked about files that csiq does not know.
 
     Parameters
     ----------
@@ -39,9 +41,12 @@ def read_acquisition(path: str | Path, options: ReadOptions | None = None) -> Ac
     check_readable(path)
     kind = identify(path)
     if kind == "hdf5":
-        from csiq.io.ismrmrd import read_ismrmrd
+        from csiq.io.ismrmrd import is_ismrmrd, read_ismrmrd
 
-        return read_ismrmrd(path, options)
+        other = None if is_ismrmrd(path, options) else _read_by_plugin(path, options)
+        return other or read_ismrmrd(path, options)
+    if kind != "twix" and (other := _read_by_plugin(path, options)) is not None:
+        return other
     if kind == "twix" or path.suffix.lower() == ".dat":
         from csiq.io.twix import read_twix
 
@@ -51,3 +56,12 @@ def read_acquisition(path: str | Path, options: ReadOptions | None = None) -> Ac
         file=path,
         hint="convert it to ISMRMRD",
     )
+
+
+def _read_by_plugin(path: Path, options: ReadOptions) -> Acquisition | None:
+    """Return a scan that a reader of another package takes, None if none does."""
+    from csiq.io.finish import finish
+    from csiq.plugins import reader_of
+
+    reader = reader_of(path)
+    return None if reader is None else finish(reader.read_acquisition(path, options), options)

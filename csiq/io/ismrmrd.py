@@ -68,6 +68,15 @@ def read_ismrmrd(path: str | Path, options: ReadOptions | None = None) -> Acquis
     return finish(draft, options)
 
 
+def is_ismrmrd(path: Path, options: ReadOptions) -> bool:
+    """Return whether an HDF5 file is ISMRMRD, as far as one can tell: a damaged one may be."""
+    try:
+        with open_h5(path) as file:
+            return find_node(file, f"{options.group or 'dataset'}/data") is not None
+    except RawDataError:
+        return True
+
+
 def _open(file: h5py.File, path: Path, options: ReadOptions) -> RawFile:
     group = _choose_group(file, path, options.group)
     xml, table = (_dataset(file, path, group, name) for name in ("xml", "data"))

@@ -32,10 +32,11 @@ class Solver(sigpy.alg.Alg):
     """
 
     #: For :mod:`csiq.footprint`: sets of volumes at the peak of an update, sets of differences along the
-    #: phases, sets while further penalties are searched (0: they are not).
-    VOLUME_SETS: ClassVar[float]
-    DIFFERENCE_SETS: ClassVar[float]
-    SEARCH_SETS: ClassVar[float]
+    #: phases, sets while further penalties are searched (0: they are not). A child that does not say is taken
+    #: for the largest of csiq's own.
+    VOLUME_SETS: ClassVar[float] = 10
+    DIFFERENCE_SETS: ClassVar[float] = 1.5
+    SEARCH_SETS: ClassVar[float] = 8
     #: Attributes to save beside the volumes, without their underscore.
     _ARRAYS: ClassVar[tuple[str, ...]] = ()
     _NUMBERS: ClassVar[tuple[str, ...]] = ()

@@ -53,16 +53,21 @@ class Iterate:
 
 
 def solver_named(name: str) -> Callable[[Problem, int], Any]:
-    """Return the solver of a name, a key of :data:`SOLVERS`.
+    """Return the solver of a name: a key of :data:`SOLVERS`, or what another package adds.
 
     Raises
     ------
     ConfigError
         If there is none.
     """
-    if name not in SOLVERS:
+    if name in SOLVERS:
+        return SOLVERS[name]
+    from csiq.plugins import solver_class
+
+    found = solver_class(name)
+    if found is None:
         raise ConfigError(f"no solver '{name}'", field="--solver", hint=nearest(name, SOLVERS))
-    return SOLVERS[name]
+    return found
 
 
 def solve(

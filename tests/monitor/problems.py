@@ -11,6 +11,10 @@ import sigpy.mri
 import sigpy.mri.app
 from sigpy import alg as algs
 
+from csiq.operators import ForwardModel
+from csiq.solvers import Problem, build_problem
+from tests.helpers import complex_normal
+
 N, N_COILS, MAX_ITER = 24, 3, 12
 
 
@@ -215,3 +219,11 @@ ALGS: dict[str, Callable[[], Any]] = {
     "AugmentedLagrangianMethod": augmented_lagrangian,
     "GerchbergSaxton": gerchberg_saxton,
 }
+
+
+def for_csiq(rng: np.random.Generator) -> Problem:
+    """Return a small problem of two phases for csiq's own solvers."""
+    coords = [(rng.uniform(-4, 4, (20, 8, 3))).astype(np.float32) for _ in range(2)]
+    model = ForwardModel(coords, complex_normal(rng, (2, 8, 8, 8)), threads=1)
+    kspace = model(complex_normal(rng, (2, 8, 8, 8)))
+    return build_problem(model, kspace, np.ones((40, 8), np.float32), lamda=0.02)

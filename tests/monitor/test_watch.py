@@ -173,8 +173,8 @@ def test_a_cost_that_breaks_down_stops_it():
     assert monitor.best.iteration == 1
 
 
-def test_solvers_of_csiq_state_their_cost(simulated_problem):
-    alg, monitor = NLCG(simulated_problem, max_iter=2), QualityMonitor()
+def test_solvers_of_csiq_state_their_cost(rng):
+    alg, monitor = NLCG(problems.for_csiq(rng), max_iter=2), QualityMonitor()
     with monitor.watch(alg):
         while not alg.done():
             alg.update()
