@@ -51,14 +51,24 @@ def register(word: str, make: RuleMaker, *, replace: bool = False) -> None:
     Raises
     ------
     ConfigError
-        If the word cannot be used or is taken.
+        If the word cannot be used or is taken, or ``make`` tells no parameters.
     """
     if not word.isidentifier() or word in _RESERVED:
         raise ConfigError(f"'{word}' cannot name a rule", field="rule", hint="letters, digits and _")
+    if not _has_parameters(make):
+        raise ConfigError(f"'{word}' is made by nothing that can be called", field="rule")
     taken = _MAKERS.get(word)
     if taken is not None and taken is not make and (word in BUILT_IN or not replace):
         raise ConfigError(f"there is a rule '{word}' already", field="rule", hint="choose another name")
     _MAKERS[word] = make
+
+
+def _has_parameters(make: Any) -> bool:
+    try:
+        signature(make)
+    except (TypeError, ValueError):
+        return False
+    return True
 
 
 def unregister(word: str) -> None:

@@ -18,6 +18,7 @@ def spelled(rule: Rule) -> str:
     rule : Rule
         One that no expression can make is called by its name.
     """
+    rule = _unwrapped(rule)
     if isinstance(rule, AnyOf):
         return " or ".join(_nested(part, (AnyOf,)) for part in rule.parts)
     if isinstance(rule, AllOf):
@@ -34,9 +35,15 @@ def spelled(rule: Rule) -> str:
     return f"{word}({', '.join(given)})" if given else word
 
 
+def _unwrapped(rule: Rule) -> Rule:
+    """Return what a combination of one rule is the same as."""
+    while isinstance(rule, (AnyOf, AllOf)) and len(rule.parts) == 1:
+        rule = rule.parts[0]
+    return rule
+
+
 def _nested(part: Rule, within: tuple[type, ...]) -> str:
-    needs = isinstance(part, within) and len(part.parts) > 1  # type: ignore[attr-defined]
-    return f"({spelled(part)})" if needs else spelled(part)
+    return f"({spelled(part)})" if isinstance(_unwrapped(part), within) else spelled(part)
 
 
 def _value(name: str, value: Any) -> str:
