@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from csiq.report.options import ReportOptions
     from csiq.report.page import write_report
     from csiq.report.plots import write_curves
 
-__all__ = ["write_curves", "write_report"]
+__all__ = ["ReportOptions", "write_curves", "write_report"]
 
 
 def __getattr__(name: str) -> Any:
@@ -21,4 +22,8 @@ def __getattr__(name: str) -> Any:
         from csiq.report.plots import write_curves
 
         return write_curves
+    if name == "ReportOptions":
+        from csiq.report.options import ReportOptions
+
+        return ReportOptions
     raise AttributeError(name)

@@ -1,4 +1,4 @@
-"""The gating signal of a run: read back, and drawn."""
+"""The gating signal of a run, read back."""
 
 from __future__ import annotations
 
@@ -8,12 +8,9 @@ from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
-from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
 
 from csiq.errors import RawDataError
 from csiq.io.tables import read_table
-from csiq.report.figures import INK, blank, plain, style
 
 
 @dataclass(frozen=True)
@@ -87,37 +84,3 @@ def read_breathing(path: Path) -> Breathing | None:
     except KeyError as error:
         raise RawDataError(f"lacks the column {error}", file=path) from None
     return Breathing(times.astype(float), signal.astype(float), phase.astype(int))
-
-
-def breathing_figure(breathing: Breathing, label: str, size: tuple[float, float] = (8.4, 3.0)) -> Figure:
-    """Plot the gating signal over time and its histogram, spokes coloured by phase, with the bin edges.
-
-    Parameters
-    ----------
-    breathing : Breathing
-    label : str
-        Of the vertical axis.
-    size : (float, float)
-        Inches.
-    """
-    figure = blank(size)
-    over_time, counts = figure.subplots(1, 2, sharey=True, width_ratios=(4, 1))
-    shown = breathing.thinned()
-    over_time.plot(shown.times, shown.signal, color="#c3c9d0", lw=0.6, zorder=1)
-    bins = np.histogram_bin_edges(breathing.signal, 40)
-    size_of_dots = 3 if shown.signal.size > 300 else 6
-    for phase in range(breathing.n_phases + 1):
-        here = shown.phase == phase
-        colour = style(phase)[0] if phase else "#9aa3ad"
-        over_time.plot(shown.times[here], shown.signal[here], ".", ms=size_of_dots, color=colour, zorder=2)
-        counts.hist(breathing.signal[breathing.phase == phase], bins, orientation="horizontal", color=colour)
-    for axes in (over_time, counts):
-        plain(axes)
-        for edge in breathing.edges:
-            axes.axhline(edge, color=INK, lw=0.9, ls=(0, (4, 3)), zorder=3)
-    over_time.set_xlabel("time (s)")
-    over_time.set_ylabel(label)
-    over_time.set_yticks([])
-    counts.set_xlabel("spokes")
-    counts.xaxis.set_major_locator(MaxNLocator(2, integer=True))
-    return figure

@@ -1,4 +1,4 @@
-"""The plots of a run, as matplotlib figures without global state.
+"""``curves.png`` of a run, and what other figures share: matplotlib without global state.
 
 Colours are those of Okabe and Ito, told apart with every common colour blindness; every curve also has its
 own marker.
@@ -7,7 +7,6 @@ own marker.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,8 +14,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from csiq.history import THRESHOLD, History
-from csiq.ranking import Ranking
+from csiq.history import History
 
 #: One colour and marker a phase, in turn.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
@@ -141,56 +139,6 @@ def _mark_plateau(axes: Axes, marks: Marks) -> None:
         at = sorted(set(marks.returned))
         label = f"returned: {', '.join(map(str, at))}"
         axes.plot([], [], "o", ms=9, mfc="none", mec=INK, mew=1.4, label=label)
-
-
-def ranking_figure(
-    ranking: Ranking, noise: Sequence[float], size: tuple[float, float] = (8.4, 2.6)
-) -> Figure:
-    """Plot the grades of the phases on the 0-4 scale, with the span that readers cannot tell from the best.
-
-    Parameters
-    ----------
-    ranking : Ranking
-    noise : sequence of float
-        Noise floor of each phase's grade, drawn as a bar to both sides.
-    size : (float, float)
-        Inches.
-    """
-    figure = blank(size)
-    axes = figure.add_subplot()
-    plain(axes)
-    graded = {p.phase: p.grade for p in ranking.phases if p.grade is not None}
-    best = max(graded.values(), default=0.0)
-    axes.axvspan(best - THRESHOLD, best, color="#f2e3b3", lw=0, zorder=0)
-    for phase, grade in graded.items():
-        colour, marker = style(phase)
-        bar = noise[phase - 1]
-        axes.errorbar(
-            [grade],
-            [phase],
-            xerr=[[bar], [bar]],
-            fmt=marker,
-            ms=8,
-            color=colour,
-            capsize=3,
-            lw=1.6,
-        )
-    numbers = [phase.phase for phase in ranking.phases]
-    axes.set_yticks(numbers, [f"phase {n}" for n in numbers])
-    axes.set_ylim(max(numbers) + 0.6, min(numbers) - 0.6)
-    axes.set_xlim(min(-0.05, *graded.values(), 0.0), max(4.05, *graded.values(), 4.0))
-    axes.set_xticks(
-        range(5),
-        [
-            "0\nnon-\ndiagnostic",
-            "1\nmarked\nblurring",
-            "2\nmoderate\nblurring",
-            "3\nmild\nblurring",
-            "4\nexcellent",
-        ],
-    )
-    axes.grid(axis="x", color=GRID, linewidth=0.8)
-    return figure
 
 
 def save(figure: Figure, target: Any, kind: str) -> None:

@@ -1,31 +1,87 @@
-"""The image section of the page: orthogonal slices of each phase, one window for all."""
+"""The image section of the page: orthogonal slices of each phase, one window and one encoding for all."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from csiq.ranking import Ranking, words_of
+from csiq.report.encoding import BUDGET, Encoding, encoding_of
+from csiq.report.iterates import iterate_files, slices_of_iterate
 from csiq.report.record import Record
-from csiq.report.slices import Volume, read_iterate, read_volume, slices_of, window_of
+from csiq.report.slices import Slice, read_volume, slices_of, window_of_slices
 from csiq.report.verdict import phase_name
 
+#: Lengths a scale bar may have, mm; the longest that fits into three tenths of the picture is taken.
+_BARS = (100, 50, 20, 10, 5, 2, 1)
 
-def images_of(record: Record, ranking: Ranking | None) -> dict[str, Any] | None:
-    """Return what the page shows of the volumes, None while there are none."""
-    paths = _phase_files(record.folder)
-    if not paths:
+Phases = tuple[tuple[Slice, ...], ...]
+
+
+@dataclass(frozen=True)
+class Shown:
+    """The slices of a run, all in the units of its image files.
+
+    Attributes
+    ----------
+    voxel : str
+        Size of a voxel in words; empty while there is no image file.
+    phases : mapping of int to slices
+        What was returned, by phase from 1; of a run that goes on, the latest iterate.
+    iterates : mapping of int to slices of each phase
+        By iteration, as far as they were saved.
+    """
+
+    voxel: str
+    phases: Mapping[int, tuple[Slice, ...]]
+    iterates: Mapping[int, Phases]
+
+
+def images_of(record: Record, ranking: Ranking | None, budget: int = BUDGET) -> dict[str, Any] | None:
+    """Return what the page shows of the volumes, None while there are none.
+
+    Parameters
+    ----------
+    record : Record
+    ranking : Ranking, optional
+    budget : int
+        Bytes that all slices together may take.
+    """
+    shown = read_slices(record)
+    if not shown.phases:
         return None
-    volumes = {number: read_volume(path) for number, path in paths.items()}
-    top = window_of(list(volumes.values()))
-    # many phases get smaller pictures: the page stays below its limit
-    side = 320 if len(volumes) <= 8 else 160
-    phases = [_phase(record, ranking, n, volume, top, side) for n, volume in volumes.items()]
+    base = [one for slices in shown.phases.values() for one in slices]
+    everything = base + [s for phases in shown.iterates.values() for slices in phases for s in slices]
+    encoding = encoding_of(everything, window_of_slices(base), budget)
     return {
-        "caption": _caption(list(volumes.values()), top),
-        "phases": [*_gridded(record, ranking, side), *phases],
+        "caption": _caption(record, shown, encoding.top),
+        "oriented": base[0].letters["top"] != "?",
+        "phases": [_phase(record, ranking, n, slices, encoding) for n, slices in shown.phases.items()],
+        "iterations": list(shown.iterates),
+        "frames": _frames(shown, encoding),
+        "running": not _phase_files(record.folder),
+        "latest": max(shown.iterates, default=0),
     }
+
+
+def read_slices(record: Record) -> Shown:
+    """Read the central slices of what was returned and of the saved iterates."""
+    files, saved = _phase_files(record.folder), iterate_files(record.folder)
+    volumes = {number: read_volume(path) for number, path in files.items()}
+    returned = {number: tuple(slices_of(volume)) for number, volume in volumes.items()}
+    scale = _scale(record.folder) if files else 1.0
+    iterates = {}
+    if scale is not None and len(saved) > (1 if files else 0):
+        iterates = {k: _scaled(slices_of_iterate(path), scale) for k, path in saved.items()}
+    if iterates and not returned:
+        returned = dict(enumerate(iterates[max(iterates)], start=1))
+    fits = {k: phases for k, phases in iterates.items() if len(phases) == len(returned)}
+    first = next(iter(volumes.values()), None)
+    voxel = " × ".join(f"{v:.3g}" for v in first.voxel_size) if first is not None else ""
+    return Shown(voxel, returned, fits)
 
 
 def _phase_files(folder: Path) -> dict[int, Path]:
@@ -33,10 +89,39 @@ def _phase_files(folder: Path) -> dict[int, Path]:
     return dict(sorted(numbered.items()))
 
 
+def _scale(folder: Path) -> float | None:
+    """Return what iterates are multiplied by in the image files, as a sidecar says it."""
+    from csiq.io.tables import read_json
+
+    for path in sorted(folder.glob("phase-*.json")):
+        content = read_json(path)
+        scale = content.get("scale") if isinstance(content, dict) else None
+        if isinstance(scale, int | float) and math.isfinite(scale) and scale > 0:
+            return float(scale)
+    return None
+
+
+def _scaled(phases: Phases, scale: float) -> Phases:
+    if scale == 1.0:
+        return phases
+    return tuple(tuple(replace(s, pixels=s.pixels * scale) for s in slices) for slices in phases)
+
+
+def _frames(shown: Shown, encoding: Encoding) -> dict[str, list[str]]:
+    """Return the pictures of the iterates, by phase and number of the plane, as the script takes them."""
+    frames: dict[str, list[str]] = {}
+    for phases in shown.iterates.values():
+        for number, slices in zip(shown.phases, phases, strict=True):
+            for plane, one in enumerate(slices):
+                frames.setdefault(f"{number}-{plane}", []).append(encoding.uri(one))
+    return frames
+
+
 def _phase(
-    record: Record, ranking: Ranking | None, number: int, volume: Volume, top: float, side: int
+    record: Record, ranking: Ranking | None, number: int, slices: Sequence[Slice], encoding: Encoding
 ) -> dict[str, Any]:
     name = phase_name(record.run, number, max(record.history.n_phases, 1))
+    name = name[:1].upper() + name[1:]
     grade = _grade_of(record, number)
     badge = ""
     if ranking and len(ranking.phases) > 1 and number in ranking.top_set:
@@ -44,10 +129,34 @@ def _phase(
         badge = winner if number == ranking.best_phase else "indistinguishable from the best"
     return {
         "number": number,
-        "name": name[:1].upper() + name[1:],
+        "name": name,
         "badge": badge,
         "grade": f"grade {grade:.2f}: {words_of(grade)}" if math.isfinite(grade) else "",
-        "slices": slices_of(volume, top, side),
+        "slices": [picture_of(one, encoding, f"{name}, {one.plane}") for one in slices],
+    }
+
+
+def picture_of(shown: Slice, encoding: Encoding, alt: str) -> dict[str, Any]:
+    """Return a slice as the template takes it."""
+    width, height = encoding.size(shown)
+    return framed(shown.mm, encoding.uri(shown), (width, height), alt) | {
+        "plane": shown.plane,
+        "letters": shown.letters,
+    }
+
+
+def framed(mm: tuple[float, float], uri: str, size: tuple[int, int], alt: str) -> dict[str, Any]:
+    """Return a picture with a scale bar; ``mm`` is height and width, ``size`` width and height in pixels."""
+    extent = max(mm)
+    bar = next((b for b in _BARS if b <= 0.3 * extent), _BARS[-1])
+    return {
+        "uri": uri,
+        "width": size[0],
+        "height": size[1],
+        "alt": alt,
+        "box": (round(mm[1], 2), round(mm[0], 2)),
+        "extent": round(extent, 2),
+        "bar": bar,
     }
 
 
@@ -57,33 +166,16 @@ def _grade_of(record: Record, number: int) -> float:
     return record.history.steps[record.returned[number - 1]].grades[number - 1]
 
 
-def _gridded(record: Record, ranking: Ranking | None, side: int) -> list[dict[str, Any]]:
-    """Return the gridded image of the best phase, if the iterates were saved: where the iterations began."""
-    path = record.folder / "iterates" / "iter-000.h5"
-    if not path.is_file():
-        return []
-    number = ranking.best_phase if ranking and ranking.best_phase else 1
-    volume = read_iterate(path, number - 1)
-    grade = record.history.steps[0].grades[number - 1] if len(record.history) else math.nan
-    return [
-        {
-            "number": 0,
-            "name": f"Before: phase {number} at iteration 0, the gridded image (its own window)",
-            "badge": "",
-            "grade": f"grade {grade:.2f}: {words_of(grade)}" if math.isfinite(grade) else "",
-            "slices": slices_of(volume, window_of([volume]), side),
-        }
-    ]
-
-
-def _caption(volumes: list[Volume], top: float) -> str:
-    voxel = " × ".join(f"{v:.3g}" for v in volumes[0].voxel_size)
-    shown = (
-        f"Central slices, voxels of {voxel} mm; one window for all phases, 0 (black) to {top:.3g} (white)."
+def _caption(record: Record, shown: Shown, top: float) -> str:
+    one = next(iter(shown.phases.values()))[0]
+    files = bool(shown.voxel)
+    voxels = f", voxels of {shown.voxel} mm" if files else ""
+    upper = f", 0 (black) to {top:.0f} (white)" if files else ""
+    many = " and iterations" if shown.iterates else ""
+    words = f"Central slices{voxels}; one window for all phases{many}{upper}."
+    if one.letters["top"] == "?":
+        return f"{words} The file gave no usable orientation: no side has a name."
+    return (
+        f"{words} The patient's right is on the left. "
+        "R right, L left, A anterior, P posterior, H head, F feet."
     )
-    if volumes[0].oriented:
-        return (
-            f"{shown} The patient's right is on the left; "
-            "R right, L left, A anterior, P posterior, S superior (head), I inferior (feet)."
-        )
-    return f"{shown} The file gave no usable orientation, so no anatomical letters are shown."

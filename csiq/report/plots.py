@@ -1,21 +1,13 @@
-"""Figures of a run folder: ``curves.png``, and the plots of the page."""
+"""``curves.png`` of a run folder, what is marked on its curves, and data URIs."""
 
 from __future__ import annotations
 
 import base64
-import io
-from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from csiq.report.figures import Marks, curves_figure, save
 from csiq.report.record import Record, read_record
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
-#: A picture for a desk and one for a telephone, in inches.
-WIDE, NARROW = 8.4, 4.4
 
 
 def write_curves(folder: str | Path, run: dict[str, Any] | None = None) -> Path:
@@ -53,23 +45,6 @@ def marks_of(record: Record) -> Marks:
         name = f"grade_plateau_{record.config('stop').get('scope', 'mean')}"
         plateau = record.section("counterfactual").get(name)
     return Marks(plateau=plateau, returned=record.returned, stopped=stopped)
-
-
-def picture(draw: Callable[[float], Figure]) -> dict[str, str]:
-    """Return a figure drawn for two widths, as data URIs ``wide`` and ``narrow``.
-
-    Parameters
-    ----------
-    draw : callable
-        Makes the figure for a width in inches.
-    """
-    return {"wide": _svg_uri(draw(WIDE)), "narrow": _svg_uri(draw(NARROW))}
-
-
-def _svg_uri(figure: Figure) -> str:
-    buffer = io.BytesIO()
-    save(figure, buffer, "svg")
-    return data_uri(buffer.getvalue(), "image/svg+xml")
 
 
 def data_uri(content: bytes, kind: str) -> str:

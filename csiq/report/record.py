@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -41,12 +42,31 @@ class Record:
 
     @property
     def ranking(self) -> Ranking | None:
-        """The ranking, from the curves: None without grades or with a different iteration for each phase."""
+        """The ranking: None without grades or with a different iteration for each phase.
+
+        It is that of ``ranking.json``, which knows how sure the grades are, if it is one of these curves;
+        else it is made from the curves.
+        """
         if len(set(self.returned)) != 1 or isinstance(self.run.get("returned_iteration"), list):
             return None
         step = self.history.steps[self.returned[0]]
-        ranking = rank_numbers(step.grades, step.grade_sds)
-        return ranking if ranking.best_phase is not None else None
+        known = self.section("grading")
+        ranking = rank_numbers(step.grades, step.grade_sds, known.get("uncertainty"), known.get("in_domain"))
+        if ranking.best_phase is None:
+            return None
+        written = self._written_ranking()
+        if written is None or written.preferences is None or not _same_grades(written, ranking):
+            return ranking
+        return written
+
+    def _written_ranking(self) -> Ranking | None:
+        from csiq.io.tables import read_json
+
+        path = self.folder / "ranking.json"
+        try:
+            return Ranking.from_json(read_json(path)) if path.is_file() else None
+        except RawDataError:
+            return None  # nothing is lost: the curves are there
 
     def section(self, name: str) -> Mapping[str, Any]:
         """Return a section of ``run.json``, empty if it is absent."""
@@ -105,3 +125,12 @@ def read_history(path: Path) -> History:
         return History.from_rows(read_table(path))
     except RawDataError as error:
         raise RawDataError(error.what, file=path, field=error.field, hint=error.hint) from None
+
+
+def _same_grades(a: Ranking, b: Ranking) -> bool:
+    """Return whether two rankings are of the same grades."""
+    both = [[math.nan if p.grade is None else p.grade for p in one.phases] for one in (a, b)]
+    return len(both[0]) == len(both[1]) and all(
+        math.isclose(x, y, rel_tol=0, abs_tol=1e-6) or (math.isnan(x) and math.isnan(y))
+        for x, y in zip(*both, strict=True)
+    )
