@@ -43,6 +43,10 @@ TINY = {
         "--matrix 32 --receive 4 --coils 2 --max-iter 2",
         ["peak memory", "NRMSE to the truth", "| stopped |"],
     ),
+    "phase_errors.py": (
+        "--patients 1 --matrix 32 --coils 2 --iterations 0",
+        ["| 0 | 6 |", "| correlation |", "1 patients, 32^3, 2 coils"],
+    ),
     "simulation.py": (
         "--matrix 16 --coils 2 --patients 1 --cohort-matrix 32 --workers 1",
         ["| 16 |", "extrapolated"],
