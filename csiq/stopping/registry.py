@@ -78,8 +78,10 @@ def unregister(word: str) -> None:
 
 
 def rule_words() -> list[str]:
-    """Return the words that expressions may use."""
-    return sorted(_MAKERS)
+    """Return the words that expressions may use, those of installed packages among them."""
+    from csiq.plugins.entries import plugins_of
+
+    return sorted({*_MAKERS, *(plugin.name.replace("-", "_") for plugin in plugins_of("rule"))})
 
 
 def maker_of(word: str) -> RuleMaker:
@@ -98,7 +100,7 @@ def maker_of(word: str) -> RuleMaker:
         if made_elsewhere is not None:
             register(word, made_elsewhere)
     if word not in _MAKERS:
-        raise ConfigError(f"no rule '{word}'", field="--rule", hint=nearest(word, _MAKERS))
+        raise ConfigError(f"no rule '{word}'", field="--rule", hint=nearest(word, rule_words()))
     return _MAKERS[word]
 
 

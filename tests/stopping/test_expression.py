@@ -184,7 +184,7 @@ def test_only_rules_can_be_registered_and_none_in_the_place_of_ours():
 
 
 @pytest.mark.parametrize(
-    ("make", "message"), [(lambda: {}, "made no rule but dict"), (None, "no known reason: bored")]
+    ("make", "message"), [(lambda: {"a": 1}, "made no rule but dict"), (None, "no known reason: bored")]
 )
 def test_what_a_registered_maker_returns_is_looked_at(make, message):
     class Bored(EveryNth):
