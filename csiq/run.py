@@ -397,7 +397,8 @@ class _Run:
             folder.write_table("ranking.tsv", result.ranking.rows())
         content = self._header("failed" if result.stop.reason == "nan" else "complete")
         content |= result_json(result, self._known().described) | {
-            "returned_iteration": self._iterations(result)
+            "returned_iteration": self._iterations(result),
+            "warnings": list(dict.fromkeys([*result.warnings, *self.warnings])),
         }
         if self.config.stop.shadow:
             content["shadow"] = self._write_shadow(result)

@@ -202,7 +202,7 @@ def _tables(history: History, truth: TruthCurve) -> dict[str, Table]:
 
     def filled(table: Table) -> Table:
         return [
-            table[k] if k < len(table) and len(table[k]) == history.n_phases else unknown
+            [float(v) for v in table[k]] if k < len(table) and len(table[k]) == history.n_phases else unknown
             for k in range(len(history))
         ]
 

@@ -40,6 +40,8 @@ TYPED = {
     "scope": ("all", "all"),
     "return": ("last", "last"),
     "min_grade": ("1.5", 1.5),
+    "rule": ("slope(4) or time(30m)", "slope(4) or time(30m)"),
+    "truth": ("elsewhere/scan.truth.h5", "scan.truth.h5"),
     "model": ("mine.safetensors", "mine.safetensors"),
     "device": ("cpu", "cpu"),
     "threads": ("2", 2),
