@@ -297,7 +297,7 @@ def _write(target: Path, comparison: Comparison[str], content: dict[str, Any]) -
 def _echo(comparison: Comparison[str]) -> None:
     """Print the images in order of their grade."""
     from csiq.cli.output import echo_table
-    from csiq.cli.rank import chance_of_best
+    from csiq.cli.rank import chance_of_best, echo_how_sure
     from csiq.ranking import words_of
 
     chance = chance_of_best(comparison.preferences, comparison.best)
@@ -316,4 +316,5 @@ def _echo(comparison: Comparison[str]) -> None:
         for one in comparison.by_rank
     ]
     echo_table(columns, rows)
+    echo_how_sure(comparison.preferences)
     click.echo(f"graded by {comparison.model}, a network trained on simulated readers; research use only")

@@ -166,6 +166,16 @@ def echo_ranking(ranking: Ranking) -> None:
         for p in ranking.by_rank
     ]
     echo_table(columns, rows)
+    echo_how_sure(ranking.preferences)
+
+
+def echo_how_sure(preferences: Preferences | None) -> None:
+    """Print what the probabilities of the table rest on, if there are any."""
+    if preferences is None or all(pair.p_a is None for pair in preferences.pairs):
+        return
+    click.echo("best preferred: how likely a reader who sees both prefers the best", nl=False)
+    some = any(error.source == "patches" for error in preferences.errors)
+    click.echo("; too sure, as the grades' errors are known from their patches only" if some else "")
 
 
 def chance_of_best(preferences: Preferences | None, best: object) -> dict[object, str]:

@@ -263,7 +263,7 @@ def _rescan(run: Mapping[str, Any], ranking: Ranking | None) -> list[str]:
         return ["Whether a rescan is due is not known: no phase has a grade."] if known else []
     if best >= least:
         return []
-    chance = known.get("probability")
+    chance = known.get("probability") if known.get("uncertainty_from") == "calibration" else None
     sure = (
         f" The reference grade is below it, too, with a probability of {100 * chance:.0f} %."
         if chance

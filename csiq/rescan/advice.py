@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
 from csiq.quality.assessor import Grade
-from csiq.ranking.preference import error_of, probability_below
+from csiq.ranking.preference import CALIBRATION, error_of, probability_below
 
 
 @dataclass(frozen=True)
@@ -74,8 +74,8 @@ class Rescan:
         return None
 
     def _chance(self) -> str:
-        if self.probability is None:
-            return ""
+        if self.probability is None or self.uncertainty_from != CALIBRATION:
+            return ""  # patches alone make it too sure for a warning
         percent = round(100 * self.probability)
         return f" (with a probability of {min(max(percent, 1), 99)} %)"
 

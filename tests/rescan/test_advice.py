@@ -66,6 +66,8 @@ def test_warnings_have_numbers_and_never_certainty():
     assert advise(2.0, [grade(2.5, uncertainty=0.2)]).warning is None
     said = advise(3.5, [grade(1.0, uncertainty=0.2)]).warning
     assert said == "rescan advised: the best grade is 1.00, below 3.5 (with a probability of 99 %)"
+    # patches alone are too sure
+    assert "probability" not in advise(3.5, [grade(1.0)]).warning
 
 
 def test_it_is_strict_json():
