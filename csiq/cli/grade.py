@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -12,20 +11,31 @@ import click
 from csiq.cli.options import DEBUG, JSON, options
 
 if TYPE_CHECKING:
-    import numpy as np
+    from csiq.io.images import Volume
+    from csiq.quality.assessor import Assessor, Grade
 
-    from csiq.quality.grade import Grade, Grader
-
-#: Seconds between two looks into a folder that is watched.
-_PAUSE = 1.0
-
-
-class Volume(NamedTuple):
-    """A volume to grade: what it is called, its voxels z y x, and their size in mm."""
-
-    name: str
-    values: np.ndarray
-    voxel_size: tuple[float, float, float]
+#: How the iterates of a run are watched.
+WATCHING = (
+    click.option("--watch", is_flag=True, help="Go on with new iterates as they come, and say when to stop."),
+    click.option(
+        "--rule",
+        metavar="RULE",
+        help="When to stop watching, e.g. 'plateau(tol=5%) or time(30m)' [plateau]; see docs/stopping.md.",
+    ),
+    click.option(
+        "--stop-file",
+        type=click.Path(path_type=Path),
+        metavar="FILE",
+        help="Write it when it is time to stop.",
+    ),
+    click.option("--timeout", metavar="TIME", help="Give up if no iterate comes for e.g. 90s or 10m."),
+    click.option(
+        "--every", type=click.IntRange(1), default=1, metavar="N", help="Grade each N-th iteration."
+    ),
+    click.option(
+        "--phases", type=click.IntRange(1), metavar="P", help="Files an iteration, if each phase is a file."
+    ),
+)
 
 
 class Graded(NamedTuple):
@@ -42,150 +52,146 @@ Examples:
   csiq grade scan.csiq/phase-*.nii.gz
   csiq grade --run scan.csiq --json
   csiq grade --run scan.csiq --watch        while csiq recon --save-iterates is running
+  csiq grade --run bart --watch --pattern 'x*.cfl' --voxel-size 1 1 1 --stop-file bart/STOP
 """
 )
 @click.argument("volumes", metavar="VOLUME...", nargs=-1, type=click.Path(path_type=Path))
 @click.option(
-    "--run", "folder", type=click.Path(path_type=Path), metavar="DIR", help="Grade the iterates of a run."
+    "--run",
+    "folder",
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="Grade the iterates that csiq or another program saved in a folder.",
 )
-@click.option("--watch", is_flag=True, help="Go on with new iterates as they come, until the run has ended.")
+@click.option("--pattern", metavar="GLOB", help="Which files of the folder [all images with a number].")
+@click.option(
+    "--voxel-size",
+    type=(click.FloatRange(0, min_open=True),) * 3,
+    metavar="Z Y X",
+    help="Voxels in mm, where a file does not say it (BART) or is wrong.",
+)
 @click.option("--model", default="default", metavar="NAME|FILE", help="Grading network; see csiq model list.")
 @click.option("--device", default="cpu", metavar="auto|cpu|cuda:0", help="Where to grade [cpu].")
-@options(JSON, DEBUG)
+@options(WATCHING, JSON, DEBUG)
+@click.pass_context
 def grade(
-    volumes: tuple[Path, ...], folder: Path | None, watch: bool, model: str, device: str, as_json: bool
+    context: click.Context,
+    volumes: tuple[Path, ...],
+    folder: Path | None,
+    pattern: str | None,
+    voxel_size: tuple[float, float, float] | None,
+    model: str,
+    device: str,
+    watch: bool,
+    as_json: bool,
+    **watching: Any,
 ) -> None:
     """Grade volumes with a trained network.
 
-    VOLUME is a NIfTI file, the folder of a DICOM series, or an HDF5 file with /volumes (phases, z, y, x),
-    complex or real, and their attribute voxel_size_mm (z y x). Grades run from 0 (nondiagnostic) to 4
-    (excellent); the range behind a grade holds the reference that noise-free reading would give in 90 % of
-    cases. Grades of measured scans are called uncalibrated until csiq model calibrate has taken the model to
-    the scale of the site's reader.
+    VOLUME is a NIfTI file, the folder of a DICOM series, an HDF5 file with /volumes (phases, z, y, x),
+    complex or real, and their attribute voxel_size_mm (z y x), or BART's .cfl. Grades run from 0
+    (nondiagnostic) to 4 (excellent); the range behind a grade holds the reference that noise-free reading
+    would give in 90 % of cases. Grades of measured scans are called uncalibrated until csiq model calibrate
+    has taken the model to the scale of the site's reader.
+
+    With --watch the iterates of a folder are graded as they come, in the order of the numbers in their names,
+    until the rule fires or the run of csiq has ended (exit code 0), or nothing comes any more (--timeout).
     """
     from csiq.errors import ConfigError
-    from csiq.quality.grade import Grader
+    from csiq.plugins import load_assessor
 
     if bool(volumes) == (folder is not None):
         raise ConfigError("expected either volumes or --run DIR", field="VOLUME")
-    if watch and folder is None:
-        raise ConfigError("needs --run DIR", field="--watch")
-    grader = Grader.load(model, device)
+    _check_watching(context, watch, folder)
+    grader = load_assessor(model, device)
     if watch and folder is not None:
-        for path in iterates_as_they_come(folder):
-            show(_graded(grader, [path]), as_json=as_json, one_by_one=True)
+        from csiq.cli.grade_watch import Options, watch_folder
+
+        watch_folder(folder, grader, Options(pattern, voxel_size, as_json, **watching))
         return
-    paths = list(volumes) if folder is None else saved_volumes(folder)
-    show(_graded(grader, paths), as_json=as_json)
+    paths = list(volumes) if folder is None else saved_volumes(folder, pattern)
+    show(_graded(grader, paths, voxel_size), as_json=as_json)
 
 
-def saved_volumes(folder: Path) -> list[Path]:
-    """Return the iterates of a run, or its phases if the iterates were not saved.
+def _check_watching(context: click.Context, watch: bool, folder: Path | None) -> None:
+    """Refuse options that would do nothing."""
+    from click.core import ParameterSource
+
+    from csiq.errors import ConfigError
+
+    names = {"watch": folder is not None, "pattern": folder is not None}
+    names |= dict.fromkeys(("rule", "stop_file", "timeout", "every", "phases"), watch)
+    for name, fits in names.items():
+        if context.get_parameter_source(name) == ParameterSource.COMMANDLINE and not fits:
+            needs = "--run DIR" if name in ("watch", "pattern") else "--watch"
+            raise ConfigError(f"needs {needs}", field=f"--{name.replace('_', '-')}")
+
+
+def saved_volumes(folder: Path, pattern: str | None = None) -> list[Path]:
+    """Return the files of a run's iterates, csiq's or another program's, in order; else those of its phases.
 
     Raises
     ------
     RawDataError
         If there is neither.
     """
-    from csiq.errors import ConfigError, RawDataError
+    from csiq.errors import RawDataError
+    from csiq.watch import Arrivals
 
-    if not folder.is_dir():
-        raise ConfigError("no such folder", file=folder, hint="expected the folder of a run")
-    found = sorted(folder.glob("iterates/iter-*.h5")) or sorted(folder.glob("phase-*.nii.gz"))
+    found = [file.path for file in Arrivals(folder, pattern).files()]
+    found = found or ([] if pattern else sorted(folder.glob("phase-*.nii.gz")))
     if not found:
         raise RawDataError(
-            "holds no iterates and no phases", file=folder, hint="csiq recon --save-iterates keeps them"
+            "holds no iterates and no phases",
+            file=folder,
+            hint="csiq recon --save-iterates keeps them; those of others need a number in their names",
         )
     return found
 
 
-def iterates_as_they_come(folder: Path, pause: float = _PAUSE) -> Iterator[Path]:
-    """Yield the saved iterates of a run that may still be going on, each once, until it has ended."""
-    from csiq.report.record import read_record
-
-    seen: set[Path] = set()
-    while True:
-        # asked before looking: what a run saved before it ended is then never missed
-        running = read_record(folder).run.get("status") == "running"
-        new = [path for path in sorted(folder.glob("iterates/iter-*.h5")) if path not in seen]
-        yield from new
-        seen.update(new)
-        if not running:
-            return
-        time.sleep(pause)
-
-
 def read_volumes(path: Path) -> Iterator[Volume]:
-    """Yield the volumes of a file.
+    """Yield the volumes of a file; see :func:`csiq.io.images.read_images`.
 
     Raises
     ------
     CsiqError
         If there is no such file, or it is none that csiq reads.
     """
-    from csiq.errors import RawDataError
-    from csiq.io.sniff import check_readable
+    from csiq.io.images import read_images
 
-    if path.is_dir():
-        from csiq.io.dicom import read_series
-
-        yield Volume(path.name, *read_series(path))
-        return
-    check_readable(path)
-    if path.name.endswith((".nii", ".nii.gz")):
-        from csiq.io.nifti import read_volume
-
-        values, voxel_size, _ = read_volume(path)
-        yield Volume(path.name, values, voxel_size)
-    elif path.suffix in (".h5", ".hdf5"):
-        yield from _read_h5(path)
-    else:
-        raise RawDataError(
-            "expected NIfTI (.nii, .nii.gz), HDF5 (.h5) or the folder of a DICOM series", file=path
-        )
+    yield from read_images(path)
 
 
-def _read_h5(path: Path) -> Iterator[Volume]:
-    from csiq.errors import RawDataError
-    from csiq.io.volumes import read_complex_volumes
-
-    volumes, attributes = read_complex_volumes(path)
-    if "voxel_size_mm" not in attributes:
-        raise RawDataError("no voxel size", file=path, field="/volumes@voxel_size_mm", hint="in mm, z y x")
-    dz, dy, dx = (float(v) for v in attributes["voxel_size_mm"])
-    for phase, volume in enumerate(volumes, start=1):
-        yield Volume(path.name if len(volumes) == 1 else f"{path.name}:phase-{phase}", volume, (dz, dy, dx))
-
-
-def _graded(grader: Grader, paths: Sequence[Path]) -> Iterator[Graded]:
+def _graded(
+    grader: Assessor, paths: Sequence[Path], voxel_size: tuple[float, float, float] | None
+) -> Iterator[Graded]:
+    from csiq.io.images import read_images
     from csiq.io.provenance import is_simulated
 
     for path in paths:
         simulated = is_simulated(path)
-        for volume in read_volumes(path):
+        for volume in read_images(path, voxel_size):
             yield Graded(volume.name, grader.grade(volume.values, volume.voxel_size), simulated)
 
 
-def show(graded: Iterator[Graded], *, as_json: bool, one_by_one: bool = False) -> None:
-    """Print grades: a line each as they come, or one JSON list (a JSON object a line while watching)."""
+def show(graded: Iterator[Graded], *, as_json: bool) -> None:
+    """Print grades: a line each as they come, or one JSON list."""
     from csiq.cli.output import json_line
 
     collected: list[dict[str, Any]] = []
     for one in graded:
         if as_json:
-            entry = _entry(one)
-            if one_by_one:
-                click.echo(json_line(entry))
-            collected.append(entry)
+            collected.append(entry_of(one))
             continue
-        click.echo(_line(one))
+        click.echo(line_of(one))
         for warning in one.grade.warnings:
             click.echo(f"csiq: warning: {one.name}: {warning}", err=True)
-    if as_json and not one_by_one:
+    if as_json:
         click.echo(json_line(collected))
 
 
-def _entry(one: Graded) -> dict[str, Any]:
+def entry_of(one: Graded) -> dict[str, Any]:
+    """Return the object that ``--json`` prints of a grade."""
     found = one.grade
     return {
         "volume": one.name,
@@ -198,7 +204,8 @@ def _entry(one: Graded) -> dict[str, Any]:
     }
 
 
-def _line(one: Graded) -> str:
+def line_of(one: Graded) -> str:
+    """Return a grade in words."""
     from csiq.ranking import words_of
 
     found = one.grade

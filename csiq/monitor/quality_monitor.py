@@ -72,6 +72,8 @@ class QualityMonitor:
     ----------
     stop : Stop or None
         Where and why it ended; None while it goes on.
+    grades : tuple of Grade or None
+        Of the latest image that was graded, one a phase; None where the grader failed.
 
     Raises
     ------
@@ -101,6 +103,7 @@ class QualityMonitor:
         self._grading.forget()
         self._record = Record()
         self.stop: Stop | None = None
+        self.grades: Grades = ()
         self._best: Best | None = None
         self._latest: Array = None
         self._recon_s = 0.0
@@ -265,7 +268,10 @@ class QualityMonitor:
         self._latest = image
         n_phases = self.history.n_phases or self._grading.n_phases(image)
         step = self._record.add(cost, grades, n_phases, (self._recon_s, self._grading.seconds))
-        if grades is not None and (self._best is None or self._record.chosen() == step.iteration):
+        if grades is None:
+            return
+        self.grades = grades
+        if self._best is None or self._record.chosen() == step.iteration:
             self._best = Best(step.iteration, as_array(image).copy(), grades)
 
 

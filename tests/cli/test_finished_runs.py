@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import json
 import shutil
-import threading
 
 import numpy as np
 import pytest
 
 from csiq.acquisition import Geometry
 from csiq.cli import main
-from csiq.cli.grade import iterates_as_they_come
 from csiq.io.tables import read_table, write_json
 from csiq.io.volumes import write_volumes
 from csiq.quality.assessor import Grade
@@ -140,29 +138,6 @@ def test_grade_of_saved_iterates(folder, grader, capsys):
     out = capsys.readouterr().out
     assert "iter-001.h5:phase-2  3.50 (sd 0.10)" in out
     assert "outside the training domain" in out
-
-
-def test_grade_watches_a_run_until_it_ends(folder, monkeypatch):
-    content = run_json(history(4))
-    write_json(folder / "run.json", {**content, "status": "running"})
-    save_iterate(folder, 0, [0.5])
-
-    def go_on() -> None:
-        save_iterate(folder, 1, [1.0])
-        write_json(folder / "run.json", content)
-
-    later = threading.Timer(0.2, go_on)
-    later.start()
-    names = [path.name for path in iterates_as_they_come(folder, pause=0.05)]
-    later.join()
-    assert names == ["iter-000.h5", "iter-001.h5"]
-
-
-def test_watching_prints_an_object_a_line(folder, grader, capsys):
-    save_iterate(folder, 0, [0.5])
-    save_iterate(folder, 1, [1.0])
-    assert main(["grade", "--run", str(folder), "--watch", "--json"]) == 0
-    assert [json.loads(line)["grade"] for line in capsys.readouterr().out.splitlines()] == [0.5, 1.0]
 
 
 def test_grade_of_the_phases_where_no_iterate_was_saved(folder, grader, capsys):

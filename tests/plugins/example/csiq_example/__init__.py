@@ -1,0 +1,1 @@
+"""One reader, grader, rule and solver for csiq."""
