@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import click
 
 if TYPE_CHECKING:
-    from csiq.quality.assessor import Grade
-    from csiq.quality.grade import Grader
+    from csiq.quality.assessor import Assessor, Grade
     from csiq.ranking import Comparison
     from csiq.report.record import Record
 
@@ -121,27 +120,27 @@ def images_of(asked: Sequence[Asked], model: str | None, device: str, phase: str
     ConfigError
         If runs were graded by different models and none is asked for, or there is no such phase.
     """
-    from csiq.quality.grade import Grader
+    from csiq.plugins import load_assessor
     from csiq.ranking.comparison import check_one_model
 
     records = {one.path: record for one in asked if (record := _record_of(one.path)) is not None}
     own = [_model_of(record) for record in records.values()]
-    graders: list[Grader] = []
+    graders: list[Assessor] = []
 
-    def grader() -> Grader:
+    def grader() -> Assessor:
         if not graders:
             name = model or next((name for name, _ in own if name), "default")
-            graders.append(Grader.load(name, device))
+            graders.append(load_assessor(name, device))
         return graders[0]
 
     if model is None:
-        check_one_model([_named(one) for one in own if one[1]])
-    wanted = grader().sha256 if model is not None else None
+        check_one_model([_named(one) for one in own if any(one)])
+    wanted = _named((grader().name, grader().sha256)) if model is not None else None
     for one in asked:
         record = records.get(one.path)
         if record is None:
             yield from _of_volumes(one, one.path, grader())
-        elif wanted in (None, _model_of(record)[1]):
+        elif wanted in (None, _named(_model_of(record))):
             yield from _chosen(_of_run(one, record), phase, one)
         else:
             yield from _chosen(_regraded(one, record, grader()), phase, one)
@@ -159,7 +158,8 @@ def _model_of(record: Record) -> tuple[str, str]:
 
 
 def _named(model: tuple[str, str]) -> str:
-    return f"{model[0]} ({model[1][:8]})"
+    """Return what tells a model from others: its name, and its weights where there are any."""
+    return f"{model[0]} ({model[1][:8]})" if model[1] else model[0]
 
 
 def _of_run(one: Asked, record: Record) -> Iterator[Image]:
@@ -187,7 +187,7 @@ def _of_phase(one: Asked, record: Record, phase: int, grade: Grade, model: tuple
     return Image(label, one.path.name, phase, iteration, grade, model, scan, simulated)
 
 
-def _regraded(one: Asked, record: Record, grader: Grader) -> Iterator[Image]:
+def _regraded(one: Asked, record: Record, grader: Assessor) -> Iterator[Image]:
     """Yield the phases of a run, graded anew."""
     from csiq.cli.grade import read_volumes
     from csiq.errors import RawDataError
@@ -217,7 +217,7 @@ def _chosen(images: Iterator[Image], phase: str, one: Asked) -> list[Image]:
     return chosen
 
 
-def _of_volumes(one: Asked, path: Path, grader: Grader) -> Iterator[Image]:
+def _of_volumes(one: Asked, path: Path, grader: Assessor) -> Iterator[Image]:
     """Yield the volumes of a file, graded."""
     from csiq.cli.grade import read_volumes
     from csiq.io.provenance import is_simulated

@@ -170,6 +170,13 @@ def test_grades_of_different_models_are_refused_and_both_are_named(runs, monkeyp
     assert "ours (77777777)" in capsys.readouterr().err
 
 
+def test_graders_without_weights_are_told_apart_by_their_names(runs, capsys):
+    for run, name in (("weak", "mine"), ("strong", "theirs")):
+        edit_run(runs / f"{run}.csiq", model={"name": name, "sha256": ""})
+    assert main(["rank", "--across", "weak.csiq", "strong.csiq"]) == 2
+    assert "mine and theirs" in capsys.readouterr().err
+
+
 def test_a_model_that_is_asked_for_grades_what_it_did_not(runs, monkeypatch, capsys):
     edit_run(runs / "strong.csiq", model={"name": "theirs", "sha256": "be" * 32})
     graded_by(monkeypatch)
