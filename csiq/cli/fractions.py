@@ -38,7 +38,7 @@ def fractions_of(text: str) -> tuple[float, ...]:
 def write_fractions(
     folder: Path, raw: Path, config: Config, fractions: tuple[float, ...], *, quiet: bool
 ) -> None:
-    """Reconstruct and grade the first heartbeats; write ``fractions.tsv`` beside a finished run.
+    """Reconstruct and grade the first heartbeats; write ``fractions.tsv`` and ``fractions.png``.
 
     Parameters
     ----------
@@ -51,6 +51,7 @@ def write_fractions(
         Print warnings only.
     """
     from csiq.io.tables import write_table
+    from csiq.report import write_report
     from csiq.rescan.fractions import COLUMNS, grades_by_fraction
     from csiq.run import read_scan
 
@@ -62,8 +63,17 @@ def write_fractions(
             click.echo(f"csiq: warning: first {100 * part.fraction:g} %: {part.problem}", err=True)
     parts.append(_whole(folder, scan, config))
     write_table(folder / "fractions.tsv", [row for part in parts for row in part.rows()], COLUMNS)
+    _draw(folder / "fractions.png", parts, config)
+    write_report(folder)  # the page shows them, too
     if not quiet:
         _echo(parts)
+
+
+def _draw(path: Path, parts: list[Part], config: Config) -> None:
+    from csiq.ranking.matrix import save_figure
+    from csiq.rescan.figure import fractions_figure
+
+    save_figure(fractions_figure(parts, config.stop.min_grade), path)
 
 
 def _whole(folder: Path, scan: Acquisition, config: Config) -> Part:

@@ -45,7 +45,7 @@ Examples:
 @click.option(
     "--fractions",
     metavar="PERCENT,...",
-    help="Grade the first 25,50,75 % of the heartbeats, too, each by itself: fractions.tsv.",
+    help="Grade the first 25,50,75 % of the heartbeats, too, each by itself: fractions.tsv, .png.",
 )
 @click.option("--dry-run", is_flag=True, help="Check everything, reconstruct nothing.")
 @JSON

@@ -34,7 +34,7 @@ __all__ = [
 
 #: Every file csiq writes into a run folder, by name.
 OWN_FILES = re.compile(
-    r"run\.json|curves\.(tsv|png|svg)|(shadow|truth)\.tsv|ranking\.(json|tsv|png|svg)|fractions\.tsv|respiration\.tsv"
+    r"run\.json|curves\.(tsv|png|svg)|(shadow|truth)\.tsv|ranking\.(json|tsv|png|svg)|fractions\.(tsv|png)|respiration\.tsv"
     r"|report\.html|csiq\.log|phase-\d+\.(nii\.gz|nii|json)|volumes\.h5|checkpoint(\.prev)?\.h5"
 )
 _OWN_ITERATES = re.compile(r"iter-\d+\.h5")

@@ -252,6 +252,7 @@ def test_fractions_are_graded_beside_the_run(ran, monkeypatch, tmp_path, capsys)
     assert "heartbeats" in said.out
     rows = read_table(tmp_path / "scan.csiq" / "fractions.tsv")
     assert [row["fraction"] for row in rows] == [0.25] * 4 + [0.5] * 4 + [1.0] * 4
+    assert (tmp_path / "scan.csiq" / "fractions.png").read_bytes().startswith(b"\x89PNG")
     # the whole scan is the run itself
     run = json.loads((tmp_path / "scan.csiq" / "run.json").read_text())
     step = history(4).steps[run["returned_iteration"]]

@@ -13,6 +13,7 @@ from csiq.config import load_config
 from csiq.errors import ConfigError
 from csiq.pipeline import reconstruct
 from csiq.rescan import COLUMNS, Part, first_heartbeats, grades_by_fraction
+from csiq.rescan.figure import fractions_figure
 
 
 @pytest.fixture(scope="module")
@@ -117,6 +118,24 @@ def test_rows_are_those_of_the_table():
     rows = part.rows()
     assert [tuple(row) for row in rows] == [COLUMNS] * 2
     assert [(row["phase"], row["grade"], row["iteration"]) for row in rows] == [(1, 1.0, 2), (2, 2.0, 2)]
+
+
+def test_the_picture_has_a_curve_a_phase_and_the_grade_asked_for():
+    nan = math.nan
+    parts = [
+        Part(0.25, 8, 80, (), (nan, nan), (nan, nan), 20, problem="no breathing"),
+        Part(0.5, 17, 160, (2, 2), (1.0, 2.0), (0.1, 0.1), 20),
+        Part(1.0, 34, 320, (3, 3), (1.5, 2.2), (0.1, 0.1), 20),
+    ]
+    axes = fractions_figure(parts, 2.0).axes[0]
+    first, second, least = axes.lines
+    assert list(first.get_xdata()) == [0.25, 0.5, 1.0]
+    assert np.array_equal(second.get_ydata(), [nan, 2.0, 2.2], equal_nan=True)
+    assert first.get_color() != second.get_color()
+    assert first.get_marker() != second.get_marker()
+    assert set(least.get_ydata()) == {2.0}
+    assert axes.get_xlabel() == "of 34 heartbeats"
+    assert len(fractions_figure(parts).axes[0].lines) == 2
 
 
 # ---------------------------------------------------------------- what is typed
