@@ -38,6 +38,15 @@ class Asked(NamedTuple):
     path: Path
 
 
+class How(NamedTuple):
+    """What grades, where, which phases of a run take part, and voxels (mm) of files that do not say them."""
+
+    model: str | None
+    device: str
+    phase: str
+    voxel_size: tuple[float, float, float] | None
+
+
 class Image(NamedTuple):
     """One image that takes part."""
 
@@ -83,7 +92,7 @@ def compare_across(context: click.Context, arguments: Sequence[str], *, as_json:
         raise ConfigError("belongs to one run", field="--figure", hint="-o comparison.png draws all pairs")
     targets = _targets(keys["outputs"], overwrite=keys["overwrite"])
     asked = [asked_of(argument) for argument in arguments]
-    images = list(images_of(asked, keys["model"], keys["device"], keys["phase"]))
+    images = list(images_of(asked, How(*(keys[name] for name in How._fields))))
     comparison = compared(images)
     content = as_content(comparison, images)
     for target in targets:
@@ -109,7 +118,7 @@ def _targets(outputs: Sequence[Path], *, overwrite: bool) -> list[Path]:
     return found
 
 
-def images_of(asked: Sequence[Asked], model: str | None, device: str, phase: str) -> Iterator[Image]:
+def images_of(asked: Sequence[Asked], how: How) -> Iterator[Image]:
     """Yield the images of runs and files, each with its grade.
 
     A run's own grades are taken where they are of the model that is asked for, or no other is; else its
@@ -129,21 +138,21 @@ def images_of(asked: Sequence[Asked], model: str | None, device: str, phase: str
 
     def grader() -> Assessor:
         if not graders:
-            name = model or next((name for name, _ in own if name), "default")
-            graders.append(load_assessor(name, device))
+            name = how.model or next((name for name, _ in own if name), "default")
+            graders.append(load_assessor(name, how.device))
         return graders[0]
 
-    if model is None:
+    if how.model is None:
         check_one_model([_named(one) for one in own if any(one)])
-    wanted = _named((grader().name, grader().sha256)) if model is not None else None
+    wanted = _named((grader().name, grader().sha256)) if how.model is not None else None
     for one in asked:
         record = records.get(one.path)
         if record is None:
-            yield from _of_volumes(one, one.path, grader())
+            yield from _of_volumes(one, grader(), how)
         elif wanted in (None, _named(_model_of(record))):
-            yield from _chosen(_of_run(one, record), phase, one)
+            yield from _chosen(_of_run(one, record), how.phase, one)
         else:
-            yield from _chosen(_regraded(one, record, grader()), phase, one)
+            yield from _chosen(_regraded(one, record, grader()), how.phase, one)
 
 
 def _record_of(path: Path) -> Record | None:
@@ -189,14 +198,14 @@ def _of_phase(one: Asked, record: Record, phase: int, grade: Grade, model: tuple
 
 def _regraded(one: Asked, record: Record, grader: Assessor) -> Iterator[Image]:
     """Yield the phases of a run, graded anew."""
-    from csiq.cli.grade import read_volumes
     from csiq.errors import RawDataError
+    from csiq.io.images import read_images
 
     paths = sorted(one.path.glob("phase-*.nii.gz"), key=lambda p: int(p.name[6:-7]))
     if not paths:
         raise RawDataError("has no phases to grade", file=one.path, field="phase-1.nii.gz")
     for number, path in enumerate(paths, start=1):
-        for volume in read_volumes(path):
+        for volume in read_images(path):
             grade = grader.grade(volume.values, volume.voxel_size)
             yield _of_phase(one, record, number, grade, (grader.name, grader.sha256))
 
@@ -217,12 +226,18 @@ def _chosen(images: Iterator[Image], phase: str, one: Asked) -> list[Image]:
     return chosen
 
 
-def _of_volumes(one: Asked, path: Path, grader: Assessor) -> Iterator[Image]:
+def _of_volumes(one: Asked, grader: Assessor, how: How) -> Iterator[Image]:
     """Yield the volumes of a file, graded."""
-    from csiq.cli.grade import read_volumes
+    from csiq.io.images import NoVoxelSize, read_images
     from csiq.io.provenance import is_simulated
 
-    volumes, simulated = list(read_volumes(path)), is_simulated(path)
+    path, simulated = one.path, is_simulated(one.path)
+    try:
+        volumes = list(read_images(path))
+    except NoVoxelSize:
+        if how.voxel_size is None:
+            raise
+        volumes = list(read_images(path, how.voxel_size))
     for number, volume in enumerate(volumes, start=1):
         single = len(volumes) == 1
         label = one.label if single else f"{one.label} phase {number}"

@@ -21,7 +21,7 @@ Examples:
   csiq rank *.csiq --json
   csiq rank scan.csiq --figure
   csiq rank --across lamda-*.csiq -o comparison
-  csiq rank ours=scan.csiq/phase-2.nii.gz theirs=bart.nii.gz --json
+  csiq rank ours=scan.csiq/phase-2.nii.gz theirs=bart.cfl --voxel-size 1 1 1
 """
 )
 @click.argument("folders", metavar="DIR|[LABEL=]PATH...", nargs=-1, required=True)
@@ -37,6 +37,12 @@ Examples:
     "--model",
     metavar="NAME|FILE",
     help="With --across: grade everything with this network; a run's grades are kept if they are of it.",
+)
+@click.option(
+    "--voxel-size",
+    type=(click.FloatRange(0, min_open=True),) * 3,
+    metavar="Z Y X",
+    help="With --across: voxels in mm of files that do not say it (BART).",
 )
 @click.option("--device", default="cpu", metavar="auto|cpu|cuda:0", help="Where to grade [cpu].")
 @click.option(
@@ -60,7 +66,7 @@ def rank(
 
     Phases closer than 0.25 grade cannot be told apart and share a rank. Rewrites ranking.json and
     ranking.tsv of each run. With --across, or with a LABEL= before a path, all phases and volumes (NIfTI,
-    HDF5, DICOM; graded as csiq grade does) are compared with each other instead, and no run is touched:
+    HDF5, DICOM, BART; graded as csiq grade does) are compared with each other instead, and no run is touched:
     images of one scan reconstructed in several ways, above all.
     """
     from csiq.cli.across import compare_across, is_labelled
@@ -68,7 +74,12 @@ def rank(
     if across or any(is_labelled(folder) for folder in folders):
         compare_across(context, folders, as_json=as_json)
         return
-    _refuse(context, ("phase", "model", "device", "outputs"), "is for comparing across runs", "--across")
+    _refuse(
+        context,
+        ("phase", "model", "voxel_size", "device", "outputs"),
+        "is for comparing across runs",
+        "--across",
+    )
     kinds = [kind for kind, asked in (("png", keys["figure"]), ("svg", keys["svg"])) if asked]
     for folder in folders:
         _rank_phases(Path(folder), kinds, as_json=as_json)

@@ -55,7 +55,8 @@ from typing import NamedTuple
 
 from csiq.history import INDEPENDENT_PATCHES, THRESHOLD, GradeLike
 
-#: Correlation of the errors of two grades of one scan.
+#: Correlation of the errors of two grades of one scan: an assumption, the least of what was measured on
+#: simulated scans (0.5 to 0.8; benchmarks/phase_errors.py). More would make the probabilities surer.
 CORRELATION = 0.5
 #: Where the error of a grade comes from.
 CALIBRATION, PATCHES = "calibration", "patches"

@@ -93,7 +93,15 @@ def test_the_ranking_is_made_anew_from_tables_and_run(runs):
 
 
 @pytest.mark.parametrize(
-    "option", [("--model", "x"), ("--phase", "1"), ("-o", "x.json"), ("--device", "cpu")], ids=lambda o: o[0]
+    "option",
+    [
+        ("--model", "x"),
+        ("--phase", "1"),
+        ("-o", "x.json"),
+        ("--device", "cpu"),
+        ("--voxel-size", "1", "1", "1"),
+    ],
+    ids=lambda o: o[0],
 )
 def test_options_of_a_comparison_are_refused_elsewhere(option, runs, capsys):
     assert main(["rank", "weak.csiq", *option]) == 2
@@ -168,6 +176,18 @@ def test_grades_of_different_models_are_refused_and_both_are_named(runs, monkeyp
     volumes(runs / "bart.h5", 3.5)
     assert main(["rank", "--across", "weak.csiq", "bart.h5"]) == 2
     assert "ours (77777777)" in capsys.readouterr().err
+
+
+def test_voxels_are_told_of_files_that_do_not_say_them(runs, monkeypatch, capsys):
+    from csiq.io.cfl import write_cfl
+
+    graded_by(monkeypatch)
+    write_cfl(runs / "bart.cfl", np.full((4, 4, 4), 3.5, np.complex64))
+    assert main(["rank", "weak.csiq", "bart=bart.cfl", "--phase", "best"]) == 3
+    assert "voxel" in capsys.readouterr().err
+    arguments = ["rank", "weak.csiq", "bart=bart.cfl", "--phase", "best", "--voxel-size", "2", "2", "2"]
+    assert main([*arguments, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["best"] == "bart"
 
 
 def test_graders_without_weights_are_told_apart_by_their_names(runs, capsys):
