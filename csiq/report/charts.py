@@ -14,7 +14,7 @@ from csiq.report.breathing import Breathing
 from csiq.report.facts import number
 
 #: The ends of the readers' scale and its steps, in a word or two.
-_SCALE = ("non-diagnostic", "marked blurring", "moderate blurring", "mild blurring", "excellent")
+_SCALE = ("non- diagnostic", "marked blurring", "moderate blurring", "mild blurring", "excellent")
 #: Width of a bin of patch grades: a quarter of a grade, what readers cannot tell apart.
 _BIN = THRESHOLD
 

@@ -31,6 +31,8 @@ class RuleRow:
 
     Attributes
     ----------
+    name : str
+        Key of ``counterfactual``.
     letter : str
     sentence : str
     iteration : int, optional
@@ -41,6 +43,7 @@ class RuleRow:
         Whether it stopped this run.
     """
 
+    name: str
     letter: str
     sentence: str
     iteration: int | None
@@ -94,6 +97,7 @@ def rules_of(record: Record) -> Iterator[RuleRow]:
         known = iteration is not None and iteration < len(record.history)
         sentence = rule_sentence(record.run, name)
         yield RuleRow(
+            name=name,
             letter=_letter(order),
             sentence=sentence[:1].upper() + sentence[1:],
             iteration=iteration,

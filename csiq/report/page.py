@@ -20,6 +20,7 @@ from markupsafe import Markup
 
 from csiq.history import noise_floor
 from csiq.report import svg
+from csiq.report.acquired import acquired_of
 from csiq.report.breathing import Breathing, read_breathing
 from csiq.report.charts import breathing_chart
 from csiq.report.command import command_of, toml_of
@@ -32,6 +33,7 @@ from csiq.report.options import ReportOptions
 from csiq.report.ranked import ranking_of
 from csiq.report.record import Record, read_record
 from csiq.report.requested import requested
+from csiq.report.shadow import shadow_of, truth_of
 from csiq.report.verdict import duration, join, research_use, verdict_of
 
 #: The page never gets larger than this.
@@ -132,8 +134,9 @@ def context_of(record: Record, options: ReportOptions) -> dict[str, Any]:
         "curves": curves_of(record),
         "ranking": ranking_of(record, ranking),
         "breathing": _breathing(record, breathing) if breathing and breathing.is_known else None,
-        "shadow": None,
-        "rescan": None,
+        "shadow": shadow_of(record),
+        "truth": truth_of(record),
+        "acquired": acquired_of(record),
         "checks": checks_of(record),
         "warnings": list(run.get("warnings") or []),
         "data": list(data_facts(record)),

@@ -90,11 +90,11 @@ def test_grades_and_cost_lie_where_their_axes_say(width):
 
 def test_every_rule_has_its_letter_where_it_stops():
     rules = (
-        RuleRow("a", "first", 5, 2.0, True),
-        RuleRow("b", "second", 5, 2.0, False),
-        RuleRow("c", "third", 3, 1.5, False),
-        RuleRow("d", "never", None, math.nan, False),
-        RuleRow("e", "later than was computed", 40, math.nan, False),
+        RuleRow("rule_a", "a", "first", 5, 2.0, True),
+        RuleRow("rule_b", "b", "second", 5, 2.0, False),
+        RuleRow("rule_c", "c", "third", 3, 1.5, False),
+        RuleRow("rule_d", "d", "never", None, math.nan, False),
+        RuleRow("rule_e", "e", "later than was computed", 40, math.nan, False),
     )
     drawn = chart(history(2), rules=rules)
     left, step = number(drawn.root, "data-left"), number(drawn.root, "data-step")

@@ -21,6 +21,8 @@ gallery.show = function (k) {
       img.src = own ? img.dataset.own : frames[at];
       img.alt = own ? img.dataset.alt : `${img.dataset.alt}, iteration ${k}`;
     });
+    const badge = article.querySelector(".badge");
+    if (badge) badge.hidden = at >= 0 && k !== told.returned[phase - 1];
     const words = article.querySelector("[data-grade]");
     if (words) {
       words.dataset.own ??= words.textContent;
@@ -121,11 +123,10 @@ gallery.start = function () {
 };
 if (gallery.articles.length) gallery.start();
 
-for (const when of ["beforeprint", "afterprint"]) {
-  addEventListener(when, () => {
-    for (const part of document.querySelectorAll("details")) {
-      if (when === "beforeprint" && !part.open) { part.open = true; part.dataset.shut = ""; }
-      else if (when === "afterprint" && "shut" in part.dataset) { part.open = false; delete part.dataset.shut; }
-    }
-  });
+// On paper the table of numbers is open: nothing else tells them there.
+const numbers = document.getElementById("numbers");
+if (numbers) {
+  let was = false;
+  addEventListener("beforeprint", () => { was = numbers.open; numbers.open = true; });
+  addEventListener("afterprint", () => { numbers.open = was; });
 }
