@@ -12,9 +12,10 @@ images. Radiology: Artificial Intelligence 2020;2(3):e190123, Table 1 and "Quali
 
 from __future__ import annotations
 
-from csiq.ranking.comparison import Comparison, Pair, PairPreference, Preferences, Ranked, compare
+from csiq.ranking.comparison import Comparison, Pair, Ranked, compare
 from csiq.ranking.phases import COLUMNS, SCHEMA_VERSION, RankedPhase, Ranking, rank, rank_numbers
 from csiq.ranking.preference import GradeError, Preference, Reader, error_of, preference
+from csiq.ranking.preferences import PairPreference, Preferences
 from csiq.ranking.scale import SCALE, words_of
 
 __all__ = [

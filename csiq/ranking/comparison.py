@@ -8,21 +8,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Hashable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from itertools import combinations
-from typing import Any, Generic, TypeVar
+from typing import Generic, TypeVar
 
 from csiq.errors import ConfigError
 from csiq.history import THRESHOLD, GradeLike
-from csiq.ranking.preference import (
-    CORRELATION,
-    SIDE_BY_SIDE,
-    TWO_SCANS,
-    GradeError,
-    difference_sd,
-    error_of,
-    preference,
-)
+from csiq.ranking.preference import error_of
+from csiq.ranking.preferences import Preferences, pair_preference
 
 L = TypeVar("L", bound=Hashable)
 
@@ -69,66 +62,6 @@ class Pair(Generic[L]):
     b: L
     difference: float | None
     verdict: str | None
-
-
-@dataclass(frozen=True)
-class PairPreference(Generic[L]):
-    """What a reader would say of a pair, with which probability; None where a grade's error is not known.
-
-    Attributes
-    ----------
-    a, b : str or int
-    p_a, p_equal, p_b : float or None
-        That a reader prefers a, finds both equal, prefers b.
-    difference_sd : float or None
-        SD of the error of the difference of the grades, without the reader's noise.
-    same_scan : bool
-        Whether both are taken to come from one scan: their errors then go together.
-    """
-
-    a: L
-    b: L
-    p_a: float | None
-    p_equal: float | None
-    p_b: float | None
-    difference_sd: float | None
-    same_scan: bool = True
-
-
-@dataclass(frozen=True)
-class Preferences(Generic[L]):
-    """What a reader would say of all pairs, and what that rests on; see :mod:`csiq.ranking.preference`.
-
-    Attributes
-    ----------
-    errors : tuple of GradeError
-        Of the grades, in their order.
-    pairs : tuple of PairPreference
-    """
-
-    errors: tuple[GradeError, ...]
-    pairs: tuple[PairPreference[L], ...]
-
-    def as_json(self) -> dict[str, object]:
-        """Return the entry ``preference`` of ``ranking.json``."""
-        return {
-            "threshold": SIDE_BY_SIDE.threshold,
-            "reader_noise": SIDE_BY_SIDE.noise,
-            "reader_noise_between_scans": TWO_SCANS.noise,
-            "correlation_of_errors": CORRELATION,
-            "uncertainty": [error.sd for error in self.errors],
-            "uncertainty_from": [error.source for error in self.errors],
-            "pairs": [asdict(pair) for pair in self.pairs],
-        }
-
-    @classmethod
-    def from_json(cls, content: dict[str, Any]) -> Preferences[L]:
-        """Read the entry back."""
-        both = zip(content["uncertainty"], content["uncertainty_from"], strict=True)
-        return cls(
-            tuple(GradeError(sd, source) for sd, source in both),
-            tuple(PairPreference(**pair) for pair in content["pairs"]),
-        )
 
 
 @dataclass(frozen=True)
@@ -199,20 +132,22 @@ def compare(
     images = _ranked(labels, [float(g.grade) for g in grades], [float(g.grade_sd) for g in grades])
     where = list(scans) if scans is not None else [None] * len(images)
     numbers = list(combinations(range(len(images)), 2))
+    pairs = tuple(_pair(images[i], images[j]) for i, j in numbers)
+    said = tuple(
+        pair_preference(
+            (pair.a, pair.b),
+            pair.difference,
+            (errors[i], errors[j]),
+            same_scan=_is_same(where[i], where[j]),
+        )
+        for pair, (i, j) in zip(pairs, numbers, strict=True)
+    )
     return Comparison(
         images=images,
-        pairs=tuple(_pair(images[i], images[j]) for i, j in numbers),
+        pairs=pairs,
         best=next((image.label for image in images if image.delta_to_best == 0), None),
         top_set=tuple(image.label for image in images if image.indistinguishable_from_best),
-        preferences=Preferences(
-            errors,
-            tuple(
-                _preference(
-                    (images[i], images[j]), (errors[i], errors[j]), same_scan=_is_same(where[i], where[j])
-                )
-                for i, j in numbers
-            ),
-        ),
+        preferences=Preferences(errors, said),
         model=models[0] if models else None,
     )
 
@@ -282,13 +217,3 @@ def _pair(a: Ranked[L], b: Ranked[L]) -> Pair[L]:
     difference = a.grade - b.grade
     verdict = "equal" if abs(difference) < THRESHOLD else "a" if difference > 0 else "b"
     return Pair(a.label, b.label, difference, verdict)
-
-
-def _preference(
-    images: tuple[Ranked[L], Ranked[L]], errors: tuple[GradeError, GradeError], *, same_scan: bool
-) -> PairPreference[L]:
-    (a, b), sd = images, difference_sd(*errors, same_scan=same_scan)
-    if a.grade is None or b.grade is None or sd is None:
-        return PairPreference(a.label, b.label, None, None, None, None, same_scan)
-    found = preference(a.grade - b.grade, sd, SIDE_BY_SIDE if same_scan else TWO_SCANS)
-    return PairPreference(a.label, b.label, found.a, found.equal, found.b, sd, same_scan)

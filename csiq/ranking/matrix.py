@@ -17,8 +17,9 @@ from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from csiq.ranking.comparison import Comparison, Pair, PairPreference, Preferences
+from csiq.ranking.comparison import Comparison, Pair
 from csiq.ranking.phases import Ranking
+from csiq.ranking.preferences import PairPreference, Preferences
 
 #: Orange, white, blue (Okabe and Ito); ink on all of it has a contrast of 4.5 or more.
 _COLOURS = LinearSegmentedColormap.from_list("prefers", ["#E69F00", "#FFFFFF", "#56B4E9"])

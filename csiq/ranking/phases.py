@@ -9,7 +9,8 @@ from typing import Any, NamedTuple
 
 from csiq.errors import RawDataError
 from csiq.history import THRESHOLD, GradeLike
-from csiq.ranking.comparison import Comparison, Pair, Preferences, Ranked, compare
+from csiq.ranking.comparison import Comparison, Pair, Ranked, compare
+from csiq.ranking.preferences import Preferences
 
 SCHEMA_VERSION = 1
 
