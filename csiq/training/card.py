@@ -125,7 +125,8 @@ def _loss(config: TrainConfig) -> str:
     words = "anti-bias L1 (eq. 1), classes of half grades, weights of the whole training set"
     if not config.together:
         return words
-    return f"{words}; {100 * config.together:g} % of it of the mean over a window's patches"
+    windows = f"{config.windows} windows" if config.windows > 1 else "one window"
+    return f"{words}; {100 * config.together:g} % of it of the mean over the patches of {windows} of a volume"
 
 
 def _sets(facts: CardFacts) -> dict[str, Any]:

@@ -66,8 +66,11 @@ def batch_loss(predicted: Tensor, grades: Tensor, weights: Tensor) -> Tensor:
     return ((predicted.float() - grades[:, None, None]).abs() * weights).mean()
 
 
-def window_loss(predicted: Tensor, grades: Tensor, weights: Tensor) -> Tensor:
-    """Return the same of whole windows: the error of the mean over a window's patches.
+def volume_loss(predicted: Tensor, grades: Tensor, weights: Tensor, windows: int = 1) -> Tensor:
+    """Return the same of whole volumes: the error of the mean over all patches of a volume in the batch.
+
+    A volume's grade is the mean over its patches, and few of them show the heart: only their mean can ask
+    those that do to speak louder.
 
     Parameters
     ----------
@@ -75,5 +78,8 @@ def window_loss(predicted: Tensor, grades: Tensor, weights: Tensor) -> Tensor:
     grades : float tensor, (n,)
     weights : float tensor, (n,)
         Of :func:`class_weights`.
+    windows : int
+        Of each volume, one after the other.
     """
-    return ((predicted.float().mean(dim=(1, 2)) - grades).abs() * weights).mean()
+    means = predicted.float().mean(dim=(1, 2)).reshape(-1, windows).mean(dim=1)
+    return ((means - grades[::windows]).abs() * weights[::windows]).mean()

@@ -27,7 +27,9 @@ class TrainConfig:
     iterations : int
         Optimiser steps.
     batch : int
-        Windows a step, each of another volume as long as there are enough.
+        Windows a step.
+    windows : int
+        Of each volume in a step; the others are of other volumes as long as there are enough.
     window : int
         Side of a window, 128 + a multiple of 16: 128 holds one patch, 160 nine, 192 twenty-five.
     half_edge : int
@@ -49,7 +51,8 @@ class TrainConfig:
     batch_norm : bool
         Normalise between layers while training; folded into the weights that are kept.
     together : float
-        Share of the loss taken of the mean over a window's patches, where eq. 1 takes each patch; 0 is eq. 1.
+        Share of the loss taken of the mean over the patches of a volume in a step, where eq. 1 takes each
+        patch; 0 is eq. 1.
     intensity : float
         Brightness varies by up to this share.
     seed : int
@@ -61,6 +64,7 @@ class TrainConfig:
 
     iterations: int = 6000
     batch: int = 16
+    windows: int = 1
     window: int = 160
     half_edge: int = HALF_EDGE
     learning_rate: float = 5e-3
@@ -89,6 +93,10 @@ class TrainConfig:
         for name in ("iterations", "batch", "check_every"):
             if getattr(self, name) < 1:
                 raise ConfigError(f"expected at least 1, got {getattr(self, name)}", field=name)
+        if self.windows < 1 or self.batch % self.windows:
+            raise ConfigError(
+                f"expected a divisor of batch, {self.batch}, got {self.windows}", field="windows"
+            )
         if not self.learning_rate > 0 or not 0 <= self.average < 1 or not 0 <= self.intensity < 1:
             raise ConfigError("learning rate, average or intensity out of range", field="training")
         if not 0 <= self.together <= 1:

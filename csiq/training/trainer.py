@@ -21,7 +21,7 @@ from csiq.io.atomic import atomic_write
 from csiq.quality.network import GradingNetwork
 from csiq.training.curves import Log
 from csiq.training.device import Place, put
-from csiq.training.loss import batch_loss, window_loss
+from csiq.training.loss import batch_loss, volume_loss
 from csiq.training.prefetch import ahead
 from csiq.training.settings import TrainConfig
 from csiq.training.trainable import Trainable
@@ -96,7 +96,8 @@ class Trainer:
         loss = batch_loss(predicted, grades, weights)
         share = self.config.together
         if share:
-            loss = (1 - share) * loss + share * window_loss(predicted, grades, whole)
+            mean = volume_loss(predicted, grades, whole, self.config.windows)
+            loss = (1 - share) * loss + share * mean
         self._optimiser.zero_grad(set_to_none=True)
         loss.backward()
         value = float(loss.detach())

@@ -87,21 +87,22 @@ class Drawing:
         self._members = [np.flatnonzero(classes == one) for one in np.unique(classes)]
 
     def chosen(self, iteration: int) -> np.ndarray:
-        """Return which volumes a step sees.
+        """Return which volume each window of a step is of; those of one volume follow each other.
 
         With ``weights``, all volumes in a random order, then in another one, and so on: batches go on where
         the one before ended. With ``draw``, grades evenly, then volumes evenly.
         """
         config, n = self.config, len(self._volumes)
+        count = config.batch // config.windows
         if config.balance == "draw":
             rng = np.random.default_rng((config.seed, _ORDER, iteration))
-            drawn = rng.integers(len(self._members), size=config.batch)
-            return np.array([rng.choice(self._members[one]) for one in drawn])
-        first = iteration * config.batch
-        rounds = range(first // n, (first + config.batch - 1) // n + 1)
+            drawn = rng.integers(len(self._members), size=count)
+            return np.repeat([rng.choice(self._members[one]) for one in drawn], config.windows)
+        first = iteration * count
+        rounds = range(first // n, (first + count - 1) // n + 1)
         orders = [np.random.default_rng((config.seed, _ORDER, turn)).permutation(n) for turn in rounds]
         start = first - rounds[0] * n
-        return np.concatenate(orders)[start : start + config.batch]
+        return np.repeat(np.concatenate(orders)[start : start + count], config.windows)
 
     def batch(self, iteration: int) -> Batch:
         """Return the windows, grades and weights of one step."""

@@ -14,7 +14,7 @@ from csiq.quality.network import NetworkConfig
 from csiq.training import GradedSet, Trainer
 from csiq.training.curves import Log, draw_curve, read_log
 from csiq.training.device import Place
-from csiq.training.loss import window_loss
+from csiq.training.loss import volume_loss
 from csiq.training.prefetch import ahead
 from csiq.training.settings import TrainConfig
 from csiq.training.trainable import SPREAD, Trainable
@@ -160,11 +160,17 @@ def test_what_is_kept_grades_as_the_trained_network(manifest: Path, batch_norm: 
     assert torch.allclose(found, expected, atol=1e-5)
 
 
-def test_loss_of_whole_windows(manifest: Path) -> None:
+def test_loss_of_whole_volumes(manifest: Path) -> None:
     patches = torch.tensor([[[1.0, 3.0]], [[2.0, 2.0]]])
     grades, weights = torch.tensor([2.0, 1.0]), torch.tensor([3.0, 0.5])
     # errors of patches cancel within the first window
-    assert float(window_loss(patches, grades, weights)) == pytest.approx((0 + 0.5) / 2)
+    assert float(volume_loss(patches, grades, weights)) == pytest.approx((0 + 0.5) / 2)
+    # two windows of each of two volumes: errors of windows cancel, too
+    four, twice = patches.repeat_interleave(2, dim=0), grades.repeat_interleave(2)
+    four[0] += 1
+    four[1] -= 1
+    found = volume_loss(four, twice, weights.repeat_interleave(2), windows=2)
+    assert float(found) == pytest.approx((0 + 0.5) / 2)
     one, other = (_trainer(manifest, together=share) for share in (0.0, 0.5))
     batch = one._drawing.batch(0)
     assert one.step(batch) >= other.step(batch)

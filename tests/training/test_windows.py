@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from csiq.agreement import anti_bias_l1
+from csiq.errors import ConfigError
 from csiq.quality.patches import OFFSETS, cut_slices, patch_offsets, patch_window
 from csiq.training import GradedSet
 from csiq.training.settings import TrainConfig
@@ -82,6 +83,25 @@ def test_every_volume_comes_once_a_round(manifest: Path) -> None:
     for turn in chosen.reshape(-1, 12):
         assert sorted(turn) == list(range(12))
     assert not np.array_equal(chosen[:12], chosen[12:24])
+
+
+@pytest.mark.parametrize("balance", ["weights", "draw"])
+def test_windows_of_one_volume_follow_each_other(manifest: Path, balance: str) -> None:
+    drawing = _drawing(manifest, batch=12, windows=3, balance=balance)
+    chosen = drawing.chosen(2).reshape(4, 3)
+    assert np.all(chosen == chosen[:, :1])
+    batch = drawing.batch(2)
+    assert np.all(batch.grades.reshape(4, 3) == batch.grades[::3, None])
+    assert not np.array_equal(batch.windows[0], batch.windows[1])
+    if balance == "weights":
+        rounds = np.concatenate([drawing.chosen(iteration)[::3] for iteration in range(3)])
+        assert sorted(rounds) == list(range(12))
+
+
+@pytest.mark.parametrize("windows", [0, 5])
+def test_windows_divide_the_batch(windows: int) -> None:
+    with pytest.raises(ConfigError, match="a divisor of batch"):
+        TrainConfig(batch=12, windows=windows)
 
 
 def test_drawing_by_grade_is_unbiased_too() -> None:
