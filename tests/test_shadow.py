@@ -142,7 +142,7 @@ def test_the_curve_of_the_truth_comes_from_rows_in_any_order():
         TruthCurve.from_rows([{"iteration": 0, "phase": 1, "reference": 1.0}])
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(curves(), st.integers(0, 2**32 - 1))
 def test_losses_are_those_of_the_images_by_brute_force(history, seed):
     rng = np.random.default_rng(seed)

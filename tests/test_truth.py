@@ -47,11 +47,11 @@ def test_the_reference_is_that_of_the_patient_itself(setting, truth, path, rng):
     noisy = truth.volumes * np.exp(0.3j) + rng.normal(0, 0.05 * truth.volumes.max(), truth.volumes.shape)
     grid = recon_grid(CONFIG)
     shading = np.linalg.norm(setting.coils.sensitivities(grid), axis=0)
-    for phase, (graded, error) in enumerate(known.measure(noisy.astype(np.complex64))):
+    for phase, (graded, error) in enumerate(known.measure(noisy[:2].astype(np.complex64))):
         painted = heart_truth(setting.patient, grid, truth.states[phase], shading)
         assert graded == pytest.approx(reference.grade(measure(noisy[phase].astype(np.complex64), painted)))
         assert 0.1 < error < 0.6
-    perfect = known.measure(truth.volumes)
+    perfect = known.measure(truth.volumes[:1])
     assert all(graded > 1 and error < 1e-6 for graded, error in perfect)
 
 
@@ -66,7 +66,7 @@ def test_masks_lie_in_the_heart_and_apart(truth):
 
 def test_an_image_that_shows_nothing_has_an_error_and_no_reference(path, truth):
     known = KnownTruth.open(path, CONFIG.geometry, 4)
-    volumes = truth.volumes.copy()
+    volumes = truth.volumes[:2].copy()
     volumes[1] = 0
     measured = known.measure(volumes)
     assert all(math.isnan(v) for v in measured[1])
@@ -113,7 +113,7 @@ def test_an_older_truth_has_an_error_only(path, truth, lost):
         del file[lost]
     known = KnownTruth.open(path, CONFIG.geometry, 4)
     assert not known.has_reference
-    graded, error = known.measure(truth.volumes)[0]
+    graded, error = known.measure(truth.volumes[:1])[0]
     assert math.isnan(graded)
     assert error < 1e-6
 

@@ -38,7 +38,7 @@ from csiq.stopping import (
 )
 from tests.stopping.curves import NAN, curves, history_of
 
-many = settings(max_examples=100, deadline=None)
+many = settings(max_examples=60, deadline=None)
 LEAVES = [
     GradePlateau(), GradePlateau(tol=0.1, patience=1, scope="all"), ScalePlateau(0.02), GradeSlope(3, 0.05),
     SmoothedPlateau("median"), ResolvedPlateau(noise="patches"), BestSoFar(2), CostPlateau(0.01), MaxIter(6),

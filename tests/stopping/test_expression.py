@@ -100,7 +100,7 @@ def test_a_wrong_expression_says_what_is_wrong(text, message):
     assert error.value.field == "--rule"
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(
     st.lists(
         st.sampled_from([*"(),=;.'", "cost", "time", "30m", "and", "or", "window", "4", "x"]), max_size=12
