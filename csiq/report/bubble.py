@@ -9,7 +9,7 @@ Badoiu M, Clarkson KL. Smaller core-sets for balls. Proc ACM-SIAM Symp Discrete 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -112,12 +112,21 @@ def _near(known: np.ndarray, low: np.ndarray, shape: tuple[int, ...]) -> np.ndar
 
 
 def _round_the_back(lines: Mapping[str, np.ndarray]) -> str | None:
-    """Return a vessel that runs too far round the back of the others: the shortest, a main one last."""
-    every = np.concatenate(list(lines.values()))
-    middle = _middle(every)
-    outward, least = _cap(every - middle), np.cos(np.radians(_BACK))
-    behind = [name for name, points in lines.items() if (_units(points - middle) @ outward).min() < least]
-    return min(behind, key=lambda name: (name in MAIN, len(lines[name])), default=None)
+    """Return the vessel without which the others lie closest together, if one runs too far round the back.
+
+    Main ones go last.
+    """
+    if _furthest(lines.values()) >= np.cos(np.radians(_BACK)):
+        return None
+    side = [name for name in lines if name not in MAIN] or list(lines)
+    return max(side, key=lambda name: _furthest([p for key, p in lines.items() if key != name]))
+
+
+def _furthest(lines: Iterable[np.ndarray]) -> float:
+    """Return the cosine of the smallest cap round all points, as seen from their middle."""
+    points = np.concatenate(list(lines))
+    away = points - _middle(points)
+    return float((_units(away) @ _cap(away)).min())
 
 
 def _seen_from(points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

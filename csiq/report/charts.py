@@ -176,7 +176,9 @@ def patch_chart(grades: np.ndarray, phase: int, mean: float, limits: tuple[float
     edges = np.arange(np.floor(limits[0] / _BIN), np.ceil(limits[1] / _BIN) + 1) * _BIN
     counts, _ = np.histogram(known, edges)
     share = counts / max(known.size, 1)
-    axes = svg.Axes(8, 22, 260, 96, (float(edges[0]), float(edges[-1])), (0.0, max(float(share.max()), 1e-9)))
+    axes = svg.Axes(
+        8, 22, 384, 110, (float(edges[0]), float(edges[-1])), (0.0, max(float(share.max()), 1e-9))
+    )
     bars = []
     for k, part in enumerate(share):
         if part > 0:
@@ -195,7 +197,7 @@ def patch_chart(grades: np.ndarray, phase: int, mean: float, limits: tuple[float
         *(svg.text(axes.at_x(t), axes.bottom + 15, f"{t:g}", text_anchor="middle") for t in _whole(axes.x)),
     ]
     label = f"Grades of {known.size} patches: mean {number(mean)}, SD {number(float(known.std()))}"
-    return svg.drawing((276, 138), label, *parts, class_="chart patches")
+    return svg.drawing((400, 152), label, *parts, class_="chart patches")
 
 
 def _whole(limits: tuple[float, float]) -> range:

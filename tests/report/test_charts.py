@@ -224,5 +224,5 @@ def test_patches_are_counted_in_quarters_of_a_grade():
     heights = [number(e, "height") for e in drawn.all("rect", "bars")]
     assert heights[0] == pytest.approx(3 * heights[1], abs=0.02)
     mean = number(drawn.one("line", "mean"), "x1")
-    assert mean == pytest.approx(8 + 260 * 1.32 / 4, abs=0.02)
+    assert mean == pytest.approx(8 + 384 * 1.32 / 4, abs=0.02)
     assert "grade 1.32" in drawn.words
