@@ -55,6 +55,7 @@ TINY = {
         "--batch 2 --matrix 176 --volumes 2 --steps 2 --repeats 1 --threads 1",
         ["| single patches instead of windows |", "| without batch normalisation |", "| 1.3 mm |"],
     ),
+    "monitor.py": ("--n2 32 --coils 2 --triples 3", ["| TotalVariationRecon |", "two bare ones"]),
     "solvers.py": ("16 --iterations 3 --reference 6 --threads 1", ["pogm"]),
 }
 #: Scripts not run here, and why.

@@ -115,7 +115,7 @@ class Grading:
 
 def _assessor_of(grader: object | None) -> Assessor | None:
     if isinstance(grader, str):
-        from csiq.quality.grade import Grader
+        from csiq.plugins import load_assessor
 
-        return Grader.load(grader)
+        return load_assessor(grader)
     return None if grader is None else as_assessor(grader)
