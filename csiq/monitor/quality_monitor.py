@@ -57,8 +57,8 @@ class QualityMonitor:
     ----------
     grader : optional
         Whatever :func:`csiq.quality.assessor.as_assessor` takes: a :class:`csiq.Grader`, a torch module, a
-        callable ``(volume, voxel_size)``; or the name of a model or of a plug-in. Without one cost and seconds
-        are written down.
+        callable ``(volume, voxel_size)``; or the name of a model or plug-in. Without one cost and seconds are
+        written down.
     rule : Rule, sequence of Rule, str or None
         The first that fires stops the reconstruction; a text is read as ``csiq recon --rule`` reads it. None:
         nothing stops it, but a cost that is no number.
