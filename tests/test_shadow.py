@@ -189,7 +189,7 @@ def grader(monkeypatch):
     for module in (pipeline, run_module):
         monkeypatch.setattr(module, "load_grader", lambda config, device: rising(plateau=2))
     # pages are the report's own business
-    monkeypatch.setattr(run_module._Run, "_write_pages", lambda self, content: None)
+    monkeypatch.setattr(run_module._Run, "_write_pages", lambda *args: None)
 
 
 @pytest.fixture

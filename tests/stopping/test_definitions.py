@@ -23,6 +23,7 @@ from csiq.stopping import (
     SmoothedPlateau,
     stop_iteration,
 )
+from csiq.stopping.trend import Line
 from tests.stopping.curves import curves, history_of
 
 many = settings(max_examples=80, deadline=None)
@@ -302,6 +303,20 @@ def test_noise_of_the_tolerance_never_resolves_a_plateau_in_a_short_run():
         fooled["resolved"] += stop_iteration(history, ResolvedPlateau()) is not None
     assert fooled["resolved"] <= 0.02 * n
     assert fooled["plateau"] > 0.05 * n
+
+
+@pytest.mark.parametrize("n", [2, 3, 7])
+def test_a_line_is_that_of_least_squares(n, rng):
+    grades = rng.uniform(0, 4, n)
+    fit = np.polyfit(np.arange(n), grades, 1)
+    left = np.sum((grades - np.polyval(fit, np.arange(n))) ** 2)
+    line = Line.through(list(grades))
+    assert line.slope == pytest.approx(fit[0])
+    assert np.dot(line.weights, grades) == pytest.approx(fit[0])
+    if n == 2:
+        assert math.isnan(line.residual)
+    else:
+        assert line.residual == pytest.approx(math.sqrt(left / (n - 2)))
 
 
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.name)

@@ -7,7 +7,9 @@ from dataclasses import fields, replace
 
 import pytest
 
+from csiq.config import Config
 from csiq.errors import ConfigError
+from csiq.pipeline import plateau_rule
 from csiq.stopping import (
     BestSoFar,
     CostGap,
@@ -93,6 +95,23 @@ def test_no_parameter_was_forgotten():
     rules = {type(rule) for rule, *_ in TABLE}
     there = {(cls, f.name) for cls in rules for f in fields(cls)} - {(CostGap, "final")}
     assert {(type(rule), name) for rule, name, *_ in TABLE} == there
+
+
+def test_what_is_usual():
+    """The defaults that docs/stopping.md states; the plateau's are those of the configuration."""
+    rules = [GradePlateau, ScalePlateau, GradeSlope, SmoothedPlateau, ResolvedPlateau, BestSoFar, CostPlateau]
+    usual = {cls: tuple(f.default for f in fields(cls)) for cls in rules}
+    assert usual == {
+        GradePlateau: (0.02, 1.0, 2, 3, "mean"),
+        ScalePlateau: (0.01, 2, 3, "mean"),
+        GradeSlope: (4, 0.02, 3, "mean"),
+        SmoothedPlateau: ("exponential", 3, 0.02, 1.0, 2, 3, "mean"),
+        ResolvedPlateau: (0.02, 1.0, 4, 0.95, "scatter", 3, "mean"),
+        BestSoFar: (3, 0.02, 1.0, 3, "mean"),
+        CostPlateau: (1e-3, 2, 3),
+    }
+    assert (CostGap().gap, CostGap().final, MaxIter().max_iter) == (1e-2, None, 20)
+    assert plateau_rule(Config()) == GradePlateau()
 
 
 def test_every_scope_is_its_own_rule():
