@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+import sys
 import time
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -187,3 +189,28 @@ def test_arrays_on_a_gpu_stay_there_but_for_the_grader():
     assert seen == [np.ndarray, np.ndarray]
     assert monitor.history.last.grades == (2.0, 2.0)
     assert isinstance(monitor.best.image, cupy.ndarray)
+
+
+class OnDevice(np.ndarray):
+    """Stands for a CuPy array: counts what is fetched to the host."""
+
+    fetched = 0
+
+    def get(self):
+        OnDevice.fetched += self.size
+        return np.array(self)
+
+
+OnDevice.__module__ = "cupy"
+
+
+def test_an_image_comes_from_the_device_once_a_grading(monkeypatch):
+    monkeypatch.setitem(sys.modules, "cupy", SimpleNamespace(any=np.any))
+    monkeypatch.setattr(OnDevice, "fetched", 0)
+    monitor = QualityMonitor(brightness, voxel_size=(1, 1, 1), every=2)
+    fetched = []
+    for k in range(5):
+        monitor.update(np.full((2, 3, 4, 5), 1.0 + k).view(OnDevice))
+        fetched.append(OnDevice.fetched)
+    assert fetched == [120, 120, 240, 240, 360]
+    assert isinstance(monitor.best.image, OnDevice)
