@@ -277,7 +277,7 @@ class _Run:
             self.folder.write_iterate(volumes, self._known().geometry, iterate.iteration)
         self._begin_checkpoint(iterate, history, kept)
         if self.config.run.live:
-            self._write_pages(read_json(self.folder.path / "run.json"))
+            self._write_pages(read_json(self.folder.path / "run.json"), iterate)
         self.seconds_output += time.perf_counter() - started
         if self.truth is not None:
             self.truth.add(iterate)
@@ -428,11 +428,17 @@ class _Run:
         each = set(result.iterations)
         return result.iterations[0] if len(each) == 1 else list(result.iterations)
 
-    def _write_pages(self, content: dict[str, Any]) -> None:
-        from csiq.report import write_curves, write_report
+    def _write_pages(self, content: dict[str, Any], now: Iterate | None = None) -> None:
+        from csiq.report import ReportOptions, write_curves, write_report
+        from csiq.report.iterates import slices_of_volumes
 
         write_curves(self.folder.path, content)
-        write_report(self.folder.path, content)
+        latest = None
+        if now is not None and not self.config.run.save_iterates:
+            geometry = self._known().geometry
+            volumes = to_host(now.volumes)
+            latest = slices_of_volumes(volumes, geometry.affine, oriented=geometry.known)
+        write_report(self.folder.path, content, ReportOptions(latest=latest))
 
     def _write_images(self, result: Result) -> None:
         scale = 1000 / self.bright if self.bright > 0 else 1.0

@@ -18,7 +18,11 @@ from csiq.report.slices import Slice
 #: Bytes of all slices in the page, as base64; the rest of 5 MB is for charts and what else there is.
 BUDGET = 3_900_000
 #: Pixels of the longer side and quality, best first.
-_LEVELS = ((360, 88), (320, 85), (256, 85), (208, 85), (208, 75), (208, 60), (160, 60), (128, 55), (96, 45))
+_LEVELS = (
+    *((360, 88), (320, 85), (256, 85)),
+    *((208, quality) for quality in (90, 85, 80, 75, 70, 65, 60, 52)),
+    *((160, 60), (128, 55), (96, 45)),
+)
 #: Slices that are tried to find the level.
 _TRIED = 12
 
@@ -49,8 +53,7 @@ class Encoding:
     def uri(self, shown: Slice) -> str:
         """Return a slice as a data URI."""
         grey = np.clip(shown.pixels / self.top * 255, 0, 255).astype(np.uint8)
-        content = _webp(grey.tobytes(), grey.shape, self.size(shown), self.quality)
-        return data_uri(content, "image/webp")
+        return _grey_uri(grey.tobytes(), grey.shape, self.size(shown), self.quality)
 
 
 def encoding_of(slices: Sequence[Slice], top: float, budget: int = BUDGET) -> Encoding:
@@ -79,16 +82,26 @@ def encoding_of(slices: Sequence[Slice], top: float, budget: int = BUDGET) -> En
 
 
 @lru_cache(maxsize=1024)
-def _webp(grey: bytes, shape: tuple[int, int], size: tuple[int, int], quality: int) -> bytes:
-    """Return a grey picture as WebP; one that was made before is not made again while a run goes on."""
-    from PIL import Image
-
-    image = Image.fromarray(np.frombuffer(grey, np.uint8).reshape(shape))
-    return webp(image.resize(size, Image.Resampling.BICUBIC), quality)
+def _grey_uri(grey: bytes, shape: tuple[int, int], size: tuple[int, int], quality: int) -> str:
+    """Return a grey picture; one that was made before is not made again while a run goes on."""
+    return picture_uri(np.frombuffer(grey, np.uint8).reshape(shape), size, quality)
 
 
-def webp(image: object, quality: int) -> bytes:
-    """Return a Pillow image as WebP."""
+def picture_uri(pixels: np.ndarray, size: tuple[int, int], quality: int) -> str:
+    """Return a picture as a data URI: WebP, or JPEG where Pillow was built without it.
+
+    Parameters
+    ----------
+    pixels : uint8 array, (rows, columns) or (rows, columns, 3)
+    size : (int, int)
+        Width and height it is resampled to.
+    quality : int
+        0 to 100.
+    """
+    from PIL import Image, features
+
+    kind = "webp" if features.check("webp") else "jpeg"
     buffer = io.BytesIO()
-    image.save(buffer, "WEBP", quality=quality, method=4)  # type: ignore[attr-defined]
-    return buffer.getvalue()
+    image = Image.fromarray(pixels).resize(size, Image.Resampling.BICUBIC)
+    image.save(buffer, kind.upper(), quality=quality, **({"method": 4} if kind == "webp" else {}))
+    return data_uri(buffer.getvalue(), f"image/{kind}")

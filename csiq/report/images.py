@@ -40,7 +40,9 @@ class Shown:
     iterates: Mapping[int, Phases]
 
 
-def images_of(record: Record, ranking: Ranking | None, budget: int = BUDGET) -> dict[str, Any] | None:
+def images_of(
+    record: Record, ranking: Ranking | None, budget: int = BUDGET, latest: Phases | None = None
+) -> dict[str, Any] | None:
     """Return what the page shows of the volumes, None while there are none.
 
     Parameters
@@ -49,8 +51,12 @@ def images_of(record: Record, ranking: Ranking | None, budget: int = BUDGET) -> 
     ranking : Ranking, optional
     budget : int
         Bytes that all slices together may take.
+    latest : slices of each phase, optional
+        What is shown while the folder has no images.
     """
     shown = read_slices(record)
+    if not shown.phases and latest is not None:
+        shown = replace(shown, phases=dict(enumerate(latest, start=1)))
     if not shown.phases:
         return None
     base = [one for slices in shown.phases.values() for one in slices]
@@ -63,7 +69,7 @@ def images_of(record: Record, ranking: Ranking | None, budget: int = BUDGET) -> 
         "iterations": list(shown.iterates),
         "frames": _frames(shown, encoding),
         "running": not _phase_files(record.folder),
-        "latest": max(shown.iterates, default=0),
+        "latest": max(shown.iterates, default=max(len(record.history) - 1, 0)),
     }
 
 

@@ -48,5 +48,21 @@ def _read(path: Path, _changed: int, _size: int) -> tuple[tuple[Slice, ...], ...
             return tuple(_central(node[p], affine, oriented) for p in range(len(node)))
 
 
+def slices_of_volumes(
+    volumes: np.ndarray, affine: np.ndarray, *, oriented: bool = True
+) -> tuple[tuple[Slice, ...], ...]:
+    """Return the central slices of each phase of volumes that are in memory.
+
+    Parameters
+    ----------
+    volumes : real or complex array, (n_phases, z, y, x)
+    affine : float array, (4, 4)
+        Voxel (x, y, z) to RAS mm.
+    oriented : bool
+        Whether the affine is one of the patient.
+    """
+    return tuple(_central(volume, affine, oriented) for volume in volumes)
+
+
 def _central(volume: np.ndarray, affine: np.ndarray, oriented: bool) -> tuple[Slice, ...]:
     return tuple(slices_of(volume_of(volume.transpose(2, 1, 0), affine, oriented=oriented)))

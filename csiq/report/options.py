@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from csiq.report.slices import Slice
 
 
 @dataclass(frozen=True)
@@ -18,8 +22,11 @@ class ReportOptions:
         Coronary arteries along these lines; see :func:`csiq.report.centrelines.read_centrelines`.
     model : str or path, optional
         Network of patch grades and heat map, where ``run.json`` names a file that is not at hand.
+    latest : slices of each phase, optional
+        Of a run that goes on and saves no iterates: what it has now.
     """
 
     heatmap: bool = False
     centrelines: str | Path | None = None
     model: str | Path | None = None
+    latest: tuple[tuple[Slice, ...], ...] | None = None

@@ -77,10 +77,11 @@ def write_report(
 
 def render(record: Record, options: ReportOptions | None = None) -> str:
     """Return the page of a run; its pictures are made smaller until it is below the limit."""
-    content = context_of(record, options or ReportOptions())
+    options = options or ReportOptions()
+    content = context_of(record, options)
     page, budget = "", BUDGET
     while budget > BUDGET / 10:
-        content["images"] = images_of(record, record.ranking, budget)
+        content["images"] = images_of(record, record.ranking, budget, options.latest)
         content["told"] = told_of(record, content)
         page = _filled(content)
         if len(page.encode()) <= MAX_BYTES:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from typing import Any
 
 import numpy as np
@@ -11,8 +10,8 @@ from csiq.errors import RawDataError
 from csiq.io.nifti import read_volume
 from csiq.report.bubble import MAIN, Viewpoint, bubble, viewpoint
 from csiq.report.centrelines import Centrelines
+from csiq.report.encoding import picture_uri
 from csiq.report.images import framed
-from csiq.report.plots import data_uri
 from csiq.report.record import Record
 from csiq.report.reformat import Flat, Scene, straightened
 from csiq.report.verdict import phase_name
@@ -89,17 +88,13 @@ def _top(flats: list[Flat]) -> float:
 
 
 def _entry(record: Record, n_phases: int, found: tuple[int, Flat], top: float, what: str) -> dict[str, Any]:
-    from PIL import Image
-
     phase, flat = found
     name = phase_name(record.run, phase, n_phases)
     rows, columns = flat.pixels.shape
     scale = flat.sample * (_BUBBLE_SCALE if flat.marks else _STRAIGHT_SCALE)
     size = (max(1, round(columns * scale)), max(1, round(rows * scale)))
     grey = np.clip(flat.pixels / top * 255, 0, 255).astype(np.uint8)
-    buffer = io.BytesIO()
-    Image.fromarray(grey).resize(size, Image.Resampling.BICUBIC).save(buffer, "WEBP", quality=_QUALITY)
     mm = (rows * flat.sample, columns * flat.sample)
-    picture = framed(mm, data_uri(buffer.getvalue(), "image/webp"), size, f"{what}, {name}")
+    picture = framed(mm, picture_uri(grey, size, _QUALITY), size, f"{what}, {name}")
     marks = {name: (right * scale, down * scale) for name, (down, right) in flat.marks.items()}
     return {"phase": phase, "name": name[:1].upper() + name[1:], "picture": picture, "marks": marks}

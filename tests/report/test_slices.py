@@ -15,7 +15,7 @@ from csiq.io.tables import write_json
 from csiq.io.volumes import write_volumes
 from csiq.report.encoding import BUDGET, Encoding, encoding_of
 from csiq.report.images import images_of
-from csiq.report.iterates import slices_of_iterate
+from csiq.report.iterates import slices_of_iterate, slices_of_volumes
 from csiq.report.record import read_record
 from csiq.report.slices import Slice, Volume, read_volume, slices_of, volume_of, window_of
 from tests.report.fake_run import write_run_folder
@@ -218,3 +218,17 @@ def test_a_damaged_iterate_is_named(tmp_path):
     path.write_bytes(path.read_bytes()[:1500])
     with pytest.raises(RawDataError, match="iter-000"):
         slices_of_iterate(path)
+
+
+def test_a_run_that_saves_no_iterates_shows_what_it_has_in_memory(tmp_path, rng):
+    folder = write_run_folder(tmp_path / "run", n=12, status="running", returned_iteration=None, stop=None)
+    for path in folder.glob("phase-*"):
+        path.unlink()
+    volumes = rng.random((4, 12, 12, 12)).astype(np.complex64)
+    latest = slices_of_volumes(volumes, np.diag([-2.0, -2.0, 2.0, 1.0]))
+    # x to the left and y to the back, as files from scanners mostly are: shown as it lies
+    np.testing.assert_array_equal(latest[2][0].pixels, np.abs(volumes[2, 6]))
+    images = images_of(read_record(folder), None, latest=latest)
+    assert len(images["phases"]) == 4
+    assert images["iterations"] == []
+    assert images["latest"] == 8
