@@ -35,7 +35,7 @@ class Arrivals:
     Parameters
     ----------
     folder : Path
-        Also looked at is ``iterates`` within it, where csiq saves its own.
+        Looked at first is ``iterates`` within it, where csiq saves its own.
     pattern : str, optional
         Which files; all with an image's suffix and a number by default.
     n_phases : int, optional
@@ -118,8 +118,7 @@ class Arrivals:
         """
         if not self.folder.is_dir():
             raise ConfigError("no such folder", file=self.folder, hint="expected the folder of a run")
-        within = [folder for folder in (self.folder / "iterates", self.folder) if folder.is_dir()]
-        for folder in within:
+        for folder in self._folders():
             entries = folder.glob(self.pattern) if self.pattern else folder.iterdir()
             fits = (p for p in entries if not p.name.startswith("."))
             if not self.pattern:
@@ -129,6 +128,12 @@ class Arrivals:
                 self._check_one_series(found)
                 return sorted(found, key=lambda file: (file.iteration, file.phase or 0, file.path.name))
         return []
+
+    def _folders(self) -> list[Path]:
+        """Return where iterates may lie; in a run of csiq's what else has a number is none."""
+        own, within = (self.folder / "run.json").is_file(), self.folder / "iterates"
+        found = [within] if within.is_dir() else []
+        return found if own and not self.pattern else [*found, self.folder]
 
     def _check_one_series(self, files: list[Numbered]) -> None:
         series = sorted({file.series for file in files})

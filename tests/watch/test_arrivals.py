@@ -172,6 +172,16 @@ def test_several_series_need_a_pattern(tmp_path):
     assert iterations(Arrivals(tmp_path, "x*.nii", settle=0)) == [1]
 
 
+def test_in_a_run_of_csiq_only_its_iterates_are_some(tmp_path):
+    (tmp_path / "run.json").write_text("{}")
+    save(tmp_path / "half-50.nii")
+    assert iterations(Arrivals(tmp_path, settle=0)) == []
+    assert iterations(Arrivals(tmp_path, "half*.nii", settle=0)) == [50]
+    (tmp_path / "iterates").mkdir()
+    save(tmp_path / "iterates" / "iter-003.nii")
+    assert iterations(Arrivals(tmp_path, settle=0)) == [3]
+
+
 def test_a_folder_that_is_gone(tmp_path):
     with pytest.raises(ConfigError, match="no such folder"):
         iterations(Arrivals(tmp_path / "nowhere"))
