@@ -26,6 +26,7 @@ import sigpy.mri.app
 from csiq.arrays import Array, to_host, xp_of
 from csiq.errors import ConfigError
 from csiq.history import CostLike
+from csiq.monitor.images import has_signal
 
 #: An App or an Alg of SigPy, or anything with their ``update`` and ``done``.
 Target = Any
@@ -72,6 +73,33 @@ def gridded_of(target: Target) -> Array | None:
     if isinstance(target, sigpy.app.LinearLeastSquares):
         return target.A.H(target.y)
     return None
+
+
+def starting_image(target: Target, image: Callable[[Any], Array] | None = None) -> Array:
+    """Return the image that counts as iteration 0: where the target starts, or A^H y for a start from zeros.
+
+    Parameters
+    ----------
+    target : App or Alg
+    image : callable, optional
+        Says where the image is; whoever says it knows another space than the App's, so zeros stay zeros.
+
+    Raises
+    ------
+    ConfigError
+        If there is no image.
+    """
+    start = image_of(target) if image is None else image(target)
+    if start is None:
+        raise ConfigError(
+            f"{type(target).__name__} has no image that csiq knows of",
+            field="image",
+            hint="watch(app, image=lambda app: ...) says where it is",
+        )
+    if image is None and not has_signal(start):
+        gridded = gridded_of(target)
+        return start if gridded is None else gridded
+    return start
 
 
 class CostSource(Protocol):

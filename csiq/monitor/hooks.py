@@ -7,6 +7,8 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Any, Self
 
+from csiq.stopping import Stop
+
 _OF_CLASS = object()
 
 
@@ -76,3 +78,12 @@ class Hooks:
         ended = bool(self._own_done())
         self._take(ended)
         return ended or self._stopped()
+
+
+def why_ended(alg: Any, iteration: int) -> Stop:
+    """Return why an Alg ended that no rule stopped: its own limit, its own tolerance, or its user."""
+    if getattr(alg, "iter", iteration) >= getattr(alg, "max_iter", float("inf")):
+        return Stop(iteration, "max_iter", "max_iter")
+    if alg.done():
+        return Stop(iteration, "plateau", "solver_converged")
+    return Stop(iteration, "interrupted")

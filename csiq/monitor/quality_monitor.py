@@ -11,9 +11,9 @@ from typing import Any, Self
 from csiq.arrays import Array
 from csiq.errors import ConfigError
 from csiq.history import CostLike, History
-from csiq.monitor.apps import Asked, CostSource, Target, alg_of, cost_of, gridded_of, image_of
+from csiq.monitor.apps import Asked, CostSource, Target, alg_of, cost_of, image_of, starting_image
 from csiq.monitor.grading import Grading
-from csiq.monitor.hooks import Hooks
+from csiq.monitor.hooks import Hooks, why_ended
 from csiq.monitor.images import as_array, has_signal
 from csiq.monitor.record import Record
 from csiq.monitor.rules import check_gaps, rules_of
@@ -161,7 +161,7 @@ class QualityMonitor:
         self._begin()
         alg, see = alg_of(target), image or image_of
         source = cost_of(target) if cost is None else Asked(lambda: cost(target))
-        self._take_start(target, see, gridded_of if image is None else _nothing, source)
+        self._take_start(target, image, source)
 
         def look(ended: bool) -> None:
             self._recon_s = hooks.seconds
@@ -176,42 +176,16 @@ class QualityMonitor:
             except BaseException:
                 self.stop = Stop(len(self.history) - 1, "interrupted")
                 raise
-        self.stop = self.stop or self._own_end(alg)
+        self.stop = self.stop or why_ended(alg, len(self.history) - 1)
         if not self._grading:
             self._latest = see(target)
 
-    def _take_start(
-        self,
-        target: Target,
-        see: Callable[[Any], Array],
-        gridded: Callable[[Target], Array],
-        source: CostSource,
-    ) -> None:
-        """Write iteration 0 down; a start from zeros is graded by the gridded image it stands for."""
-        if not self._grading:
-            self._add(source.value(), None, None)
-            return
-        start = see(target)
-        if start is None:
-            raise ConfigError(
-                f"{type(target).__name__} has no image that csiq knows of",
-                field="image",
-                hint="watch(app, image=lambda app: ...) says where it is",
-            )
-        if not has_signal(start):
-            found = gridded(target)
-            start = start if found is None else found
-        grades = self._grading.grades(start, 0) if has_signal(start) else None
-        self._add(source.value(), grades, start)
-
-    def _own_end(self, alg: Any) -> Stop:
-        """Return why an Alg ended that no rule stopped."""
-        iteration = len(self.history) - 1
-        if getattr(alg, "iter", iteration) >= getattr(alg, "max_iter", float("inf")):
-            return Stop(iteration, "max_iter", "max_iter")
-        if alg.done():
-            return Stop(iteration, "plateau", "solver_converged")
-        return Stop(iteration, "interrupted")
+    def _take_start(self, target: Target, image: Callable[[Any], Array] | None, source: CostSource) -> None:
+        """Write iteration 0 down."""
+        start = starting_image(target, image) if self._grading else None
+        # an empty start that stands for no image has no grade
+        seen = start is not None and has_signal(start)
+        self._add(source.value(), self._grading.grades(start, 0) if seen else None, start)
 
     # ------------------------------------------------------------ a loop of one's own
 
@@ -273,7 +247,3 @@ class QualityMonitor:
         self.grades = grades
         if self._best is None or self._record.chosen() == step.iteration:
             self._best = Best(step.iteration, as_array(image).copy(), grades)
-
-
-def _nothing(target: Target) -> None:
-    """Return no gridded image: who says where the image is knows another space than the App's."""
