@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
@@ -60,7 +61,7 @@ def _best(history: History) -> Track:
     )
 
 
-class GradeRule:
+class GradeRule(ABC):
     """A rule on grades; a child says when one track stands still.
 
     It fires at an iteration ``k >= min_iter`` where every track of its scope stands still and is armed: the
@@ -82,13 +83,13 @@ class GradeRule:
         return f"{self.key}_{self.scope}"
 
     @property
+    @abstractmethod
     def earliest(self) -> int:
         """First iteration at which there are grades enough."""
-        raise NotImplementedError
 
+    @abstractmethod
     def stands_still(self, track: Track) -> bool:
         """Whether a track stands still at its end."""
-        raise NotImplementedError
 
     def looked_at(self, track: Track) -> Track:
         """Return the track that the rule looks at: arming and standing still are of the same curve."""

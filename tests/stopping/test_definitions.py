@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from csiq.history import History, noise_floor
+from csiq.history import History, Step, noise_floor
 from csiq.stopping import (
     BestSoFar,
     CostGap,
@@ -21,10 +21,12 @@ from csiq.stopping import (
     ResolvedPlateau,
     ScalePlateau,
     SmoothedPlateau,
+    Track,
     stop_iteration,
+    tracks,
 )
 from csiq.stopping.trend import Line
-from tests.stopping.curves import curves, history_of
+from tests.stopping.curves import NAN, curves, history_of
 
 many = settings(max_examples=80, deadline=None)
 scopes = st.sampled_from(["mean", "best", "all"])
@@ -149,13 +151,14 @@ def test_resolved(history, tol, floor, window, level, noise, min_iter, scope):
         grades = [g for g, _ in line]
         bound = tol * max(grades[-1], floor)
         for w in range(window, len(line) + 1):
-            fit = stats.linregress(np.arange(w), grades[-w:])
-            reach = stats.t.ppf(level, w - 2) * fit.stderr
+            x = np.arange(w) - (w - 1) / 2
+            slope, middle = np.polyfit(x, grades[-w:], 1)
+            left = np.sum((grades[-w:] - middle - slope * x) ** 2)
+            reach = stats.t.ppf(level, w - 2) * math.sqrt(left / (w - 2) / np.sum(x**2))
             if noise == "patches":
-                x = np.arange(w) - (w - 1) / 2
                 error = np.linalg.norm(x * [s for _, s in line[-w:]]) / np.sum(x**2)
                 reach = stats.norm.ppf(level) * error
-            if abs(fit.slope) + reach < bound:
+            if abs(slope) + reach < bound:
                 return True
         return False
 
@@ -173,7 +176,7 @@ def test_best_so_far(history, patience, gain, noise, min_iter, scope):
     def still(line) -> bool:
         bests = [0]
         for k, (grade, floor) in enumerate(line):
-            if grade > line[bests[-1]][0] + max(gain, noise * floor) + 1e-12:
+            if grade - line[bests[-1]][0] > max(gain, noise * floor):
                 bests.append(k)
         return len(line) - 1 - bests[-1] >= patience
 
@@ -303,6 +306,24 @@ def test_noise_of_the_tolerance_never_resolves_a_plateau_in_a_short_run():
         fooled["resolved"] += stop_iteration(history, ResolvedPlateau()) is not None
     assert fooled["resolved"] <= 0.02 * n
     assert fooled["plateau"] > 0.05 * n
+
+
+def test_each_scope_has_the_grades_and_noise_of_its_phases():
+    steps = [
+        Step(0, 9.0, 9.0, 0.0, (1.0, 2.0, 1.5), (0.1, 0.2, 0.6)),
+        Step(1, 8.0, 8.0, 0.0, (2.5, 2.0, 1.5), (0.1, 0.2, NAN)),
+    ]
+    root = math.sqrt(18)
+    history = History(steps)
+    assert tracks(history, "all") == [
+        Track((1.0, 2.5), (0.1 / root, 0.1 / root)),
+        Track((2.0, 2.0), (0.2 / root, 0.2 / root)),
+        Track((1.5, 1.5), (0.6 / root, 0.0)),
+    ]
+    assert tracks(history, "best") == [Track((2.0, 2.5), (0.2 / root, 0.1 / root))]
+    (mean,) = tracks(history, "mean")
+    assert mean.grades == (1.5, 2.0)
+    assert mean.noise == pytest.approx((0.3 / root, 0.15 / root))
 
 
 @pytest.mark.parametrize("n", [2, 3, 7])
