@@ -43,8 +43,8 @@ def shadow_of(record: Record) -> dict[str, Any] | None:
 
 
 def _cells(row: Mapping[str, Any], losses: list[str]) -> Iterator[str]:
-    late = ", known afterwards only" if row.get("hindsight") else ""
     words = str(row.get("sentence") or row.get("rule"))
+    late = " (known afterwards)" if row.get("hindsight") and "afterwards" not in words else ""
     yield f"{words[:1].upper()}{words[1:]}{late}"
     yield "not reached" if row.get("iteration") is None else str(row["iteration"])
     saved = row.get("seconds_saved")
