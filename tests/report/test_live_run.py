@@ -17,6 +17,10 @@ from csiq.simulate.scan import simulate_scan
 from tests.fakes import rising
 
 
+#: Simulates and reconstructs.
+pytestmark = pytest.mark.slow
+
+
 @pytest.fixture(scope="module")
 def raw(tmp_path_factory):
     scan, _ = simulate_scan(ScanConfig(matrix=32, seed=5, n_coils=4, n_spokes=600))
