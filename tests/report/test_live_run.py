@@ -16,7 +16,6 @@ from csiq.simulate.protocol import ScanConfig
 from csiq.simulate.scan import simulate_scan
 from tests.fakes import rising
 
-
 #: Simulates and reconstructs.
 pytestmark = pytest.mark.slow
 
