@@ -61,7 +61,7 @@ _STUDY = (
         "--confidence",
         default="",
         metavar="A,B",
-        help="Folds to leave out in trainings of their own, so that grades come with an interval [none].",
+        help="Folds to leave out in further trainings, which recalibrate grades and give intervals [none].",
     ),
     click.option("--retrain", type=click.IntRange(1), metavar="N", help="Train N times: seed, seed + 1 ..."),
     click.option("--cross-validate", is_flag=True, help="Try hyperparameters on folds train1 ..."),
@@ -172,8 +172,8 @@ def _check(given: dict[str, Any]) -> None:
     several = given["cross_validate"] or given["retrain"]
     if given["scheduler"] and not (several or given["confidence"]):
         raise ConfigError("needs --cross-validate, --retrain or --confidence", field="--scheduler")
-    if given["confidence"] and several:
-        raise ConfigError("is for a single training", field="--confidence")
+    if given["confidence"] and given["cross_validate"]:
+        raise ConfigError("is for networks that are kept", field="--confidence")
     if any(mark in given["name"] for mark in "/\\") or not given["name"].strip("."):
         raise ConfigError(f"'{given['name']}' is no name of a file", field="--name")
 
@@ -201,19 +201,31 @@ def _one(task: TrainingTask, folder: Path, given: dict[str, Any], show: Listener
 
     result = run_training(task, folder, show)
     _say(given, result, f"{folder / result['model']}: {_words(result)}")
-    if given["confidence"]:
-        from csiq.training.confident import add_confidence
+    _confidence(task, folder, [folder / result["model"]], given, show)
 
-        folds = _names(given["confidence"])
-        found = add_confidence(task, folds, folder, scheduler=given["scheduler"], listen=show)
-        _say(given, {"confidence": found}, f"intervals from {found['n']} images of {', '.join(folds)}")
+
+def _confidence(
+    task: TrainingTask, folder: Path, models: list[Path], given: dict[str, Any], show: Listener
+) -> None:
+    from csiq.training.confident import add_confidence
+
+    if not given["confidence"]:
+        return
+    folds = _names(given["confidence"])
+    found = add_confidence(task, folds, folder, models=models, scheduler=given["scheduler"], listen=show)
+    _say(given, {"confidence": found}, f"intervals from {found['n']} images of {', '.join(folds)}")
 
 
 def _several(task: TrainingTask, folder: Path, given: dict[str, Any], show: Listener) -> None:
-    from csiq.training.retraining import retrain
+    from csiq.training.retraining import folder_of, retrain
 
+    models = []
     for result in retrain(task, given["retrain"], folder, scheduler=given["scheduler"], listen=show):
         _say(given, result, f"seed {result['seed']}: {_words(result)}")
+        models.append(folder / folder_of(result["seed"] - task.config.seed) / result["model"])
+    if given["confidence"]:
+        _confidence(task, folder, sorted(models), given, show)
+        list(retrain(task, given["retrain"], folder))  # trains nothing: the table of recalibrated models
 
 
 def _validated(task: TrainingTask, folder: Path, given: dict[str, Any], show: Listener) -> None:

@@ -1,8 +1,9 @@
-"""Stated intervals for a network trained on everything, calibrated with networks that left a fold out."""
+"""Recalibrated grades and stated intervals, by networks that left a fold out."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from csiq.quality.confidence_folds import confidence_of_folds
 from csiq.quality.grade import Grader
 from csiq.quality.model_file import extend_card
 from csiq.training.graded_set import GradedImage, GradedSet
+from csiq.training.recalibration import Recalibration, recalibrate, recalibration_of
 from csiq.training.runs import Listener, TrainingTask
 from csiq.training.scheduling import Job, run_all
 
@@ -60,21 +62,25 @@ def add_confidence(
     folds: tuple[str, ...],
     folder: Path,
     *,
+    models: Sequence[Path] | None = None,
     scheduler: str | None = None,
     listen: Listener | None = None,
 ) -> dict[str, Any]:
-    """Train the networks of the folds, grade what each left out, and write the intervals into the card.
+    """Train the networks of the folds, grade what each left out, and write what follows into models.
 
-    Intervals are to hold the noise-free reference where the manifest has one, else the grade the network
-    learned.
+    The line from these grades to those learned goes into the last layer of the folds' networks and of all
+    models (:mod:`csiq.training.recalibration`), the intervals into the cards. Intervals are to hold the
+    noise-free reference where the manifest has one, else the grade the network learned.
 
     Parameters
     ----------
     task : TrainingTask
-        Of the network itself, which is finished.
+        Of the networks themselves, which are finished.
     folds : tuple of str
     folder : Path
-        Of the network itself.
+        Gets the trainings of the folds.
+    models : sequence of Path, optional
+        Files of the networks; ``folder/NAME.safetensors`` by default.
     scheduler : str, optional
         Of Dask.
     listen : callable, optional
@@ -94,12 +100,26 @@ def add_confidence(
     data = GradedSet.open(task.manifest, task.reader, splits=task.splits, cache=task.cache)
     parts = tuple(sorted({image.split for image in data.images}))
     jobs = fold_jobs(task, parts, folds, folder)
-    models = {number: result["model"] for number, result in run_all(jobs, scheduler, listen)}
-    graders = [Grader.load(jobs[number][1] / models[number]) for number in sorted(models)]
+    found = {number: result["model"] for number, result in run_all(jobs, scheduler, listen)}
+    of_folds = [jobs[number][1] / found[number] for number in sorted(found)]
+    own = list(models) if models is not None else [folder / f"{task.name}.safetensors"]
+    line = _line(data.of(*folds), folds, [*of_folds, *own])
+    for path in (*own, *of_folds):
+        recalibrate(path, line)
     images, against = _with_truth(data.of(*folds), task.reader)
-    entry = {**confidence_of_folds(images, graders), "against": against}
-    extend_card(folder / f"{task.name}.safetensors", {"confidence": entry})
+    entry = confidence_of_folds(images, [Grader.load(path) for path in of_folds]) | {"against": against}
+    for path in own:
+        extend_card(path, {"confidence": entry})
     return entry
+
+
+def _line(images: list[GradedImage], folds: tuple[str, ...], models: list[Path]) -> Recalibration:
+    """Return the line that is in one of the models already, or else the one that the folds ask for."""
+    for path in models:
+        if known := Recalibration.of_model(path):
+            return known
+    graders = [(fold, Grader.load(path)) for fold, path in zip(folds, models, strict=False)]
+    return recalibration_of(images, graders)
 
 
 def _with_truth(images: list[GradedImage], reader: str) -> tuple[list[GradedImage], str]:

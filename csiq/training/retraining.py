@@ -15,6 +15,11 @@ _SCORES = ("patch_l1", "patient_l1", "patch_r2", "patient_r2", "patch_kappa", "p
 _COLUMNS = ("model", "seed", "iterations", "seconds", "device", "precision", *_SCORES, "sha256")
 
 
+def folder_of(number: int) -> str:
+    """Return the folder of a retraining, counted from 0."""
+    return f"model-{number:02d}"
+
+
 def retrain(
     task: TrainingTask,
     n: int,
@@ -38,8 +43,7 @@ def retrain(
     listen : callable, optional
     """
     jobs = [
-        (task.with_config(seed=task.config.seed + number), folder / f"model-{number:02d}")
-        for number in range(n)
+        (task.with_config(seed=task.config.seed + number), folder / folder_of(number)) for number in range(n)
     ]
     rows: dict[int, dict[str, Cell]] = {}
     for number, result in run_all(jobs, scheduler, listen):

@@ -17,6 +17,7 @@ from csiq.io.tables import read_json, read_table, write_table
 from csiq.quality import confidence_fit
 from csiq.quality.grade import Grader
 from csiq.training.confident import fold_jobs
+from csiq.training.recalibration import Recalibration
 from csiq.training.runs import TrainingTask
 from tests.training.graded_folder import FEW, make_graded
 
@@ -68,6 +69,30 @@ def test_the_card_gets_intervals(manifest: Path, tmp_path: Path) -> None:
     before = read_json(out / "tiny.json")
     _run(manifest, out, "--confidence", "train1,train2,train3", "--resume")
     assert read_json(out / "tiny.json") == before
+
+
+def test_retrainings_share_intervals_and_recalibration(
+    manifest: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    line = Recalibration(1.25, -0.5, 8, ("train1", "train2"))
+    monkeypatch.setattr(Recalibration, "fit", lambda *_: line)
+    out, plain = tmp_path / "out", tmp_path / "plain"
+    _run(manifest, plain, "--retrain", "2")
+    _run(manifest, out, "--retrain", "2", "--confidence", "train1,train2,train3")
+    volume, voxels, _ = read_volume(manifest.parent / "train1-0.nii")
+    hashes = {row["model"]: row["sha256"] for row in read_table(out / "retrainings.tsv")}
+    for name in ("model-00", "model-01"):
+        before, after = (Grader.load(folder / name / "tiny.safetensors") for folder in (plain, out))
+        expected = 1.25 * before.patch_grades(volume, voxels) - 0.5
+        np.testing.assert_allclose(after.patch_grades(volume, voxels), expected, atol=1e-5)
+        assert after.card["recalibration"] == line.as_dict()
+        assert after.card["confidence"]["n"] == 12
+        assert hashes[name] == after.sha256 == read_json(out / name / "result.json")["sha256"]
+    for fold in FOLDS:
+        assert Recalibration.of_model(out / "folds" / fold / f"tiny-without-{fold}.safetensors") == line
+    _run(manifest, out, "--retrain", "2", "--confidence", "train1,train2,train3", "--resume")
+    again = {row["model"]: row["sha256"] for row in read_table(out / "retrainings.tsv")}
+    assert again == hashes
 
 
 def test_without_a_reference_intervals_are_of_the_reader(manifest: Path, tmp_path: Path) -> None:
