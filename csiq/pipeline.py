@@ -7,7 +7,7 @@ and writes the run folder. This module and :mod:`csiq.loop` alone know both solv
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
@@ -15,7 +15,6 @@ import numpy as np
 
 from csiq.acquisition import Acquisition, Geometry
 from csiq.arrays import (
-    Array,
     Device,
     choose_device,
     default_threads,
@@ -30,7 +29,7 @@ from csiq.errors import ConfigError, ModelError
 from csiq.gating import Bins, Signal, bin_spokes, respiratory_signal
 from csiq.gating.selfnav import si_shift_mm
 from csiq.history import History
-from csiq.loop import Event, Loop, OnEvent, Resumed, ignore
+from csiq.loop import Event, Loop, OnEvent, OnIterate, Resumed, ignore
 from csiq.operators import ForwardModel
 from csiq.plan import gpu_plan, sizes_of
 from csiq.plugins import load_assessor
@@ -38,7 +37,6 @@ from csiq.quality.assessor import Assessor, Grade, as_assessor
 from csiq.ranking import Ranking
 from csiq.rescan.advice import Rescan
 from csiq.solvers import (
-    Iterate,
     Problem,
     SpatialTV,
     Wavelet,
@@ -139,12 +137,46 @@ class Stages:
         self.on_event({"event": "stage", "stage": name, "seconds": self.seconds[name]})
 
 
+@dataclass(frozen=True)
+class Prepared:
+    """A scan before its first iteration; see :func:`prepare`.
+
+    Attributes
+    ----------
+    problem : Problem
+    assessor : Assessor or None
+        What grades.
+    signal : Signal or None
+        The breathing; None for a single phase.
+    bins : Bins
+    geometry : Geometry
+    n_coils : int
+        Virtual coils that are used.
+    device : Device
+    threads : int
+    warnings : tuple of str
+    seconds : dict
+        Of each stage.
+    """
+
+    problem: Problem
+    assessor: Assessor | None
+    signal: Signal | None
+    bins: Bins
+    geometry: Geometry
+    n_coils: int
+    device: Device
+    threads: int
+    warnings: tuple[str, ...]
+    seconds: dict[str, float]
+
+
 def reconstruct(
     scan: Acquisition,
     config: Config | None = None,
     *,
     on_event: OnEvent = ignore,
-    on_iterate: Callable[[Iterate, History, Array], None] | None = None,
+    on_iterate: OnIterate | None = None,
     resumed: Resumed | None = None,
     elapsed: float = 0.0,
     grader: object | None = None,
@@ -182,6 +214,31 @@ def reconstruct(
     Feng L, et al. XD-GRASP. Magn Reson Med 2016;75:775-788. Piccini D, et al. Radiology: AI 2020;2:e190123.
     """
     config = config or Config()
+    held = [scan]
+    del scan  # the samples of all physical coils are let go as soon as they were compressed
+    prepared = prepare(held.pop(), config, on_event=on_event, grader=grader)
+    return reconstruct_prepared(
+        prepared, config, on_event=on_event, on_iterate=on_iterate, resumed=resumed, elapsed=elapsed
+    )
+
+
+def prepare(
+    scan: Acquisition, config: Config, *, on_event: OnEvent = ignore, grader: object | None = None
+) -> Prepared:
+    """Do what comes before the first iteration: coils, breathing, operators, grader.
+
+    Parameters
+    ----------
+    scan : Acquisition
+    config : Config
+    on_event : callable, optional
+    grader : Assessor, torch.nn.Module or callable, optional
+        In place of the configuration's model.
+
+    Raises
+    ------
+    CsiqError
+    """
     device, threads = choose_device(config.run.device), config.run.threads or default_threads()
     use_threads(threads)
     use_device(device)
@@ -198,25 +255,60 @@ def reconstruct(
         problem = set_up(scan, bins, smaps, config, device, threads)
         assessor = as_assessor(grader) if grader is not None else load_grader(config, device)
     warnings += _calibration_warnings(scan, assessor)
-    # samples are no longer needed: the right-hand side has them
-    geometry, n_coils = scan.geometry, scan.n_coils
-    del scan, smaps
-    spent = elapsed + sum(stages.seconds.values())
+    return Prepared(
+        # samples are no longer needed: the right-hand side has them
+        problem=problem,
+        assessor=assessor,
+        signal=signal,
+        bins=bins,
+        geometry=scan.geometry,
+        n_coils=scan.n_coils,
+        device=device,
+        threads=threads,
+        warnings=tuple(warnings),
+        seconds=stages.seconds,
+    )
+
+
+def reconstruct_prepared(
+    prepared: Prepared,
+    config: Config,
+    *,
+    on_event: OnEvent = ignore,
+    on_iterate: OnIterate | None = None,
+    resumed: Resumed | None = None,
+    elapsed: float = 0.0,
+) -> Result:
+    """Iterate on a scan that was prepared, grade, stop, and rank: the second half of :func:`reconstruct`.
+
+    Parameters
+    ----------
+    prepared : Prepared
+        It is not changed: reconstructions that differ in the weight of the penalty, the solver or the rules
+        of stopping share one.
+    config : Config
+        Of solver and stop; the weights of the penalties are those of ``prepared.problem``.
+    on_event, on_iterate, resumed, elapsed
+        As in :func:`reconstruct`.
+    """
+    problem = prepared.problem
+    spent = elapsed + sum(prepared.seconds.values())
     if resumed is not None:
         # the clocks of the curves go on from the run that is resumed; a time limit is of this one
         spent -= resumed.history.last.recon_s + resumed.history.last.grading_s
-    loop = Loop(config, geometry, assessor, _rules(config, spent), on_event)
+    loop = Loop(config, prepared.geometry, prepared.assessor, _rules(config, spent), on_event)
     iterates = solve(
         problem,
         config.solver.solver,
         config.solver.max_iter,
-        loop.take_up(resumed, device) if resumed is not None else None,
+        loop.take_up(resumed, prepared.device) if resumed is not None else None,
     )
     loop.follow(iterates, on_iterate)
     loop.name_outsiders()
     rescan = loop.advise_rescan(config.stop.min_grade)
     compared = compared_rules(config, spent)
-    stages.seconds |= {"recon": loop.history.last.recon_s, "grading": loop.history.last.grading_s}
+    clocks = {"recon": loop.history.last.recon_s, "grading": loop.history.last.grading_s}
+    assessor = prepared.assessor
     return Result(
         volumes=to_host(loop.kept),
         iterations=loop.returned,
@@ -225,16 +317,16 @@ def reconstruct(
         ranking=loop.ranking(),
         stop=loop.stop or Stop(loop.history.last.iteration, "max_iter", "max_iter"),
         counterfactual=counterfactual(loop.history, compared),
-        signal=signal,
-        bins=bins,
-        geometry=geometry,
-        n_coils=n_coils,
+        signal=prepared.signal,
+        bins=prepared.bins,
+        geometry=prepared.geometry,
+        n_coils=prepared.n_coils,
         lamda_abs=problem.lamda_abs,
         model={"name": assessor.name, "sha256": assessor.sha256} if assessor is not None else {},
-        seconds=stages.seconds,
-        warnings=tuple(dict.fromkeys([*warnings, *loop.warnings])),
-        device=str(device),
-        threads=threads,
+        seconds=prepared.seconds | clocks,
+        warnings=tuple(dict.fromkeys([*prepared.warnings, *loop.warnings])),
+        device=str(prepared.device),
+        threads=prepared.threads,
         rescan=rescan,
         rules=compared,
     )
