@@ -41,8 +41,9 @@ def render(
     sections : sequence of Section
         In their order on the page.
     about : mapping
-        ``title``, ``subject``, ``use``, ``tiles``, ``notes``, ``command``, ``provenance``, ``hashes``.
-
+        ``title``, ``subject``, ``use``, ``tiles``, ``notes``, ``command``, ``provenance``, ``hashes``; of
+        another study than ``csiq evaluate`` also ``program``, ``record`` (its JSON file) and ``rule`` (what
+        counts as a clear difference).
     drawn : mapping of str to bytes, optional
         SVG of pictures that have been drawn already, by their names.
 
@@ -64,8 +65,7 @@ def render(
         style_hash=digest,
         sections=[_shown(section, drawn or {}) for section in sections],
         citation=CITATION,
-        rule=RULE,
-        **about,
+        **{"program": "csiq evaluate", "record": "evaluation.json", "rule": RULE, **about},
     )
     if len(page.encode()) > MAX_BYTES:
         raise ResourceError(f"the page would have {len(page.encode())} bytes, at most {MAX_BYTES} are meant")
