@@ -22,7 +22,7 @@ from csiq.errors import RawDataError
 from csiq.io.hdf5 import find_dataset, open_h5, reading
 from csiq.quality import reference
 from csiq.quality.centreline import Vessel
-from csiq.quality.features import HeartTruth, QualityError, measure
+from csiq.quality.features import Features, HeartTruth, QualityError, measure
 
 #: The simulator paints this much at the edge of the view coarsely, mm; no error is measured there.
 RIM = 10.0
@@ -120,19 +120,33 @@ class KnownTruth:
         list of (float, float)
             nan where there is nothing to measure: no masks, an image that shows nothing.
         """
-        with open_h5(self.path) as file, reading(self.path, "/volumes"):
-            return [self._measured(file, index, to_host(volume)) for index, volume in enumerate(volumes)]
+        return [(_reference_of(features), error) for features, error in self.look(volumes)]
 
-    def _measured(self, file: h5py.File, index: int, volume: np.ndarray) -> tuple[float, float]:
+    def look(self, volumes: Array) -> list[tuple[Features | None, float]]:
+        """Return what is measured of each phase of an iterate, and its NRMSE; see :meth:`measure`.
+
+        Parameters
+        ----------
+        volumes : complex64 array, (n_phases, z, y, x)
+
+        Returns
+        -------
+        list of (Features or None, float)
+            None where there is nothing to measure.
+        """
+        with open_h5(self.path) as file, reading(self.path, "/volumes"):
+            return [self._looked(file, index, to_host(volume)) for index, volume in enumerate(volumes)]
+
+    def _looked(self, file: h5py.File, index: int, volume: np.ndarray) -> tuple[Features | None, float]:
         true = np.asarray(file["volumes"][index], np.float32)
         error = nrmse(volume, true, self.voxel_size)
         if not self.has_reference:
-            return math.nan, error
+            return None, error
         try:
-            return reference.grade(measure(volume, self._heart(file, index, true))), error
+            return measure(volume, self._heart(file, index, true)), error
         except QualityError as fault:
             _log.info("phase %d has no reference quality: %s", index + 1, fault)
-            return math.nan, error
+            return None, error
 
     def _heart(self, file: h5py.File, index: int, volume: np.ndarray) -> HeartTruth:
         heart, blood, myocardium = (np.asarray(file[name][index], bool) for name in _MASKS)
@@ -142,3 +156,7 @@ class KnownTruth:
         lines = {name: np.asarray(group[name], np.float64) for name in _VESSELS}
         vessels = {name: Vessel(line[:, :3] + middle, line[:, 3]) for name, line in lines.items()}
         return HeartTruth(volume, heart, blood, myocardium, vessels, size)
+
+
+def _reference_of(features: Features | None) -> float:
+    return math.nan if features is None else reference.grade(features)
