@@ -38,6 +38,7 @@ COMMANDS = {
         "csiq.cli.simulate", "simulate", "Simulate a breathing whole-heart scan, with its truth."
     ),
     "cohort": Entry("csiq.cli.cohort", "cohort", "Make a digital cohort of graded scans, and look at it."),
+    "study": Entry("csiq.cli.study", "study", "Repeat the paper's study on simulated raw scans."),
     "train": Entry("csiq.cli.train", "train", "Train a grading network on graded volumes."),
     "agree": Entry("csiq.cli.agree", "agree", "Say how readers agree, every pair of them."),
     "heatmap": Entry("csiq.cli.heatmap", "heatmap", "Show which parts of a volume its grade comes from."),

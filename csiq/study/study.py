@@ -1,0 +1,193 @@
+"""The whole of ``csiq study``: numbers first, scan after scan, then analysis, tables, figures and the page.
+
+A further part of the page is a function of :class:`csiq.study.material.Material` that returns a
+:class:`csiq.evaluation.section.Section`, and a line in :data:`PARTS`.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from csiq.arrays import choose_device
+from csiq.errors import CohortError, ModelError
+from csiq.evaluation.page import render
+from csiq.evaluation.section import Section
+from csiq.evaluation.study import write_items
+from csiq.io.atomic import write_text
+from csiq.io.tables import read_json, write_json
+from csiq.pipeline import load_grader
+from csiq.study import (
+    adaptive,
+    evolution,
+    links,
+    phases,
+    plateaus,
+    preference,
+    ranked,
+    savings,
+    times,
+)
+from csiq.study.about import USE, about, bars_of, calibrated_section, summary_section
+from csiq.study.estimate import TimeNeeded, time_needed
+from csiq.study.folder import PAGE, RECORD, TIMING, open_finished, open_folder, write_record
+from csiq.study.material import Material, read_material
+from csiq.study.request import StudyRequest
+from csiq.study.scans import TESTING, choose_scans
+from csiq.study.work import Listener, jobs_of, work_through
+
+#: Parts of the page in their order, after the summary of the bars.
+PARTS: tuple[Callable[[Material], Section], ...] = (
+    evolution.section,
+    phases.section,
+    plateaus.section,
+    links.section,
+    preference.section,
+    savings.section,
+    adaptive.section,
+    ranked.section,
+    times.section,
+)
+_SHOWN = 5
+
+
+@dataclass(frozen=True)
+class Running:
+    """How a study is run; no number but seconds depends on it.
+
+    Attributes
+    ----------
+    workers : int
+        Processes of one thread each.
+    overwrite, resume : bool
+        As :func:`csiq.study.folder.open_folder` takes them.
+    """
+
+    workers: int = 1
+    overwrite: bool = False
+    resume: bool = False
+
+
+def run_study(
+    request: StudyRequest,
+    folder: str | Path,
+    running: Running,
+    listen: Listener = lambda step: None,
+    foretell: Callable[[TimeNeeded, int], None] = lambda needed, jobs: None,
+) -> dict[str, Any]:
+    """Reconstruct every scan that is not finished, then write tables, figures and the page.
+
+    Parameters
+    ----------
+    request : StudyRequest
+    folder : path
+        For ``study.html``, ``study.json``, tables, figures, and the numbers of each scan and solver.
+    running : Running
+    listen : callable, optional
+        Told of each scan that is finished.
+    foretell : callable, optional
+        Told before anything starts how long it will take, and of how many scans.
+
+    Returns
+    -------
+    dict
+        The content of ``study.json``.
+
+    Raises
+    ------
+    CohortError
+        If some scans failed; the page shows the others.
+    CsiqError
+        If cohort, model or folder are not in order.
+    """
+    folder = Path(folder)
+    scans = choose_scans(request)
+    config = request.described(_model_of(request))
+    with open_folder(folder, config, overwrite=running.overwrite, resume=running.resume):
+        jobs = jobs_of(folder, scans, request.solvers)
+        if jobs:
+            foretell(time_needed(jobs, request.setting, running.workers), len(jobs))
+        failed = _follow(
+            work_through(folder, jobs, request.setting, running.workers), listen, folder, running
+        )
+        roles = {scan.name: scan.role for scan in scans}
+        status = "incomplete" if failed else "complete"
+        record = _write(folder, config, roles, status)
+    if failed:
+        more = f"; and {len(failed) - _SHOWN} more" if len(failed) > _SHOWN else ""
+        raise CohortError(
+            f"{len(failed)} of {len(jobs)} scans failed: {'; '.join(failed[:_SHOWN])}{more}",
+            file=folder,
+            hint="the page shows the others; --resume tries these again",
+        )
+    return record
+
+
+def report_study(folder: str | Path) -> dict[str, Any]:
+    """Write tables, figures and page anew from the numbers that are there.
+
+    Raises
+    ------
+    CsiqError
+        If there is no study, nothing of it is finished, or a record is damaged.
+    """
+    folder = Path(folder)
+    with open_finished(folder) as config:
+        before = read_json(folder / RECORD)
+        roles = {str(k): str(v) for k, v in before.get("roles", {}).items()}
+        return _write(folder, config, roles, None)
+
+
+def _follow(steps: Any, listen: Listener, folder: Path, running: Running) -> list[str]:
+    """Follow the work to its end, note how long it took, and return what failed."""
+    started, failed, done = time.monotonic(), [], 0
+    try:
+        for step in steps:
+            done = step.done
+            listen(step)
+            if step.error is not None:
+                failed.append(f"{step.name}: {step.error}")
+    finally:
+        if done:
+            path = folder / TIMING
+            before = list(read_json(path)) if path.is_file() else []
+            run = {"scans": done - len(failed), "workers": running.workers}
+            write_json(path, [*before, {**run, "seconds": round(time.monotonic() - started, 1)}])
+    return failed
+
+
+def _model_of(request: StudyRequest) -> dict[str, str]:
+    setting = request.setting
+    grader = load_grader(setting.config(request.solvers[0]), choose_device(setting.device))
+    if grader is None:
+        raise ModelError("a study grades every iterate", field="--model", hint="see csiq model list")
+    return {"name": grader.name, "sha256": grader.sha256}
+
+
+def _write(folder: Path, config: dict[str, Any], roles: dict[str, str], status: str | None) -> dict[str, Any]:
+    """Write tables, figures, page and record; the status follows from what is missing if it is not given."""
+    material = read_material(folder, config, roles)
+    sections = [part(material) for part in PARTS]
+    bars = bars_of(sections)
+    sections = [summary_section(material, bars), *sections, calibrated_section()]
+    drawn = {name: svg for section in sections for name, svg in write_items(folder, section, USE).items()}
+    write_text(folder / PAGE, render(sections, about(material, bars), drawn))
+    missing = {s: material.missing(s, TESTING) for s in config["solvers"]}
+    if status is None:
+        status = "incomplete" if any(missing.values()) else "complete"
+    return write_record(
+        folder,
+        config,
+        status,
+        use=USE,
+        roles=roles,
+        missing=missing,
+        n={solver: len(curves) for solver, curves in material.test.items()},
+        n_tuning={solver: len(curves) for solver, curves in material.tuning.items()},
+        bars=bars,
+        **{section.key: section.numbers for section in sections if section.key},
+        differences_from_paper=[d for section in sections for d in section.differences],
+    )
