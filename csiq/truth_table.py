@@ -88,8 +88,22 @@ def truth_table_of(
     RawDataError
         If the truth that was named cannot be read or is that of another scan.
     """
+    if config.stop.truth is None and not config.stop.shadow:
+        return None, None
+    truth, warning = truth_of_scan(config, raw, geometry)
+    return (TruthTable(truth, folder) if truth is not None else None), warning
+
+
+def truth_of_scan(config: Config, raw: Path, geometry: Geometry) -> tuple[KnownTruth | None, str | None]:
+    """Return the truth that the configuration names, or else the one beside the raw file, and a warning.
+
+    Raises
+    ------
+    RawDataError
+        If the truth that was named cannot be read or is that of another scan.
+    """
     given, beside = config.stop.truth, truth_path(raw)
-    if given is None and not (config.stop.shadow and beside.is_file()):
+    if given is None and not beside.is_file():
         return None, None
     from csiq.truth import KnownTruth
 
@@ -100,5 +114,4 @@ def truth_table_of(
         if given is not None:
             raise
         return None, f"the truth beside the scan is left out: {error.what}"
-    lacking = None if truth.has_reference else f"{truth.path.name} has no masks: no reference quality"
-    return TruthTable(truth, folder), lacking
+    return truth, None if truth.has_reference else f"{truth.path.name} has no masks: no reference quality"

@@ -17,7 +17,7 @@ from csiq.cli.group import COMMANDS, csiq
 from csiq.errors import CsiqError, Interrupted
 
 #: Commands that print events, the last of which may be an error.
-_WITH_EVENTS = ("recon", "demo")
+_WITH_EVENTS = ("recon", "demo", "tune")
 
 
 class Terminated(BaseException):
@@ -98,7 +98,8 @@ def _interrupted(error: BaseException, arguments: Sequence[str]) -> dict[str, An
     by_person = not isinstance(error, Terminated)
     number = signal.SIGINT if by_person else signal.SIGTERM
     content = Interrupted("stopped by Ctrl-C" if by_person else "terminated", signal=number).as_dict()
-    return content if "recon" in arguments[:1] else {**content, "hint": None}
+    resumable = any(name in arguments[:1] for name in ("recon", "tune"))
+    return content if resumable else {**content, "hint": None}
 
 
 def _plain(code: int, message: str, hint: str | None) -> dict[str, Any]:

@@ -37,6 +37,7 @@ COMMANDS = {
     "simulate": Entry(
         "csiq.cli.simulate", "simulate", "Simulate a breathing whole-heart scan, with its truth."
     ),
+    "tune": Entry("csiq.cli.tune", "tune", "Find the weight of the penalty by image quality."),
     "cohort": Entry("csiq.cli.cohort", "cohort", "Make a digital cohort of graded scans, and look at it."),
     "study": Entry("csiq.cli.study", "study", "Repeat the paper's study on simulated raw scans."),
     "train": Entry("csiq.cli.train", "train", "Train a grading network on graded volumes."),

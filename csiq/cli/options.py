@@ -163,6 +163,19 @@ def options(*groups: Decorator | tuple[Decorator, ...]) -> Decorator:
     return add
 
 
+def without(group: tuple[Decorator, ...], *names: str) -> tuple[Decorator, ...]:
+    """Return a group of options without those of these names, as in ``save_iterates``."""
+    return tuple(option for option in group if _name_of(option) not in names)
+
+
+def _name_of(option: Decorator) -> str:
+    def probe() -> None:
+        """Stand for a command."""
+
+    parameter: click.Parameter = option(probe).__click_params__[0]
+    return str(parameter.name)
+
+
 def given_keys(context: click.Context) -> dict[str, Any]:
     """Return the configuration keys that stand on the command line, by the name they have in TOML."""
     from csiq.config import SECTION_OF
