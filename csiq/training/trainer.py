@@ -25,6 +25,7 @@ from csiq.training.loss import batch_loss, volume_loss
 from csiq.training.prefetch import ahead
 from csiq.training.settings import TrainConfig
 from csiq.training.trainable import Trainable
+from csiq.training.undisturbed import signals_wait
 from csiq.training.windows import Batch, Drawing
 
 CHECKPOINT = "checkpoint.pt"
@@ -70,7 +71,7 @@ class Trainer:
         self.config, self._drawing = drawing.config, drawing
         self.place = place or Place()
         self.iteration = 0
-        # a signal may arrive anywhere: what is half updated must not be saved
+        # an error may break a step off: what is half updated must not be saved
         self._within_a_step = False
         self.network: Trainable = put(untrained(self.config, mean_grade), self.place)
         self._optimiser = _optimiser(self.network, self.config)
@@ -149,7 +150,9 @@ class Trainer:
         log = Log(folder, self.iteration)
         try:
             for batch in batches:
-                rate, loss = learning_rate(config, self.iteration), self.step(batch)
+                rate = learning_rate(config, self.iteration)
+                with signals_wait():
+                    loss = self.step(batch)
                 if not math.isfinite(loss):
                     raise RawDataError(
                         f"loss {loss} at iteration {self.iteration + 1}",
