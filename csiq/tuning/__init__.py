@@ -8,7 +8,7 @@ from __future__ import annotations
 from csiq.tuning.choice import LEAST_DIFFERENCE, Choice, choose, truth_of
 from csiq.tuning.lamdas import POINTS, REACH, lamda_grid, with_home
 from csiq.tuning.point import Point, phase_difference, point_of
-from csiq.tuning.sweep import Sweep, sweep
+from csiq.tuning.sweeping import Sweep, sweep
 
 __all__ = [
     "LEAST_DIFFERENCE",

@@ -25,7 +25,7 @@ from csiq.errors import ModelError
 from csiq.history import mean
 from csiq.ranking import Comparison, compare
 from csiq.tuning.point import Point
-from csiq.tuning.sweep import Sweep
+from csiq.tuning.sweeping import Sweep
 
 #: Phases that differ by less than this share of what they do at the configuration's weight are one image. A
 #: rough sieve on purpose: streaks differ between phases, too, so that less difference is partly a merit.

@@ -14,7 +14,7 @@ from csiq.ranking.preference import error_from
 from csiq.report.figures import COLOURS, INK, MUTED, blank, plain, style
 from csiq.tuning.choice import LEAST_DIFFERENCE, Choice
 from csiq.tuning.point import Point
-from csiq.tuning.sweep import Sweep
+from csiq.tuning.sweeping import Sweep
 
 _SHADE = "#eceff2"
 

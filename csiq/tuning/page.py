@@ -21,7 +21,7 @@ from csiq.report.plots import data_uri
 from csiq.tuning.choice import Choice
 from csiq.tuning.folder import PAGE, image_name
 from csiq.tuning.point import Point
-from csiq.tuning.sweep import Sweep
+from csiq.tuning.sweeping import Sweep
 
 
 def write_page(folder: Path, sweep: Sweep, choice: Choice, content: dict[str, Any]) -> Path:

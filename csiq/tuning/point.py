@@ -125,7 +125,7 @@ _WORDS, _COUNTS = ("stop_reason", "stop_rule"), ("returned",)
 def _read(name: str, value: Any) -> Any:
     if name in _WORDS:
         return None if value is None else str(value)
-    if isinstance(value, list):
+    if isinstance(value, list | tuple):
         return tuple(int(v) if name in _COUNTS else _number(v) for v in value)
     if name == "in_domain":
         return bool(value)

@@ -27,7 +27,7 @@ from csiq.tuning.command import command_for
 from csiq.tuning.folder import TuneFolder
 from csiq.tuning.lamdas import home_of, lamda_grid, with_home
 from csiq.tuning.point import Point
-from csiq.tuning.sweep import Sweep, settings_of, sweep
+from csiq.tuning.sweeping import Sweep, settings_of, sweep
 
 #: Of ``tune.json``; rises when a key changes its meaning or goes.
 SCHEMA_VERSION = 1
