@@ -18,10 +18,9 @@ USE = "Simulated patients and simulated readers, research use only: no human was
 #: What is different by design, for whoever compares numbers.
 _BY_DESIGN = (
     "Patients are simulated: regular anatomy, breathing of drawn depth and drift, motion of the heart as "
-    "stated in "
-    "docs/patients.md. The paper's 69 scans are of referred patients.",
-    "The network is csiq's, trained on simulated images and readers; the paper's was trained on 324 "
-    "human scans.",
+    "stated in docs/patients.md. The paper's 69 scans are of referred patients.",
+    "The network is csiq's, trained on simulated images and readers; the paper's was trained on 324 human "
+    "scans.",
     "Iteration 0 is the density-compensated image combined with coil maps; how the paper gridded is not "
     "stated.",
     "lambda, gating and maps are csiq's; the paper's pipeline is published elsewhere and is not copied.",
@@ -41,8 +40,8 @@ def summary_section(study: Material, bars: Sequence[Bar]) -> Section:
         f"; {open_} cannot be judged." if open_ else "."
     )
     note = (
-        "Loss is measured by reference quality and NRMSE, never by the network's own grade. Bars are set for "
-        f"{N_SCANS} scans; with {len(study.main)} they are for orientation."
+        "Loss is measured by reference quality and NRMSE, never by the network's own grade. Bars are set "
+        f"for {N_SCANS} scans; with {len(study.main)} they are for orientation."
         if len(study.main) < N_SCANS
         else "Loss is measured by reference quality and NRMSE, never by the network's own grade."
     )
@@ -70,11 +69,10 @@ def notes(study: Material) -> list[str]:
         )
     if int(study.config["matrix"]) < 208:
         found.append(
-            f"Matrix {study.config['matrix']}: voxels of {shown(study.voxel_size)} mm, the paper's have "
-            "1 mm. 208 takes "
-            "14 s an iteration on two cores, two days for the whole study; it is meant for a GPU. The "
-            "sampling ratio "
-            "is the same. Fine vessels are blurred more, which lowers grades."
+            f"Matrix {study.config['matrix']}: voxels of {shown(study.voxel_size)} mm, the paper's have 1 "
+            "mm. At 208 the whole study takes some 16 hours and 7 GB a process on two cores; it is meant "
+            "for a GPU. The sampling ratio is the same. Larger voxels blur fine vessels, which lowers "
+            "grades and reference."
         )
     return found
 

@@ -8,19 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from csiq.agreement import bootstrap_interval, spearman
-from csiq.evaluation.section import Picture, Section, Table, plus_minus, shown, span
+from csiq.evaluation.section import plus_minus, shown
 from csiq.stopping import CostPlateau, MaxIter, Rule
-from csiq.study.adaptive_figures import needed_figure, trade_figure
-from csiq.study.bar import Bar, bar, bars_table
+from csiq.study.bar import Bar, bar
 from csiq.study.curves import Curves
-from csiq.study.material import Material
-from csiq.study.outcomes import Outcome, outcome, outcomes, percentile_95
-from csiq.study.savings import default_rule, rule_row
+from csiq.study.outcomes import Outcome, outcome, outcomes
+from csiq.study.savings import default_rule
 from csiq.study.spread import LEVEL, phase_mean, spread
 
 #: A scan needs the iterations until its reference quality is within this of its best.
@@ -136,8 +133,7 @@ def adaptivity(test: Curves, tuning: Curves | None) -> Adaptivity:
         cost = chosen_rival(tuning, cost_rules(), seconds)
     rivals = [outcome(test, r.rule, "last") if r is not None else None for r in (fixed, cost)]
     needed = first_near_best(test.reference)
-    both = np.isfinite(needed)
-    enough = int(both.sum()) > 2
+    follows, interval = follow(own.stops, needed)
     return Adaptivity(
         own=own,
         fixed=rivals[0],
@@ -147,11 +143,21 @@ def adaptivity(test: Curves, tuning: Curves | None) -> Adaptivity:
         apart_fixed=_apart(own, rivals[0]),
         apart_cost=_apart(own, rivals[1]),
         needed=needed,
-        follows=float(spearman(own.stops[both], needed[both])) if enough else float("nan"),
-        follows_interval=bootstrap_interval(spearman, own.stops[both], needed[both], level=LEVEL)
-        if enough
-        else (float("nan"), float("nan")),
+        follows=follows,
+        follows_interval=interval,
     )
+
+
+def follow(stops: np.ndarray, needed: np.ndarray) -> tuple[float, tuple[float, float]]:
+    """Return Spearman's correlation of stops and needs with its interval; 0 of stops that never vary."""
+    both = np.isfinite(needed)
+    nothing = (float("nan"), float("nan"))
+    if both.sum() < 3:
+        return float("nan"), nothing
+    if np.ptp(stops[both]) == 0:
+        return 0.0, nothing
+    found = float(spearman(stops[both], needed[both]))
+    return found, bootstrap_interval(spearman, stops[both], needed[both], level=LEVEL)
 
 
 def _apart(own: Outcome, rival: Outcome | None) -> tuple[float, float]:
@@ -187,160 +193,21 @@ def adaptivity_bars(found: Adaptivity, label: str) -> list[Bar]:
 
 def verdict(found: Adaptivity, bars: list[Bar], label: str) -> str:
     """Say in words whether adaptivity adds anything here, and if not, on what data it would."""
-    if any(one.met is None for one in bars):
+    missed = any(one.met is False for one in bars)
+    if not missed and any(one.met is None for one in bars):
         return (
-            f"{label}: whether adaptivity adds anything cannot be said: there are no scans to choose "
-            "rivals on "
-            "(--tuning), too few scans, or no truth."
+            f"{label}: whether adaptivity adds anything cannot be said: there are no scans to choose rivals "
+            "on (--tuning), too few scans, or no truth."
         )
-    if all(one.met for one in bars):
-        return (
-            f"{label}: adaptivity adds something here: all bars against rules that look at no grade are met."
-        )
+    if not missed:
+        return f"{label}: adaptivity adds something: all bars against rules that look at no grade are met."
     needed = spread(found.needed, interval=False)
     stops = spread(found.own.stops, interval=False)
     return (
         f"{label}: adaptivity adds nothing here that a fixed number of iterations or the cost would not "
-        "give. The "
-        f"scans need {plus_minus(needed.mean, needed.sd, 1)} iterations ({shown(needed.least, 0)} to "
-        f"{shown(needed.most, 0)}), the rule stops at {plus_minus(stops.mean, stops.sd, 1)}. A rule that "
-        "looks at "
-        "each scan can only gain where needs differ between scans by more than its own scatter: in a "
-        "queue of "
-        "mixed matrices, coils, samplings and penalty weights, where no number of iterations was tuned."
+        f"give. The scans need {plus_minus(needed.mean, needed.sd, 1)} iterations ({shown(needed.least, 0)} "
+        f"to {shown(needed.most, 0)}), the rule stops at {plus_minus(stops.mean, stops.sd, 1)}. A rule that "
+        "looks at each scan can only gain where needs differ between scans by more than its own scatter: "
+        "in a queue of mixed matrices, coils, samplings and penalty weights, where no number of iterations "
+        "was tuned."
     )
-
-
-def section(study: Material) -> Section:
-    """Return the part on adaptivity."""
-    found = {s: adaptivity(curves, study.tuning.get(s)) for s, curves in study.test.items()}
-    bars = {s: adaptivity_bars(one, study.label(s)) for s, one in found.items()}
-    items: list[Table | Picture] = [
-        bars_table(
-            "bars-adaptive", "Against rules that look at no grade", [b for s in bars for b in bars[s]]
-        ),
-        *(_table(study, s, found[s]) for s in study.solvers),
-    ]
-    for solver in study.solvers:
-        items += _pictures(study, solver, found[solver])
-    lead = [verdict(found[s], bars[s], study.label(s)) for s in study.solvers]
-    n = {s: len(c) for s, c in study.tuning.items()}
-    chosen = (
-        f"Rivals were chosen on {max(n.values())} scans of patients who train"
-        if n
-        else "No rivals were chosen"
-    )
-    lead.append(
-        f"{chosen}, none of whom is tested here: the least mean loss among rules that take no more mean "
-        "time than the "
-        "default rule with its grading. (The network has seen other images of these patients, so its "
-        "grades, and with "
-        "them the default rule's time, may be a little better there.)"
-        if n
-        else f"{chosen}: the study has no scans to tune on."
-    )
-    numbers: dict[str, Any] = {s: _numbers(one) for s, one in found.items()}
-    return Section(
-        "Does adaptivity help?",
-        tuple(lead),
-        items,
-        (),
-        {**numbers, "bars": [b for s in bars for b in bars[s]]},
-        "adaptivity",
-    )
-
-
-def _numbers(found: Adaptivity) -> dict[str, Any]:
-    return {
-        "tail": found.own.tail,
-        "fixed": found.fixed_name or None,
-        "fixed_tail": found.fixed.tail if found.fixed else None,
-        "cost": found.cost_name or None,
-        "cost_tail": found.cost.tail if found.cost else None,
-        "tail_best": percentile_95(found.own.loss_best),
-        "needed": spread(found.needed),
-        "follows": found.follows,
-        "follows_interval": found.follows_interval,
-    }
-
-
-def _table(study: Material, solver: str, found: Adaptivity) -> Table:
-    curves = study.test[solver]
-    body, data = [], []
-    for what, name, one, apart in (
-        ("default rule", found.own.name, found.own, (float("nan"), float("nan"))),
-        ("best fixed number", found.fixed_name, found.fixed, found.apart_fixed),
-        ("best cost rule", found.cost_name, found.cost, found.apart_cost),
-    ):
-        if one is None:
-            body.append((what, "–", "–", "–", "–", "–", "–"))
-            continue
-        row = rule_row(one, curves)
-        body.append(
-            (
-                f"{what}\n{name}",
-                shown(row["stop"], 1),
-                shown(row["seconds"], 1),
-                shown(row["loss"], 3),
-                shown(row["loss_95"], 3),
-                shown(percentile_95(one.loss_best), 3),
-                span(*apart, 3),
-            )
-        )
-        best_95 = {"loss_best_95": percentile_95(one.loss_best)}
-        data.append({"what": what, "rule": name, **row, **best_95, "low": apart[0], "high": apart[1]})
-    head = (
-        "",
-        "stops at",
-        "seconds",
-        "mean loss",
-        "95th percentile",
-        "the same against the best",
-        "default less rival",
-    )
-    note = (
-        "On the test scans. Last column: 90 % bootstrap interval of the difference of 95th "
-        "percentiles, scans drawn."
-    )
-    return Table(f"rivals-{solver}", f"Rivals: {study.label(solver)}", head, body, data, note)
-
-
-def _pictures(study: Material, solver: str, found: Adaptivity) -> list[Picture]:
-    curves, label = study.test[solver], study.label(solver)
-    trade = {
-        "fixed number": outcomes(curves, fixed_rules(curves.last), "last"),
-        "cost rule": outcomes(curves, cost_rules(), "last"),
-        "default rule": {found.own.name: found.own},
-    }
-    rows = [
-        {"kind": kind, "rule": name, "seconds": float(one.seconds.mean()), "loss_95": one.tail}
-        for kind, of in trade.items()
-        for name, one in of.items()
-    ]
-    needs = [
-        {"scan": name, "needed": float(k), "stop": float(stop)}
-        for name, k, stop in zip(curves.scans, found.needed, found.own.stops, strict=True)
-    ]
-    return [
-        Picture(
-            f"trade-{solver}",
-            trade_figure(rows),
-            "95th percentile of the loss against mean seconds, for fixed numbers, cost rules and the "
-            "default rule",
-            f"95th percentile of the loss against mean seconds a scan, {label}: every fixed number of "
-            "iterations, cost "
-            "rules, and the default rule with its grading. Lower left is better.",
-            rows,
-            share=2,
-        ),
-        Picture(
-            f"need-{solver}",
-            needed_figure(found.needed, found.own.stops),
-            "Iteration where the default rule stops against the first one that is good enough",
-            f"Where the default rule stops against the first iteration within {NEAR_BEST} of the scan's "
-            "best reference "
-            f"quality, {label}. Larger dots: more scans.",
-            needs,
-            share=2,
-        ),
-    ]

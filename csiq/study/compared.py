@@ -12,13 +12,12 @@ from csiq.study.spread import Spread
 
 #: What counts as clear, for the reader of the page.
 RULE = (
-    "A difference is called clear where the paper's number lies outside the 90 % bootstrap interval "
-    "over scans."
+    "A difference is called clear where the paper's number lies outside the 90 % bootstrap interval over "
+    "scans."
 )
 _NOTE = (
     "Mean ± SD (range) over all phases of all scans where nothing else is said. Reference: quality by a "
-    "stated "
-    "formula against the simulation's truth, which no network made."
+    "stated formula against the simulation's truth, which no network made."
 )
 
 

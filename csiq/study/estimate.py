@@ -14,9 +14,12 @@ from csiq.solvers import solver_named
 from csiq.study.request import DEFAULT, SELFNAV, Setting
 from csiq.study.work import Job
 
-#: Seconds to measure one image against the truth on one core, and to simulate a scan of 8 coils, at 64^3;
-#: the first has a part that does not grow with the matrix. Measured, benchmarks/RESULTS.md.
-_TRUTH, _TRUTH_FIXED, _SIMULATION = 0.05, 0.20, 7.0
+#: Core seconds to hold one image against the truth: a part that does not grow with the matrix, and one that
+#: grows with its cube, at 64^3. Measured at 64 (0.21) and 128 (0.43).
+_TRUTH_FIXED, _TRUTH = 0.19, 0.03
+#: Core seconds to simulate a scan of 8 coils with its truth at 64^3, and their growth with the matrix, from
+#: 9 s at 64, 19 s at 96 and 124 s at 208.
+_SIMULATION, _SIMULATION_GROWTH = 8.6, 2.3
 _EDGE = 64
 
 
@@ -50,7 +53,7 @@ def time_needed(jobs: Sequence[Job], setting: Setting, workers: int) -> TimeNeed
     known: dict[str, dict[str, float]] = {}
     for job in jobs:
         if job.scan.raw is None:
-            more = _SIMULATION * _grown(setting.matrix) * setting.n_coils / 8
+            more = _SIMULATION * (setting.matrix / _EDGE) ** _SIMULATION_GROWTH * setting.n_coils / 8
             parts["simulation"] = parts.get("simulation", 0.0) + more
         for part in job.parts:
             if part not in known:
@@ -73,7 +76,7 @@ def _of_part(part: str, setting: Setting) -> dict[str, float]:
         "set-up": setup_seconds(sizes),
         "iterations": setting.max_iter * sum(iteration.values()),
         "grading": (setting.max_iter + 1) * grading,
-        "truth": images * (_TRUTH_FIXED + _TRUTH * _grown(setting.matrix)),
+        "truth": images * (_TRUTH_FIXED + _TRUTH * (setting.matrix / _EDGE) ** 3),
     }
 
 
@@ -94,7 +97,3 @@ def sizes_of_part(part: str, setting: Setting) -> Sizes:
         difference_sets=getattr(solver, "DIFFERENCE_SETS", 0),
         search_sets=getattr(solver, "SEARCH_SETS", 0),
     )
-
-
-def _grown(matrix: int) -> float:
-    return (matrix / _EDGE) ** 3

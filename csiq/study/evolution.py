@@ -15,7 +15,7 @@ from csiq.study.compared import Compared, compared_table, differences
 from csiq.study.curves import Curves
 from csiq.study.material import Material
 from csiq.study.published import FINAL, GRIDDED, IMPROVEMENT
-from csiq.study.spread import Spread, Test, phase_mean, spread, tests_of
+from csiq.study.spread import Spread, Test, holm_tests, phase_mean, spread
 from csiq.study.wording import p_words, tests_table
 
 
@@ -47,13 +47,13 @@ def evolution(values: np.ndarray) -> Evolution:
 
 def improvement_tests(values: np.ndarray) -> list[Test]:
     """Test the last iteration against iteration 0, each phase; corrected for the number of phases."""
-    return tests_of([(f"phase {p + 1}", values[:, -1, p], values[:, 0, p]) for p in range(values.shape[2])])
+    return holm_tests([(f"phase {p + 1}", values[:, -1, p], values[:, 0, p]) for p in range(values.shape[2])])
 
 
 def step_tests(values: np.ndarray) -> list[Test]:
     """Test each iteration against the one before, means over the phases; corrected for their number."""
     means = phase_mean(values)
-    return tests_of([(f"{k - 1} to {k}", means[:, k], means[:, k - 1]) for k in range(1, means.shape[1])])
+    return holm_tests([(f"{k - 1} to {k}", means[:, k], means[:, k - 1]) for k in range(1, means.shape[1])])
 
 
 def correlations(curves: Curves) -> dict[str, Spread]:
@@ -152,13 +152,12 @@ def _lead(study: Material, solver: str, found: Mapping[str, Any]) -> str:
     tests = found["improvement_tests"]
     return (
         f"{study.label(solver)}, {n} scans: the grade rises by "
-        f"{plus_minus(grade.improvement.mean, grade.improvement.sd)} "
-        f"from {shown(grade.first.mean)} to {shown(grade.last.mean)} "
-        f"({p_words([max(t.t_holm, t.v_holm) for t in tests])} in every phase's paired tests, Holm). "
-        f"The last single step that still raises it significantly is that to {until}. Along the "
-        "iterations grade and "
-        f"cost correlate with r = {plus_minus(cost['pearson'].mean, cost['pearson'].sd)} "
-        f"(ranks {shown(cost['spearman'].mean)}), reference quality and cost with "
-        f"r = {plus_minus(cost['pearson_reference'].mean, cost['pearson_reference'].sd)}; NRMSE goes from "
+        f"{plus_minus(grade.improvement.mean, grade.improvement.sd)} from {shown(grade.first.mean)} to "
+        f"{shown(grade.last.mean)} ({p_words([max(t.t_holm, t.v_holm) for t in tests])} in every phase's "
+        f"paired tests, Holm). The last single step that still raises it significantly is that to {until}. "
+        "Along the iterations grade and cost correlate with r = "
+        f"{plus_minus(cost['pearson'].mean, cost['pearson'].sd)} (ranks {shown(cost['spearman'].mean)}), "
+        "reference quality and cost with r = "
+        f"{plus_minus(cost['pearson_reference'].mean, cost['pearson_reference'].sd)}; NRMSE goes from "
         f"{shown(found['nrmse'].first.mean, 3)} to {shown(found['nrmse'].last.mean, 3)}."
     )

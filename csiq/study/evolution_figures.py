@@ -55,8 +55,7 @@ def picture_of_mean(study: Material, solver: str) -> Picture:
     curves = study.test[solver]
     caption = (
         f"Mean ± SD over {len(curves)} scans, {study.label(solver)}: grades by the network (lines with "
-        "bands), "
-        "reference quality (dotted), cost over that of iteration 0 (black, right)."
+        "bands), reference quality (dotted), cost over that of iteration 0 (black, right)."
     )
     alt = f"Mean grade of four phases against iteration over all scans, {study.label(solver)}"
     return Picture(f"figure-6-mean-{solver}", _mean_figure(curves), alt, caption, _rows(curves), share=2)

@@ -70,10 +70,8 @@ def section(study: Material) -> Section:
     items += [_picture(study, solver) for solver in study.solvers]
     sentence = (
         "R² is the squared Pearson correlation over scans of the best grade of the last iteration with "
-        "that of "
-        "the gridded phases (iteration 0) and of the self-navigated image of the same scan: all spokes "
-        "gridded, "
-        "the heart's head-foot motion taken out."
+        "that of the gridded phases (iteration 0) and of the self-navigated image of the same scan: all "
+        "spokes gridded, the heart's head-foot motion taken out."
     )
     return Section(
         "Final, gridded and self-navigated", (sentence,), items, differences(compared), found, "links"
@@ -111,8 +109,8 @@ def spread_words(curves: Curves) -> str:
     first, last = _row_max(curves.grade[:, 0]), _row_max(curves.grade[:, -1])
     sds = [shown(spread(values, interval=False).sd) for values in (first, last)]
     return (
-        f"R² hangs on how far the scans spread: SD {sds[0]} of the best gridded and {sds[1]} of the "
-        "best final grade here."
+        f"R² hangs on how far the scans spread: SD {sds[0]} of the best gridded and {sds[1]} of the best "
+        "final grade here."
     )
 
 

@@ -15,7 +15,7 @@ from csiq.study.compared import Compared, compared_table, differences
 from csiq.study.curves import Curves
 from csiq.study.material import Material
 from csiq.study.published import BEST_PHASES, BEST_WORST, N_SCANS, PHASES_1_2
-from csiq.study.spread import Spread, Test, spread, tests_of
+from csiq.study.spread import Spread, Test, holm_tests, spread
 from csiq.study.wording import tests_table
 
 
@@ -79,8 +79,8 @@ def phase_differences(values: np.ndarray) -> Differences:
     return Differences(
         spread(np.abs(rows[:, 0] - rows[:, 1])),
         spread(best - worst),
-        tests_of(pairs),
-        tests_of([("best - worst", best, worst)]),
+        holm_tests(pairs),
+        holm_tests([("best - worst", best, worst)]),
     )
 
 
@@ -161,8 +161,7 @@ def _counts_table(study: Material, found: dict[str, Any]) -> Table:
         data.append({**row, "paper": paper})
     note = (
         "Motion: SD of the heart's true place over the spokes of the phase, mean over scans. Least true "
-        "motion: "
-        "in how many scans this phase has the least of it."
+        "motion: in how many scans this phase has the least of it."
     )
     return Table("best-phase", "Which phase is best", (*head, "paper: best"), body, data, note)
 
@@ -177,10 +176,9 @@ def _lead(study: Material, solver: str, found: dict[str, Any]) -> str:
     said = f"{', '.join(different)} differ significantly" if different else "no pair differs significantly"
     agree = _agree(study.test[solver])
     return (
-        f"{study.label(solver)}: best and worst phase are {shown(difference.mean)} ± "
-        f"{shown(difference.sd)} apart; "
-        f"{said} (t and Wilcoxon, Holm over pairs). Grade and reference quality name the same best phase in "
-        f"{agree[0]} of {agree[1]} scans."
+        f"{study.label(solver)}: best and worst phase are {shown(difference.mean)} ± {shown(difference.sd)} "
+        f"apart; {said} (t and Wilcoxon, Holm over pairs). Grade and reference quality name the same best "
+        f"phase in {agree[0]} of {agree[1]} scans."
     )
 
 
@@ -211,8 +209,8 @@ def _count_differences(study: Material, found: dict[str, Any]) -> list[str]:
         own, reference = int(np.argmax(counts)), found[solver]["best_by_reference"]
         said.append(
             f"{study.label(solver)}: the best phase is most often {own + 1} "
-            f"({_of(counts[own], sum(counts))}), in "
-            f"the paper {top + 1} ({_of(BEST_PHASES[top], N_SCANS)}). By reference quality it is most often "
-            f"{int(np.argmax(reference)) + 1}. {_motion_words(study.test[solver])}"
+            f"({_of(counts[own], sum(counts))}), in the paper {top + 1} ({_of(BEST_PHASES[top], N_SCANS)}). "
+            f"By reference quality it is most often {int(np.argmax(reference)) + 1}. "
+            f"{_motion_words(study.test[solver])}"
         )
     return said

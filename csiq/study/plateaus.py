@@ -104,10 +104,8 @@ def section(study: Material) -> Section:
     head = ("rule", *(study.label(s) for s in study.solvers), "paper", "in words")
     note = (
         "Mean ± SD of the iteration where it would have stopped, over the scans in which it fires (their "
-        "number "
-        "below). cost_gap knows how the curve ends. The paper's rule, “grade difference < 2 %”, names no "
-        "denominator; "
-        "paper_literal reads it as one step below 2 % of the grade before."
+        "number below). cost_gap knows how the curve ends. The paper's rule, “grade difference < 2 %”, "
+        "names no denominator; paper_literal reads it as one step below 2 % of the grade before."
     )
     table = Table("plateaus", "Iteration at which each rule stops", head, body, data, note, (len(head) - 1,))
     compared = [_compared(study, solver, found[solver]) for solver in study.solvers]
@@ -125,10 +123,9 @@ def _compared(study: Material, solver: str, found: dict[str, Plateau]) -> Compar
     own = found[GradePlateau().name]
     because = (
         "A literal 2 % is a small step where grades are low and a large one where they are high; csiq's "
-        "own rule, with "
-        f"a floor and patience, stops at {plus_minus(own.iterations.mean, own.iterations.sd, 1)}, and "
-        "the solvers "
-        "converge at different speeds."
+        "own rule, with a floor and patience, stops at "
+        f"{plus_minus(own.iterations.mean, own.iterations.sd, 1)}, and the solvers converge at different "
+        "speeds."
     )
     what = f"Plateau (literal 2 %), {study.label(solver)}"
     return Compared(what, found["paper_literal"].iterations, None, PLATEAU, because, 0)
@@ -138,8 +135,8 @@ def _lead(study: Material, found: dict[str, dict[str, Plateau]]) -> str:
     own = GradePlateau().name
     said = [
         f"{study.label(solver)} at {plus_minus(of[own].iterations.mean, of[own].iterations.sd, 1)} "
-        f"({shown(of[own].iterations.least, 0)} to {shown(of[own].iterations.most, 0)}; "
-        f"{of[own].fired} of {of[own].of} scans)"
+        f"({shown(of[own].iterations.least, 0)} to {shown(of[own].iterations.most, 0)}; {of[own].fired} of "
+        f"{of[own].of} scans)"
         for solver, of in found.items()
     ]
     return f"csiq's default rule stops {'; '.join(said)}. The paper: {PLATEAU.words(0)} of 20 iterations."

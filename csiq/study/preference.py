@@ -123,12 +123,10 @@ def section(study: Material) -> Section:
     items.insert(0, _table(study, found))
     lead = (
         f"As Figure E5: the first {E5_SCANS} scans by number, six pairs of phases each. The reader is "
-        "simulated: he sees "
-        "the difference of the reference qualities, leans as observer 1, and is off by "
-        f"{SIDE_BY_SIDE.noise:.2f} (SD). "
-        "That noise was set from the paper's 21 of 21, so that agreement beyond 0.25 is in part put in: "
-        "what this part "
-        "can show is whether the network's differences are those of the images.",
+        "simulated: he sees the difference of the reference qualities, leans as observer 1, and is off by "
+        f"{SIDE_BY_SIDE.noise:.2f} (SD). That noise was set from the paper's 21 of 21, so that agreement "
+        "beyond 0.25 is in part put in: what this part can show is whether the network's differences are "
+        "those of the images.",
     )
     return Section("Pairs against the reader", lead, items, (), found, "preference")
 
@@ -175,11 +173,9 @@ def _picture(study: Material, solver: str, differences: np.ndarray, said: np.nda
         for pair, d, s in zip(names, row, words, strict=True)
     ]
     caption = (
-        f"Figure E5. Difference of the grades of every pair of phases, {study.label(solver)}, and what "
-        "the simulated "
-        "reader says: blue, he prefers the first phase of the pair; red, the second; grey, equal. "
-        "Between the dashed "
-        "lines a reader is taken to see no difference."
+        f"Figure E5. Difference of the grades of every pair of phases, {study.label(solver)}, and what the "
+        "simulated reader says: blue, he prefers the first phase of the pair; red, the second; grey, "
+        "equal. Between the dashed lines a reader is taken to see no difference."
     )
     alt = "Differences of grades of pairs of phases scan by scan, coloured by the reader's preference"
     figure = e5_figure(list(curves.scans[: len(differences)]), differences, said)

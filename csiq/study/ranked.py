@@ -183,11 +183,9 @@ def section(study: Material) -> Section:
         *(_choices_table(study.label(s), s, ways[s]) for s in study.solvers),
     ]
     lead = tuple(
-        f"{study.label(s)}: {shown(100 * one.given.share, 0)} % of {one.given.of} pairs get a verdict "
-        "(90 % interval "
-        f"{span(100 * one.given.low, 100 * one.given.high, 0)}), the others are called equal. Last "
-        "iteration; all "
-        "pairs of phases of one scan; the truth is reference quality."
+        f"{study.label(s)}: {shown(100 * one.given.share, 0)} % of {one.given.of} pairs get a verdict (90 % "
+        f"interval {span(100 * one.given.low, 100 * one.given.high, 0)}), the others are called equal. Last "
+        "iteration; all pairs of phases of one scan; the truth is reference quality."
         for s, one in told.items()
     )
     numbers: dict[str, Any] = {s: {"verdicts": told[s], "choices": ways[s]} for s in study.solvers}
@@ -205,7 +203,7 @@ def _choices_table(label: str, solver: str, ways: Mapping[str, Choice]) -> Table
     head = ("choice", "mean regret", "largest", "is the best phase", "saved by the grade")
     note = (
         "Regret: reference quality of the best phase less that of the chosen one. Least motion: least "
-        "spread of the "
-        "breathing signal within the phase. Least true motion needs the simulation's truth: for orientation."
+        "spread of the breathing signal within the phase. Least true motion needs the simulation's truth: "
+        "for orientation."
     )
     return Table(f"choices-{solver}", f"Choosing the best phase: {label}", head, body, data, note)

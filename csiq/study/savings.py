@@ -170,10 +170,9 @@ def _rules_table(study: Material, solver: str) -> Table:
     )
     note = (
         "Means over scans and phases. Seconds: reconstruction after set-up, with grading where the rule "
-        "looks at grades. "
-        "Loss: reference quality of the last iteration less that of the image handed out; negative is "
-        "better. A scan in "
-        "which a rule never fires runs to the end. cost_gap knows how the curve ends: no run can use it."
+        "looks at grades. Loss: reference quality of the last iteration less that of the image handed out; "
+        "negative is better. A scan in which a rule never fires runs to the end. cost_gap knows how the "
+        "curve ends: no run can use it."
     )
     return Table(f"rules-{solver}", f"Every rule: {study.label(solver)}", head, body, data, note)
 

@@ -104,6 +104,8 @@ def share(right: ArrayLike, among: ArrayLike | None = None) -> Share:
         Which cases count; all by default.
     """
     yes = np.asarray(right, bool)
+    if not yes.size:
+        return Share(0, 0)
     cases = np.ones_like(yes) if among is None else np.asarray(among, bool)
     yes = (yes & cases).reshape(len(yes), -1).sum(axis=1)
     cases = cases.reshape(len(cases), -1).sum(axis=1)
@@ -159,7 +161,7 @@ class Test:
         return self.t_holm <= ALPHA and self.v_holm <= ALPHA
 
 
-def tests_of(pairs: Sequence[tuple[str, np.ndarray, np.ndarray]]) -> list[Test]:
+def holm_tests(pairs: Sequence[tuple[str, np.ndarray, np.ndarray]]) -> list[Test]:
     """Test several paired differences together.
 
     Parameters

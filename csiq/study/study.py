@@ -21,7 +21,7 @@ from csiq.io.atomic import write_text
 from csiq.io.tables import read_json, write_json
 from csiq.pipeline import load_grader
 from csiq.study import (
-    adaptive,
+    adaptive_page,
     evolution,
     links,
     phases,
@@ -47,7 +47,7 @@ PARTS: tuple[Callable[[Material], Section], ...] = (
     links.section,
     preference.section,
     savings.section,
-    adaptive.section,
+    adaptive_page.section,
     ranked.section,
     times.section,
 )

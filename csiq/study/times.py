@@ -27,11 +27,9 @@ def section(study: Material) -> Section:
     body.append(("an iteration", *(shown(each[s], 2) for s in solvers)))
     data.append({"stage": "an iteration", **each})
     note = (
-        "Means over scans, one thread each; several processes at once slow each other down. Grading: "
-        "every phase of "
-        "every iterate. Truth: reference quality and NRMSE of the same, measured between the iterations "
-        "on a clock of its "
-        "own; it is in no other number of this page."
+        "Means over scans, one thread each; several processes at once slow each other down. Grading: every "
+        "phase of every iterate. Truth: reference quality and NRMSE of the same, measured between the "
+        "iterations on a clock of its own; it is in no other number of this page."
     )
     head = ("stage", *(study.label(s) for s in solvers))
     table = Table("seconds", "Seconds a scan", head, body, data, note)

@@ -49,7 +49,7 @@ def tests_table(name: str, caption: str, tests: Sequence[Test], together: str) -
         for t in tests
     ]
     note = (
-        f"Two-sided, one value a scan; Holm's correction over {together}. Significant: both corrected "
-        "P ≤ .05."
+        f"Two-sided, one value a scan; Holm's correction over {together}. Significant: both corrected P ≤ "
+        ".05."
     )
     return Table(name, caption, head, body, [vars(t) for t in tests], note)

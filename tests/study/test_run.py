@@ -1,0 +1,135 @@
+"""A study of two tiny scans from end to end: killed, resumed, and the same whatever the workers."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from csiq.cli.entry import main
+from csiq.errors import ConfigError
+from csiq.io.tables import read_table
+from csiq.study.request import StudyRequest
+from csiq.study.scans import choose_scans
+from csiq.study.work import do, jobs_of
+from tests.study.fake_cohort import COILS, MATRIX, make_cohort
+
+OPTIONS = ("--scans", "2", "--tuning", "1", "--solvers", "pnlcg", "--max-iter", "2", "--workers", "1")
+SECONDS = ("recon_s", "grading_s")
+
+
+@pytest.fixture(scope="module")
+def cohort(tmp_path_factory) -> Path:
+    """Return a cohort without raw scans: they are simulated."""
+    return make_cohort(tmp_path_factory.mktemp("study") / "cohort", with_raw=())
+
+
+def test_scans_are_chosen_by_split(cohort):
+    request = StudyRequest(cohort, n_scans=3, n_tuning=2)
+    scans = choose_scans(request)
+    assert [(s.name, s.role) for s in scans[:3]] == [("p002", "test"), ("p003", "test"), ("p005", "test")]
+    assert {s.role for s in scans[3:]} == {"tuning"}
+    assert {s.name for s in scans[3:]} < {"p001", "p004", "p006"}
+    assert all(s.raw is None for s in scans)
+    # fewer are some of the more
+    fewer = {s.name for s in choose_scans(StudyRequest(cohort, n_scans=2, n_tuning=1))}
+    assert fewer < {s.name for s in scans}
+
+
+def test_a_cohort_with_too_few_patients_is_refused(cohort):
+    with pytest.raises(ConfigError, match="9 scans, but 3 test patients"):
+        choose_scans(StudyRequest(cohort, n_scans=9, n_tuning=0))
+
+
+@pytest.mark.parametrize(
+    ("given", "field"),
+    [
+        ({"n_scans": 0}, "--scans"),
+        ({"n_tuning": -1}, "--tuning"),
+        ({"solvers": ()}, "--solvers"),
+        ({"solvers": ("nlcg", "nlcg")}, "--solvers"),
+        ({"solvers": ("newton",)}, "--solver"),
+    ],
+)
+def test_a_wrong_request_is_refused(cohort, given, field):
+    with pytest.raises(ConfigError) as caught:
+        StudyRequest(cohort, **given)
+    assert caught.value.field == field
+
+
+def test_a_folder_that_is_no_cohort_is_refused(tmp_path, capsys):
+    assert main(["study", str(tmp_path), "-o", str(tmp_path / "out")]) == 3
+    assert "no folder of a cohort" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+def test_jobs_are_what_is_not_finished(cohort, tmp_path):
+    scans = choose_scans(StudyRequest(cohort, n_scans=2, n_tuning=1))
+    (tmp_path / "scans").mkdir()
+    jobs = jobs_of(tmp_path, scans, ("nlcg", "pnlcg"))
+    assert [job.parts for job in jobs] == [("nlcg", "pnlcg", "selfnav")] * 2 + [("nlcg", "pnlcg")]
+    done = tmp_path / "scans" / f"{scans[0].name}-nlcg"
+    done.mkdir()
+    (done / "facts.json").write_text('{"schema_version": 1}')
+    assert jobs_of(tmp_path, scans, ("nlcg", "pnlcg"))[0].parts == ("pnlcg", "selfnav")
+
+
+@pytest.mark.slow
+def test_a_killed_study_goes_on(tmp_path, capsys):
+    cohort, folder = make_cohort(tmp_path / "cohort", with_raw=(2, 3)), tmp_path / "study"
+    command = [sys.executable, "-m", "csiq", "study", str(cohort), "-o", str(folder), *OPTIONS]
+    with (tmp_path / "log").open("w") as log:
+        running = subprocess.Popen(command, stdout=log, stderr=log)
+        first = wait_for(folder / "scans" / "p002-pnlcg" / "facts.json", running)
+        running.kill()
+        running.wait()
+    assert "about" in (tmp_path / "log").read_text()
+    kept = first.read_bytes(), first.stat().st_mtime_ns
+    assert json.loads((folder / "study.json").read_text())["status"] == "running"
+
+    assert main(command[3:]) == 7  # there is something
+    assert main([*command[3:], "--resume", "--json"]) == 0
+    record = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert record["status"] == "complete"
+    assert record["n"] == {"pnlcg": 2}
+    assert record["n_tuning"] == {"pnlcg": 1}
+    assert (first.read_bytes(), first.stat().st_mtime_ns) == kept
+    assert (folder / "study.html").is_file()
+    # scans that were simulated for it are gone, those of the cohort are not touched
+    assert not list((folder / "simulated").glob("*"))
+    assert (cohort / "raw" / "p003.h5").is_file()
+
+    rows = read_table(folder / "scans" / "p003-pnlcg" / "curves.tsv")
+    assert len(rows) == 3 * 4
+    assert all(0 < row["nrmse"] < 1.5 and 0 <= row["reference"] <= 4 for row in rows)
+    facts = json.loads((folder / "scans" / "p003-pnlcg" / "facts.json").read_text())
+    assert {"recon", "grading", "truth"} <= set(facts["seconds"])
+    assert all(phase["heart_sd_mm"] > 0 for phase in facts["phases"])
+    assert sum(phase["spokes"] for phase in facts["phases"]) > 100
+
+    # the same numbers in this process, to the bit, but for the seconds
+    request = StudyRequest(cohort, n_scans=2, n_tuning=0, solvers=("pnlcg",), max_iter=2)
+    assert (request.setting.matrix, request.setting.n_coils) == (MATRIX, COILS)
+    (tmp_path / "again" / "scans").mkdir(parents=True)
+    job = jobs_of(tmp_path / "again", choose_scans(request), ())[1]
+    do(tmp_path / "again", request.setting, type(job)(job.scan, ("pnlcg",)))
+    again = read_table(tmp_path / "again" / "scans" / "p003-pnlcg" / "curves.tsv")
+    assert [without_seconds(row) for row in again] == [without_seconds(row) for row in rows]
+
+
+def wait_for(path: Path, running: subprocess.Popen) -> Path:
+    """Return a path once it is there."""
+    until = time.monotonic() + 600
+    while not path.is_file():
+        assert running.poll() is None, "it ended before"
+        assert time.monotonic() < until
+        time.sleep(0.05)
+    return path
+
+
+def without_seconds(row: dict) -> dict:
+    return {key: repr(value) for key, value in row.items() if key not in SECONDS}
