@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -153,7 +154,8 @@ class _Tuning:
         if event["event"] == "stage":
             self.seconds[event["stage"]] = event["seconds"]
         if event["event"] == "warning":
-            if event["message"] in self.warnings:
+            # a warning that comes again with other numbers is the same warning
+            if _kind(event["message"]) in map(_kind, self.warnings):
                 return
             self.warnings.append(event["message"])
         self.tell(event)
@@ -223,6 +225,10 @@ class _Tuning:
         for kind in ("png", "svg"):
             save_figure(tune_figure(found, choice), path / f"tune.{kind}")
         write_page(path, found, choice, content)
+
+
+def _kind(message: str) -> str:
+    return re.sub(r"[0-9.]+", "", message)
 
 
 def check_same(before: dict[str, Any], now: dict[str, Any], folder: Path) -> None:
