@@ -74,7 +74,7 @@ def choose_scans(request: StudyRequest) -> list[StudyScan]:
         *((p, TESTING) for p in _chosen(pool, request.n_scans, "--scans", "test patients")),
         *((p, TUNING) for p in _chosen(training, request.n_tuning, "--tuning", "patients who train")),
     ]
-    return [_scan(patient, role, raw) for patient, role in chosen]
+    return [_scan(request.cohort, patient, role, raw) for patient, role in chosen]
 
 
 def _raw_scans(request: StudyRequest) -> dict[str, CohortScan]:
@@ -88,9 +88,9 @@ def _chosen(patients: Sequence[CohortPatient], count: int, option: str, kind: st
     return choose_spread(patients, count) if count else ()
 
 
-def _scan(patient: CohortPatient, role: str, raw: dict[str, CohortScan]) -> StudyScan:
+def _scan(cohort: Path, patient: CohortPatient, role: str, raw: dict[str, CohortScan]) -> StudyScan:
     found = raw.get(patient.name)
     preset = found.config if found is not None else None
     if found is not None and preset is not None and preset.endswith(".toml"):
-        preset = str(found.raw.parent.parent / preset)
+        preset = str(cohort / preset)
     return StudyScan(patient, role, found.raw if found is not None else None, preset)

@@ -7,7 +7,7 @@ A further part of the page is a function of :class:`csiq.study.material.Material
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -35,9 +35,10 @@ from csiq.study.about import USE, about, bars_of, calibrated_section, summary_se
 from csiq.study.estimate import TimeNeeded, time_needed
 from csiq.study.folder import PAGE, RECORD, TIMING, open_finished, open_folder, write_record
 from csiq.study.material import Material, read_material
+from csiq.study.record import folder_of, is_finished
 from csiq.study.request import StudyRequest
-from csiq.study.scans import TESTING, choose_scans
-from csiq.study.work import Listener, jobs_of, work_through
+from csiq.study.scans import TESTING, StudyScan, choose_scans
+from csiq.study.work import SCANS, Listener, jobs_of, work_through
 
 #: Parts of the page in their order, after the summary of the bars.
 PARTS: tuple[Callable[[Material], Section], ...] = (
@@ -107,15 +108,18 @@ def run_study(
     scans = choose_scans(request)
     config = request.described(_model_of(request))
     with open_folder(folder, config, overwrite=running.overwrite, resume=running.resume):
+        roles = {scan.name: scan.role for scan in scans}
+        # whoever kills it can still have the page of what is there
+        write_record(folder, config, "running", roles=roles)
         jobs = jobs_of(folder, scans, request.solvers)
         if jobs:
             foretell(time_needed(jobs, request.setting, running.workers), len(jobs))
         failed = _follow(
             work_through(folder, jobs, request.setting, running.workers), listen, folder, running
         )
-        roles = {scan.name: scan.role for scan in scans}
-        status = "incomplete" if failed else "complete"
-        record = _write(folder, config, roles, status)
+        record: dict[str, Any] = {}
+        if not failed or _has_curves(folder, scans, request.solvers):
+            record = _write(folder, config, roles, "incomplete" if failed else "complete")
     if failed:
         more = f"; and {len(failed) - _SHOWN} more" if len(failed) > _SHOWN else ""
         raise CohortError(
@@ -124,6 +128,16 @@ def run_study(
             hint="the page shows the others; --resume tries these again",
         )
     return record
+
+
+def _has_curves(folder: Path, scans: Sequence[StudyScan], solvers: Sequence[str]) -> bool:
+    """Return whether any test scan is finished with any solver."""
+    return any(
+        is_finished(folder_of(folder / SCANS, scan.name, solver))
+        for scan in scans
+        for solver in solvers
+        if scan.role == TESTING
+    )
 
 
 def report_study(folder: str | Path) -> dict[str, Any]:

@@ -11,12 +11,18 @@ from pathlib import Path
 import pytest
 
 from csiq.cli.entry import main
-from csiq.errors import ConfigError
+from csiq.cohort.database import Progress
+from csiq.errors import CohortError, ConfigError, RawDataError
 from csiq.io.tables import read_table
-from csiq.study.request import StudyRequest
+from csiq.study import times
+from csiq.study.estimate import TimeNeeded, time_needed
+from csiq.study.record import PartRecord, folder_of, write_record
+from csiq.study.request import Setting, StudyRequest
 from csiq.study.scans import choose_scans
-from csiq.study.work import do, jobs_of
+from csiq.study.study import Running, run_study
+from csiq.study.work import Job, do, jobs_of
 from tests.study.fake_cohort import COILS, MATRIX, make_cohort
+from tests.study.synthetic import record, rising
 
 OPTIONS = ("--scans", "2", "--tuning", "1", "--solvers", "pnlcg", "--max-iter", "2", "--workers", "1")
 SECONDS = ("recon_s", "grading_s")
@@ -78,6 +84,43 @@ def test_jobs_are_what_is_not_finished(cohort, tmp_path):
     assert jobs_of(tmp_path, scans, ("nlcg", "pnlcg"))[0].parts == ("pnlcg", "selfnav")
 
 
+def test_what_fails_is_named_and_the_others_are_shown(cohort, tmp_path, monkeypatch):
+    request = StudyRequest(cohort, n_scans=2, n_tuning=0, solvers=("pnlcg",), max_iter=2)
+    name = choose_scans(request)[1].name
+
+    def broken(folder, jobs, setting, workers):
+        for done, job in enumerate(jobs, start=1):
+            error = RawDataError("no breathing is found") if job.name == name else None
+            if error is None:
+                for part in job.parts:
+                    made = record(rising([1, 2, 1, 1], 2, n=2)) if part != "selfnav" else PartRecord([], {})
+                    write_record(folder_of(folder / "scans", job.name, part), made)
+            yield Progress(job.name, done, len(jobs), 1.0, error)
+
+    monkeypatch.setattr("csiq.study.study.work_through", broken)
+    monkeypatch.setattr("csiq.study.study.PARTS", (times.section,))
+    monkeypatch.setattr("csiq.study.study.time_needed", lambda *_: TimeNeeded(1.0, {}))
+    with pytest.raises(CohortError, match=f"1 of 2 scans failed: {name}: no breathing is found") as caught:
+        run_study(request, tmp_path / "study", Running())
+    assert caught.value.exit_code == 6
+    content = json.loads((tmp_path / "study" / "study.json").read_text())
+    assert (content["status"], content["missing"]) == ("incomplete", {"pnlcg": [name]})
+    assert name in (tmp_path / "study" / "study.html").read_text()
+
+
+def test_the_time_is_foretold(cohort):
+    scans = choose_scans(StudyRequest(cohort, n_scans=1, n_tuning=0, solvers=("pnlcg",)))
+    jobs = [Job(scans[0], ("pnlcg", "selfnav"))] * 4
+    setting = Setting(64, 8)
+    one, two = time_needed(jobs[:2], setting, 1), time_needed(jobs, setting, 1)
+    # 4 x 21 images of 0.22 s each, at 64^3
+    assert one.parts["truth"] == pytest.approx(2 * 84 * 0.22)
+    assert one.parts["simulation"] == pytest.approx(2 * 8.6)
+    # what is timed for an instant differs from time to time, what is known does not
+    assert two.parts["truth"] == pytest.approx(2 * one.parts["truth"])
+    assert {"iterations", "grading", "set-up", "self-navigated images"} <= set(two.parts)
+
+
 @pytest.mark.slow
 def test_a_killed_study_goes_on(tmp_path, capsys):
     cohort, folder = make_cohort(tmp_path / "cohort", with_raw=(2, 3)), tmp_path / "study"
@@ -89,14 +132,16 @@ def test_a_killed_study_goes_on(tmp_path, capsys):
         running.wait()
     assert "about" in (tmp_path / "log").read_text()
     kept = first.read_bytes(), first.stat().st_mtime_ns
-    assert json.loads((folder / "study.json").read_text())["status"] == "running"
+    begun = json.loads((folder / "study.json").read_text())
+    assert begun["status"] == "running"
+    assert sorted(begun["roles"].values()) == ["test", "test", "tuning"]
 
     assert main(command[3:]) == 7  # there is something
     assert main([*command[3:], "--resume", "--json"]) == 0
-    record = json.loads(capsys.readouterr().out.splitlines()[-1])
-    assert record["status"] == "complete"
-    assert record["n"] == {"pnlcg": 2}
-    assert record["n_tuning"] == {"pnlcg": 1}
+    said = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert said["status"] == "complete"
+    assert said["n"] == {"pnlcg": 2}
+    assert said["n_tuning"] == {"pnlcg": 1}
     assert (first.read_bytes(), first.stat().st_mtime_ns) == kept
     assert (folder / "study.html").is_file()
     # scans that were simulated for it are gone, those of the cohort are not touched
