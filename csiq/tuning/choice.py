@@ -204,7 +204,8 @@ def _why(lamda: float, best: Point, top: Sequence[float], sweep: Sweep) -> str:
         return f"the configuration's own weight is graded best ({here}){rest}"
     beaten = f"no weight is better than {lamda:g} by what a reader would see"
     if lamda == sweep.home:
-        return f"{beaten}: the best, {best.lamda:g}, has {best.grade:.2f}, the configuration's own {here}"
+        own_grade = f"{sweep.at(lamda).grade:.2f}"
+        return f"{beaten}: the best ({best.lamda:g}) has grade {best.grade:.2f}, {lamda:g} has {own_grade}"
     own = _own(sweep)
     if lamda == best.lamda:
         return f"{here}, the best{own}"

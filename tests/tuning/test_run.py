@@ -140,6 +140,7 @@ def test_a_killed_sweep_goes_on_and_loses_one_weight_at_most(raw, whole, tmp_pat
         assert (folder / "points" / name).read_bytes() == (whole[0] / "points" / name).read_bytes()
 
 
+@pytest.mark.slow
 def test_weights_are_added_and_a_damaged_one_is_done_again(raw, whole, tmp_path):
     folder = tmp_path / "more"
     shutil.copytree(whole[0], folder)
@@ -169,6 +170,7 @@ def test_a_sweep_of_something_else_is_not_taken_up(raw, whole):
     assert record_of(folder) == before
 
 
+@pytest.mark.slow
 def test_only_its_own_files_are_replaced(raw, whole, tmp_path):
     folder = tmp_path / "again"
     shutil.copytree(whole[0], folder)
@@ -192,6 +194,7 @@ def test_a_missing_file_or_a_wrong_option_leaves_no_folder(raw, tmp_path):
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.slow
 def test_a_truth_beside_the_scan_is_measured(raw, small, tmp_path):
     """It is of 32^3 and four phases; the one that was named and does not fit is an error."""
     here = tmp_path / "scan.h5"
