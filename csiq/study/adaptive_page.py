@@ -87,7 +87,7 @@ def _table(study: Material, solver: str, found: Adaptivity) -> Table:
         row = rule_row(one, curves)
         body.append(
             (
-                f"{what}\n{name}",
+                f"{what}: {name}",
                 shown(row["stop"], 1),
                 shown(row["seconds"], 1),
                 shown(row["loss"], 3),

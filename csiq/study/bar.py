@@ -70,7 +70,7 @@ def bars_table(name: str, caption: str, bars: Sequence[Bar], note: str = "") -> 
 def _word(one: Bar | None) -> str:
     if one is None:
         return ""
-    return {None: "cannot be said", True: "met", False: "not met"}[one.met]
+    return {None: "cannot be\u00a0said", True: "met", False: "not\u00a0met"}[one.met]
 
 
 def _value(one: Bar | None) -> str:

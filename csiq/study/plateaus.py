@@ -61,7 +61,8 @@ def plateaus(curves: Curves, of: Mapping[str, Rule] | None = None) -> dict[str, 
     for name, rule in (of or rules()).items():
         each = tuple(stop_iteration(history, rule) for history in curves.histories)
         fired = np.array([np.nan if k is None else k for k in each], float)
-        found[name] = Plateau(rule.sentence(), spread(fired), int(np.isfinite(fired).sum()), len(each), each)
+        words = _LITERAL_WORDS if rule == LITERAL else rule.sentence()
+        found[name] = Plateau(words, spread(fired), int(np.isfinite(fired).sum()), len(each), each)
     return found
 
 

@@ -202,5 +202,5 @@ def e5_figure(scans: list[str], differences: np.ndarray, said: np.ndarray) -> Fi
         axes.axhline(edge, color=MUTED, ls=(0, (4, 3)), lw=0.8)
     axes.set_xticks(range(len(scans)), scans, rotation=60)
     axes.set_ylabel("difference of grades")
-    axes.legend(loc="upper right", ncols=3)
+    figure.legend(loc="outside upper left", ncols=3)
     return figure

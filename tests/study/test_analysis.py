@@ -299,3 +299,8 @@ def test_outside_the_domain():
     for row in one.rows[:21]:
         row["in_domain"] = 0.0
     assert outside_share(curves([one])) == pytest.approx(0.25)
+
+
+def test_the_literal_reading_is_said_in_its_own_words():
+    found = plateaus(curves([record(rising(TOP, 5))]))
+    assert "one step below 2 % of the grade before" in found["paper_literal"].sentence

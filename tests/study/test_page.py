@@ -12,7 +12,7 @@ import pytest
 from csiq.cli.entry import main
 from csiq.errors import ConfigError, OutputError, RawDataError
 from csiq.io.tables import read_table
-from csiq.study import evolution, times
+from csiq.study import links, times
 from csiq.study.compared import Compared, differences
 from csiq.study.folder import open_folder, write_record
 from csiq.study.published import FINAL, GRIDDED
@@ -131,7 +131,7 @@ def test_the_record_holds_every_number(study):
 @pytest.fixture
 def few_parts(monkeypatch):
     """Let the page have two parts: drawing all of it takes seconds."""
-    parts = (evolution.section, times.section)
+    parts = (links.section, times.section)
     monkeypatch.setattr("csiq.study.study.PARTS", parts)
 
 
@@ -142,7 +142,7 @@ def test_the_same_numbers_give_the_same_page(tmp_path, few_parts):
         report_study(tmp_path)
         pages.append((tmp_path / "study.html").read_bytes())
     assert pages[0] == pages[1]
-    assert b"Figure 6b" in pages[0]
+    assert b"Best final grade against" in pages[0]
 
 
 def test_report_only_from_the_command_line(tmp_path, capsys, monkeypatch):
