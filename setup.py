@@ -70,6 +70,7 @@ setup(
         "csiq.reading": ["templates/*"],
         "csiq.recon_configs": ["*.toml"],
         "csiq.report": ["templates/*"],
+        "csiq.tuning": ["templates/*"],
     },
     install_requires=CORE,
     extras_require=EXTRAS,

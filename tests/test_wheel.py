@@ -68,6 +68,18 @@ def elsewhere(tmp_path_factory):
 
 
 @pytest.mark.slow
+def test_every_file_of_the_package_is_there(elsewhere) -> None:
+    listing = subprocess.run(
+        ["git", "ls-files", "csiq"], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout.split()
+    package = "pathlib.Path(csiq.__file__).parent"
+    code = f"import csiq, pathlib; print(*{package}.rglob('*'), sep='\\n')"
+    there = {line.rpartition("/site/")[2] for line in elsewhere("-c", code).split("\n")}
+    assert "csiq/tuning/templates/tune.html" in listing
+    assert [name for name in listing if name not in there] == []
+
+
+@pytest.mark.slow
 def test_presets_and_weights_are_in_the_wheel(elsewhere):
     listed = elsewhere("-m", "csiq", "config", "list")
     assert "whole-heart" in listed
