@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -80,12 +81,16 @@ def test_help_and_version_load_nothing_heavy():
 
 
 def test_help_answers_in_under_0_3_seconds():
-    # the best of a few: a busy machine may hold up any single start
+    # seconds of the processor: others on a busy machine do not count
+    def spent() -> float:
+        used = resource.getrusage(resource.RUSAGE_CHILDREN)
+        return used.ru_utime + used.ru_stime
+
     best = float("inf")
-    for _ in range(8):
-        begun = time.perf_counter()
+    for _ in range(3):
+        begun = spent()
         assert python("-m", "csiq", "--help").returncode == 0
-        best = min(best, time.perf_counter() - begun)
+        best = min(best, spent() - begun)
     assert best < 0.3
 
 
