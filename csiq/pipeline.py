@@ -1,7 +1,9 @@
 """From one scan to ranked phases: the flow, readable from top to bottom.
 
 :func:`reconstruct` works on arrays and touches no file; :func:`csiq.run.run` reads a raw file, calls it
-and writes the run folder. This module and :mod:`csiq.loop` alone know both solvers and grades.
+and writes the run folder. This module and :mod:`csiq.loop` alone know both solvers and grades. The
+steps (:mod:`csiq.preparation`, :mod:`csiq.stopping.configured`) and the records (:mod:`csiq.result`) are
+offered here too.
 """
 
 from __future__ import annotations
@@ -9,116 +11,41 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
-import numpy as np
-
-from csiq.acquisition import Acquisition, Geometry
-from csiq.arrays import (
-    Device,
-    choose_device,
-    default_threads,
-    to_device,
-    to_host,
-    use_threads,
-)
-from csiq.coils import compress, drop_dead_coils, estimate_smaps, whiten
-from csiq.config import Config, seconds_of
-from csiq.cuda.memory import GpuPlan, free_bytes, with_back_off
-from csiq.errors import ConfigError, ModelError
-from csiq.gating import Bins, Signal, bin_spokes, respiratory_signal
-from csiq.gating.selfnav import si_shift_mm
-from csiq.history import History
+from csiq.acquisition import Acquisition
+from csiq.arrays import Device, choose_device, default_threads, to_host, use_threads
+from csiq.coils import estimate_smaps
+from csiq.config import Config
+from csiq.gating import Bins, Signal, correct_shift, spoke_shift
 from csiq.loop import Event, Loop, OnEvent, OnIterate, Resumed, ignore
-from csiq.operators import ForwardModel
-from csiq.plan import gpu_plan, sizes_of
-from csiq.plugins import load_assessor
-from csiq.quality.assessor import Assessor, Grade, as_assessor
-from csiq.ranking import Ranking
-from csiq.rescan.advice import Rescan
-from csiq.solvers import (
-    Problem,
-    SpatialTV,
-    Wavelet,
-    build_problem,
-    solve,
-    solver_named,
-)
-from csiq.stopping import (
-    GradePlateau,
-    MaxIter,
-    NotFinite,
-    Rule,
-    Stop,
-    TimeLimit,
-    counterfactual,
-    mapped,
-    parse_stopping_rule,
-    standard_rules,
-    uses_grades,
-)
-from csiq.trajectory import density_compensation
+from csiq.preparation import gate, load_grader, phase_dcf, prepare_coils, set_up, use_device
+from csiq.quality.assessor import Assessor, as_assessor
+from csiq.result import Prepared, Result
+from csiq.solvers import solve, solver_named
+from csiq.stopping import Stop, counterfactual
+from csiq.stopping.configured import acting_rules, compared_rules, own_rule, plateau_rule
 
-
-@dataclass(frozen=True)
-class Result:
-    """What a reconstruction gives.
-
-    Attributes
-    ----------
-    volumes : complex64 array, (n_phases, z, y, x)
-        The returned iteration, on the CPU.
-    iterations : tuple of int
-        The iteration returned for each phase; all the same unless ``return = "best-per-phase"``.
-    history : History
-        Cost and grades of every iteration.
-    grades : tuple of Grade or None
-        Of the returned volumes, one a phase.
-    ranking : Ranking or None
-        None without a model, or if the phases come from different iterations.
-    stop : Stop
-        Where the solver stopped, and which rule said so.
-    counterfactual : dict
-        Rule -> the iteration at which it would have stopped, or None.
-    signal : Signal or None
-        The breathing; None for a single phase.
-    bins : Bins
-    geometry : Geometry
-    n_coils : int
-        Virtual coils that were used.
-    lamda_abs : float
-    model : dict
-        ``name`` and ``sha256`` of the grader; empty without one.
-    seconds : dict
-        Of each stage.
-    warnings : tuple of str
-    device : str
-    threads : int
-    rescan : Rescan or None
-        Whether the scan should be repeated; None unless a least grade was asked for.
-    rules : tuple of Rule
-        Those of ``counterfactual``.
-    """
-
-    volumes: np.ndarray
-    iterations: tuple[int, ...]
-    history: History
-    grades: tuple[Grade | None, ...]
-    ranking: Ranking | None
-    stop: Stop
-    counterfactual: dict[str, int | None]
-    signal: Signal | None
-    bins: Bins
-    geometry: Geometry
-    n_coils: int
-    lamda_abs: float
-    model: dict[str, str]
-    seconds: dict[str, float]
-    warnings: tuple[str, ...]
-    device: str
-    threads: int
-    rescan: Rescan | None = None
-    rules: tuple[Rule, ...] = ()
+__all__ = [
+    "Device",
+    "Prepared",
+    "Result",
+    "Stages",
+    "compared_rules",
+    "correct_shift",
+    "gate",
+    "load_grader",
+    "own_rule",
+    "phase_dcf",
+    "plateau_rule",
+    "prepare",
+    "prepare_coils",
+    "reconstruct",
+    "reconstruct_prepared",
+    "set_up",
+    "spoke_shift",
+    "use_device",
+]
 
 
 @dataclass
@@ -135,40 +62,6 @@ class Stages:
         yield
         self.seconds[name] = self.seconds.get(name, 0.0) + time.perf_counter() - started
         self.on_event({"event": "stage", "stage": name, "seconds": self.seconds[name]})
-
-
-@dataclass(frozen=True)
-class Prepared:
-    """A scan before its first iteration; see :func:`prepare`.
-
-    Attributes
-    ----------
-    problem : Problem
-    assessor : Assessor or None
-        What grades.
-    signal : Signal or None
-        The breathing; None for a single phase.
-    bins : Bins
-    geometry : Geometry
-    n_coils : int
-        Virtual coils that are used.
-    device : Device
-    threads : int
-    warnings : tuple of str
-    seconds : dict
-        Of each stage.
-    """
-
-    problem: Problem
-    assessor: Assessor | None
-    signal: Signal | None
-    bins: Bins
-    geometry: Geometry
-    n_coils: int
-    device: Device
-    threads: int
-    warnings: tuple[str, ...]
-    seconds: dict[str, float]
 
 
 def reconstruct(
@@ -296,7 +189,7 @@ def reconstruct_prepared(
     if resumed is not None:
         # the clocks of the curves go on from the run that is resumed; a time limit is of this one
         spent -= resumed.history.last.recon_s + resumed.history.last.grading_s
-    loop = Loop(config, prepared.geometry, prepared.assessor, _rules(config, spent), on_event)
+    loop = Loop(config, prepared.geometry, prepared.assessor, acting_rules(config, spent), on_event)
     iterates = solve(
         problem,
         config.solver.solver,
@@ -330,184 +223,6 @@ def reconstruct_prepared(
         rescan=rescan,
         rules=compared,
     )
-
-
-def use_device(device: Device) -> None:
-    """Let everything that is allocated from now on lie on this device."""
-    if device.is_gpu:
-        import cupy
-
-        cupy.cuda.Device(device.index).use()
-
-
-def prepare_coils(scan: Acquisition, config: Config) -> Acquisition:
-    """Return the scan without dead coils, whitened and compressed to virtual coils.
-
-    In the mode ``selfnav`` the heart's head-foot shift is taken out as well, heartbeat by heartbeat.
-    """
-    if config.gating.mode == "selfnav":
-        scan = correct_shift(scan)
-    return compress(whiten(drop_dead_coils(scan)), config.coils.coils)
-
-
-def correct_shift(scan: Acquisition, shift: np.ndarray | None = None) -> Acquisition:
-    """Return the scan with the heart's displacement along z taken out of each heartbeat.
-
-    The one-dimensional correction of the self-navigated sequence: a shift d of the heart turned every sample
-    by exp(-2 pi i k_z d / FOV).
-
-    Parameters
-    ----------
-    scan : Acquisition
-    shift : float64 array, (n_spokes,), optional
-        mm; :func:`spoke_shift` by default.
-
-    Raises
-    ------
-    ConfigError
-        If there are no SI spokes to navigate by.
-
-    References
-    ----------
-    Piccini D, et al. Respiratory self-navigation for whole-heart bright-blood coronary MRI. Magn Reson Med
-    2012;68:571-579.
-    """
-    shift = spoke_shift(scan) if shift is None else shift
-    turns = scan.coord[..., 0] * (shift / scan.geometry.fov[0])[:, None]
-    return replace(scan, kspace=(scan.kspace * np.exp(2j * np.pi * turns)).astype(np.complex64))
-
-
-def spoke_shift(scan: Acquisition) -> np.ndarray:
-    """Return the heart's displacement along z at each spoke, mm, as the SI spoke of its heartbeat shows it.
-
-    Raises
-    ------
-    ConfigError
-        If there are no SI spokes to navigate by.
-    """
-    navigators = scan.navigators
-    if navigators is None:
-        raise ConfigError(
-            "there are no SI spokes", file=scan.name, field="--mode selfnav", hint="--mode phases"
-        )
-    shift = si_shift_mm(navigators, scan.geometry)
-    return shift[np.argmin(np.abs(navigators.heartbeat[None] - scan.heartbeat[:, None]), axis=1)]
-
-
-def gate(scan: Acquisition, config: Config) -> tuple[Signal | None, Bins]:
-    """Return the breathing signal and the spokes of each phase; all spokes for a single image."""
-    if config.gating.phases == 1 or config.gating.mode == "selfnav":
-        everything = np.arange(scan.n_spokes)
-        return None, Bins((everything,), np.empty(0), np.ones(scan.n_spokes, int))
-    signal = respiratory_signal(scan, config.gating)
-    return signal, bin_spokes(signal, config.gating.phases)
-
-
-def set_up(
-    scan: Acquisition, bins: Bins, smaps: np.ndarray, config: Config, device: Device, threads: int
-) -> Problem:
-    """Return the problem on the device: kernels, gridded image, penalty weight."""
-    order = np.concatenate(bins.indices)
-    dcf = phase_dcf(scan, bins, config.penalty.dcf)
-    kspace = scan.kspace[:, order]
-
-    def build(plan: GpuPlan | None) -> Problem:
-        coords = [to_device(np.ascontiguousarray(scan.coord[i]), device) for i in bins.indices]
-        wait = (plan is not None and not plan.smaps_on_device, plan is not None and not plan.kspace_on_device)
-        model = ForwardModel(
-            coords,
-            smaps if wait[0] else to_device(smaps, device),
-            threads=threads,
-            coil_batch=config.run.coil_batch,
-            plan=plan,
-        )
-        penalty = config.penalty
-        return build_problem(
-            model,
-            kspace if wait[1] else to_device(kspace, device),
-            dcf if wait[1] else to_device(dcf, device),
-            penalty.lamda,
-            dcf_in_cost=penalty.dcf_in_cost,
-            penalties=[SpatialTV(penalty.lamda_spatial_tv), Wavelet(penalty.lamda_wavelet)],
-        )
-
-    if not device.is_gpu:
-        return build(None)
-    return with_back_off(build, gpu_plan(sizes_of(scan, config), config, free_bytes(device)))
-
-
-def phase_dcf(scan: Acquisition, bins: Bins, method: str) -> np.ndarray:
-    """Return the density compensation of each phase's own spokes, mean 1 in each, phase after phase.
-
-    Returns
-    -------
-    float32 array, (n_binned_spokes, n_samples)
-    """
-    if method == "pipe-menon":
-        parts = [density_compensation(scan.coord[i], method, shape=scan.geometry.shape) for i in bins.indices]
-    else:
-        # the law of the whole trajectory is found once; a phase's spokes are a random part of it
-        whole = density_compensation(scan.coord, method, shape=scan.geometry.shape)
-        parts = [whole[indices] for indices in bins.indices]
-    return np.concatenate([part / part.mean() for part in parts]).astype(np.float32)
-
-
-def load_grader(config: Config, device: Device) -> Assessor | None:
-    """Return the grader; None if there is no model and nothing depends on one.
-
-    Raises
-    ------
-    ModelError
-        If a model is asked for by name or file, or the stop needs one, and it is missing or damaged.
-    """
-    try:
-        return load_assessor(config.quality.model, device)
-    except ModelError:
-        own = own_rule(config)
-        if (
-            config.stop.stop_on_plateau
-            or (own is not None and uses_grades(own))
-            or config.stop.min_grade is not None
-            or config.quality.model != "default"
-        ):
-            raise
-        return None
-
-
-def plateau_rule(config: Config) -> GradePlateau:
-    """Return the grade plateau rule of a configuration."""
-    stop = config.stop
-    return GradePlateau(stop.plateau_tol, stop.plateau_floor, stop.patience, stop.min_iter, stop.scope)
-
-
-def own_rule(config: Config, spent: float = 0.0) -> Rule | None:
-    """Return the rule of ``--rule``, if there is one; its time limits count the seconds already spent."""
-    if config.stop.rule is None:
-        return None
-
-    def started(rule: Rule) -> Rule:
-        return replace(rule, before_s=spent) if isinstance(rule, TimeLimit) else rule
-
-    return mapped(parse_stopping_rule(config.stop.rule), started)
-
-
-def compared_rules(config: Config, spent: float = 0.0) -> tuple[Rule, ...]:
-    """Return the rules of which a run records where they would have stopped it."""
-    own = own_rule(config, spent)
-    return standard_rules(plateau_rule(config), [own] if own is not None else [])
-
-
-def _rules(config: Config, spent: float) -> tuple[Rule, ...]:
-    """Return the rules that may stop a run, the first to be asked first."""
-    rules: list[Rule] = [NotFinite()]
-    own = own_rule(config, spent)
-    if not config.stop.shadow:
-        rules += [plateau_rule(config)] if config.stop.stop_on_plateau else []
-        rules += [own] if own is not None else []
-    rules.append(MaxIter(config.solver.max_iter))
-    if config.solver.time_limit is not None:
-        rules.append(TimeLimit(seconds_of(config.solver.time_limit), spent))
-    return tuple(rules)
 
 
 def _start_event(scan: Acquisition, bins: Bins, config: Config, device: Device, threads: int) -> Event:

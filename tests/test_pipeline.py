@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import sigpy
@@ -178,7 +180,7 @@ def test_selfnav_takes_the_shift_of_the_heart_out(simulated, ungraded):
     result = reconstruct(scan, config_of(mode="selfnav", max_iter=1))
     assert result.volumes.shape[0] == 1
     with pytest.raises(ConfigError, match="no SI spokes"):
-        reconstruct(pipeline.replace(scan, navigators=None), config_of(mode="selfnav"))
+        reconstruct(replace(scan, navigators=None), config_of(mode="selfnav"))
 
 
 def test_equal_input_gives_equal_bits(simulated, ungraded):
@@ -203,6 +205,6 @@ def test_pure_noise_has_no_breathing(simulated, ungraded, rng):
     scan, _ = simulated
     shape = scan.navigators.kspace.shape
     noise = (rng.standard_normal(shape) + 1j * rng.standard_normal(shape)).astype(np.complex64)
-    quiet = pipeline.replace(scan, navigators=pipeline.replace(scan.navigators, kspace=noise))
+    quiet = replace(scan, navigators=replace(scan.navigators, kspace=noise))
     with pytest.raises(RawDataError, match="--phases 1"):
         reconstruct(quiet, config_of())

@@ -154,25 +154,8 @@ def _write(target: Path, comparison: Comparison[str], content: dict[str, Any]) -
 
 def _echo(comparison: Comparison[str]) -> None:
     """Print the images in order of their grade."""
-    from csiq.cli.output import echo_table
-    from csiq.cli.rank import chance_of_best, echo_how_sure
-    from csiq.ranking import words_of
+    from csiq.cli.rank import echo_ranked
 
-    chance = chance_of_best(comparison.preferences, comparison.best)
-    columns = ("rank", "image", "grade", "sd", "to best", "best preferred", "", "in words")
-    rows = [
-        (
-            one.rank,
-            one.label,
-            one.grade,
-            one.grade_sd,
-            one.delta_to_best,
-            chance.get(one.label, "-"),
-            "best" if one.label == comparison.best else "=" if one.indistinguishable_from_best else "",
-            words_of(one.grade),
-        )
-        for one in comparison.by_rank
-    ]
-    echo_table(columns, rows)
-    echo_how_sure(comparison.preferences)
+    labelled = [(one.label, one) for one in comparison.by_rank]
+    echo_ranked("image", labelled, comparison.best, comparison.preferences)
     click.echo(f"graded by {comparison.model}, a network trained on simulated readers; research use only")

@@ -110,7 +110,8 @@ def init(
     """
     from csiq.arrays import default_threads
     from csiq.cohort.cohort_folder import StudyConfig
-    from csiq.cohort.study import Running, init_cohort
+    from csiq.cohort.following import Running
+    from csiq.cohort.study import init_cohort
 
     config = StudyConfig(
         study,

@@ -20,8 +20,6 @@ if TYPE_CHECKING:
 
 _PATH = click.Path(path_type=Path)
 _OVERWRITE = click.option("--overwrite", is_flag=True, help="Replace a model of that name.")
-#: What a card is written anew with.
-_OF_FILE = ("schema_version", "name", "sha256")
 
 
 @click.command(
@@ -192,7 +190,7 @@ def _graded(grader: Grader, data: GradedSet, *, quiet: bool) -> np.ndarray:
 
 def _card(model: ModelFile, entry: dict[str, Any]) -> dict[str, Any]:
     """Return the model's card with its new calibration, and which model it was before."""
-    card = {key: value for key, value in (model.card or {}).items() if key not in _OF_FILE}
+    card = dict(model.card or {})
     card.setdefault("domain", None)
     card.setdefault("voxel_size_mm", None)
     before = card.get("site_calibration") or {}

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from csiq.cli.options import DEBUG, JSON, options
 
 if TYPE_CHECKING:
-    from csiq.ranking import Preferences, Ranking
+    from csiq.ranking import Preferences, Ranked, RankedPhase, Ranking
     from csiq.report.record import Record
 
 
@@ -158,29 +159,50 @@ def write_figure(path: Path, ranking: Ranking, title: str) -> None:
 
 def echo_ranking(ranking: Ranking) -> None:
     """Print the phases by falling grade, and how likely a reader prefers the best to each other one."""
+    labelled = [(phase.phase, phase) for phase in ranking.by_rank]
+    echo_ranked("phase", labelled, ranking.best_phase, ranking.preferences)
+
+
+def echo_ranked(
+    what: str,
+    labelled: Sequence[tuple[object, RankedPhase | Ranked[str]]],
+    best: object,
+    preferences: Preferences[Any] | None,
+) -> None:
+    """Print labelled images in the order given, and how likely a reader prefers the best to each other one.
+
+    Parameters
+    ----------
+    what : str
+        What the labels name: the head of their column.
+    labelled : sequence of (label, ranked image)
+    best : object
+        Label of the best one.
+    preferences : Preferences, optional
+    """
     from csiq.cli.output import echo_table
     from csiq.ranking import words_of
 
-    chance = chance_of_best(ranking.preferences, ranking.best_phase)
-    columns = ("rank", "phase", "grade", "sd", "to best", "best preferred", "", "in words")
+    chance = _chance_of_best(preferences, best)
+    columns = ("rank", what, "grade", "sd", "to best", "best preferred", "", "in words")
     rows = [
         (
-            p.rank,
-            p.phase,
-            p.grade,
-            p.grade_sd,
-            p.delta_to_best,
-            chance.get(p.phase, "-"),
-            "best" if p.phase == ranking.best_phase else "=" if p.indistinguishable_from_best else "",
-            words_of(p.grade),
+            one.rank,
+            label,
+            one.grade,
+            one.grade_sd,
+            one.delta_to_best,
+            chance.get(label, "-"),
+            "best" if label == best else "=" if one.indistinguishable_from_best else "",
+            words_of(one.grade),
         )
-        for p in ranking.by_rank
+        for label, one in labelled
     ]
     echo_table(columns, rows)
-    echo_how_sure(ranking.preferences)
+    _echo_how_sure(preferences)
 
 
-def echo_how_sure(preferences: Preferences | None) -> None:
+def _echo_how_sure(preferences: Preferences | None) -> None:
     """Print what the probabilities of the table rest on, if there are any."""
     if preferences is None or all(pair.p_a is None for pair in preferences.pairs):
         return
@@ -189,7 +211,7 @@ def echo_how_sure(preferences: Preferences | None) -> None:
     click.echo("; too sure, as the grades' errors are known from their patches only" if some else "")
 
 
-def chance_of_best(preferences: Preferences | None, best: object) -> dict[object, str]:
+def _chance_of_best(preferences: Preferences | None, best: object) -> dict[object, str]:
     """Return the probability that a reader prefers the best image to each other one, in words, by label."""
     found = {}
     for pair in preferences.pairs if preferences is not None else ():

@@ -123,8 +123,9 @@ def _run(
     quiet: bool,
 ) -> dict[str, Any]:
     from csiq.arrays import default_threads
+    from csiq.cohort.following import Running
     from csiq.study.request import StudyRequest
-    from csiq.study.study import Running, run_study
+    from csiq.study.study import run_study
 
     workers, overwrite, resume = how
     running = Running(workers or default_threads(), overwrite, resume)

@@ -12,7 +12,7 @@ from typing import Any
 
 from csiq._version import __version__
 from csiq.errors import ConfigError, OutputError, RawDataError, ResourceError, nearest
-from csiq.io.held_folder import held_folder, remove_own_files
+from csiq.io.held_folder import own_folder, remove_own_files
 from csiq.io.sniff import in_bytes
 from csiq.io.tables import read_json, strict, write_json
 
@@ -106,11 +106,7 @@ def open_cohort(
     ResourceError
         If it cannot be made or written to.
     """
-    with held_folder(folder) as found:
-        if found and not (overwrite or resume):
-            raise OutputError("is not empty", file=folder, hint="--resume or --overwrite")
-        if found and not (folder / RECORD).is_file():
-            raise OutputError("csiq did not make it", file=folder, hint="choose another folder")
+    with own_folder(folder, RECORD, overwrite=overwrite, resume=resume) as found:
         if found and resume:
             _check_same(folder, config)
         elif found:

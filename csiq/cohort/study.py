@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ from csiq.cohort.cohort_folder import (
     write_record,
 )
 from csiq.cohort.database import ImageMaker, make_volumes, missing_volumes
-from csiq.cohort.following import Listener, follow, runs_of
+from csiq.cohort.following import Listener, Running, follow, runs_of
 from csiq.cohort.grading import GradedPatient, grade_cohort, write_tables
 from csiq.cohort.iterate_grades import (
     GradedIterate,
@@ -65,23 +65,6 @@ scans.tsv, raw/ raw scans of test patients (ISMRMRD) with their truth, unless le
 cohort.json     configuration, formula, readers, summary
 timing.json     how long it took; the only file that is not determined by the seed
 """
-
-
-@dataclass(frozen=True)
-class Running:
-    """How a cohort is made; no file but ``timing.json`` depends on it.
-
-    Attributes
-    ----------
-    workers : int
-        Processes.
-    overwrite, resume : bool
-        As :func:`csiq.cohort.cohort_folder.open_cohort` takes them.
-    """
-
-    workers: int = 1
-    overwrite: bool = False
-    resume: bool = False
 
 
 def init_cohort(

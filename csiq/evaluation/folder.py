@@ -8,11 +8,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from csiq._version import __version__
-from csiq.errors import OutputError, RawDataError
-from csiq.io.held_folder import held_folder, remove_own_files
+from csiq.errors import OutputError
+from csiq.io.held_folder import config_in, own_folder, remove_own_files, write_record
 from csiq.io.sniff import sha256_of
-from csiq.io.tables import read_json, strict, write_json
+from csiq.io.tables import strict
 
 #: What the folder says of itself.
 RECORD, PAGE = "evaluation.json", "evaluation.html"
@@ -47,37 +46,15 @@ def open_folder(
     ResourceError
         If it cannot be made or written to.
     """
-    with held_folder(folder) as found:
-        if found and not (overwrite or resume):
-            raise OutputError("is not empty", file=folder, hint="--resume or --overwrite")
-        if found and not (folder / RECORD).is_file():
-            raise OutputError("csiq did not make it", file=folder, hint="choose another folder")
+    with own_folder(folder, RECORD, overwrite=overwrite, resume=resume) as found:
         if found and resume:
             _check_same(folder, config)
         elif found:
             remove_own_files(folder, OWN_FILES, (TABLES, FIGURES))
         for name in (TABLES, FIGURES):
             (folder / name).mkdir(exist_ok=True)
-        write_record(folder, config, "running")
+        write_record(folder / RECORD, config, "running")
         yield
-
-
-def write_record(folder: Path, config: Mapping[str, Any], status: str, **content: Any) -> dict[str, Any]:
-    """Write what the folder says of itself and return it.
-
-    Parameters
-    ----------
-    folder : Path
-    config : mapping
-    status : str
-        ``running`` or ``complete``.
-    **content
-        What there is to say more.
-    """
-    record = {"schema_version": 1, "status": status, "csiq": __version__, "config": config, **content}
-    plain = dict(strict(record))
-    write_json(folder / RECORD, plain)
-    return plain
 
 
 def config_of(manifest: Path, split: str, reader: str, models: Sequence[tuple[str, str]]) -> dict[str, Any]:
@@ -92,11 +69,7 @@ def config_of(manifest: Path, split: str, reader: str, models: Sequence[tuple[st
 
 
 def _check_same(folder: Path, config: Mapping[str, Any]) -> None:
-    try:
-        before = read_json(folder / RECORD)["config"]
-    except (RawDataError, KeyError, TypeError):
-        raise OutputError("its record cannot be read", file=folder, hint="--overwrite") from None
-    now = strict(config)
+    before, now = config_in(folder / RECORD), strict(config)
     # grades of further models may be added; grades of the same ones are kept
     wrong = [key for key in now if key != "models" and before.get(key) != now[key]]
     if wrong:

@@ -30,11 +30,12 @@ from csiq.evaluation.about import about, numbers, use_of
 from csiq.evaluation.cases import read_cases
 from csiq.evaluation.comparison import Comparison
 from csiq.evaluation.drawing import write_figure
-from csiq.evaluation.folder import FIGURES, PAGE, TABLES, config_of, open_folder, write_record
+from csiq.evaluation.folder import FIGURES, PAGE, RECORD, TABLES, config_of, open_folder
 from csiq.evaluation.page import render
 from csiq.evaluation.predictions import PatchGrader, Report, predict
 from csiq.evaluation.section import Picture, Section
 from csiq.io.atomic import write_text
+from csiq.io.held_folder import write_record
 from csiq.io.tables import write_table
 
 #: Parts of a study in their order on the page.
@@ -120,7 +121,7 @@ def evaluate(
         drawn = [write_items(folder, section, use_of(cases)) for section in sections]
         page = render(sections, about(study, config), {k: v for one in drawn for k, v in one.items()})
         write_text(folder / PAGE, page)
-        return write_record(folder, config, "complete", **numbers(study, sections))
+        return write_record(folder / RECORD, config, "complete", **numbers(study, sections))
 
 
 def write_items(folder: Path, section: Section, use: str) -> dict[str, bytes]:

@@ -6,7 +6,7 @@ Acquisition --respiratory_signal--> Signal --bin_spokes--> Bins
 from csiq.gating.bins import Bins, respiratory_bins
 from csiq.gating.orientation import Orientation
 from csiq.gating.projections import Projections, si_projections
-from csiq.gating.selfnav import si_shift_mm
+from csiq.gating.selfnav import correct_shift, si_shift_mm, spoke_shift
 from csiq.gating.signal import Signal, bin_spokes, respiration_table, respiratory_signal
 
 __all__ = [
@@ -15,9 +15,11 @@ __all__ = [
     "Projections",
     "Signal",
     "bin_spokes",
+    "correct_shift",
     "respiration_table",
     "respiratory_bins",
     "respiratory_signal",
     "si_projections",
     "si_shift_mm",
+    "spoke_shift",
 ]

@@ -1,4 +1,4 @@
-"""How far the heart moves along the head-foot axis, in mm: for a one-dimensional motion correction.
+"""How far the heart moves along the head-foot axis, in mm, and the one-dimensional correction of that motion.
 
 The breathing signal says when; how far one unit of it moves the heart is measured in the projections near the
 centre of the field of view, where the heart is.
@@ -6,10 +6,12 @@ centre of the field of view, where the heart is.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
-from csiq.acquisition import Geometry, Navigators
-from csiq.errors import RawDataError
+from csiq.acquisition import Acquisition, Geometry, Navigators
+from csiq.errors import ConfigError, RawDataError
 from csiq.gating.breathing import breathing_trace
 from csiq.gating.components import MIN_SNR
 from csiq.gating.features import features_of
@@ -61,3 +63,47 @@ def si_shift_mm(navigators: Navigators, geometry: Geometry) -> np.ndarray:
     reference = np.quantile(headward * displacement, _REFERENCE) * headward
     shift: np.ndarray = np.sign(projections.direction[0]) * (displacement - reference)
     return shift
+
+
+def correct_shift(scan: Acquisition, shift: np.ndarray | None = None) -> Acquisition:
+    """Return the scan with the heart's displacement along z taken out of each heartbeat.
+
+    The one-dimensional correction of the self-navigated sequence: a shift d of the heart turned every sample
+    by exp(-2 pi i k_z d / FOV).
+
+    Parameters
+    ----------
+    scan : Acquisition
+    shift : float64 array, (n_spokes,), optional
+        mm; :func:`spoke_shift` by default.
+
+    Raises
+    ------
+    ConfigError
+        If there are no SI spokes to navigate by.
+
+    References
+    ----------
+    Piccini D, et al. Respiratory self-navigation for whole-heart bright-blood coronary MRI. Magn Reson Med
+    2012;68:571-579.
+    """
+    shift = spoke_shift(scan) if shift is None else shift
+    turns = scan.coord[..., 0] * (shift / scan.geometry.fov[0])[:, None]
+    return replace(scan, kspace=(scan.kspace * np.exp(2j * np.pi * turns)).astype(np.complex64))
+
+
+def spoke_shift(scan: Acquisition) -> np.ndarray:
+    """Return the heart's displacement along z at each spoke, mm, as the SI spoke of its heartbeat shows it.
+
+    Raises
+    ------
+    ConfigError
+        If there are no SI spokes to navigate by.
+    """
+    navigators = scan.navigators
+    if navigators is None:
+        raise ConfigError(
+            "there are no SI spokes", file=scan.name, field="--mode selfnav", hint="--mode phases"
+        )
+    shift = si_shift_mm(navigators, scan.geometry)
+    return shift[np.argmin(np.abs(navigators.heartbeat[None] - scan.heartbeat[:, None]), axis=1)]

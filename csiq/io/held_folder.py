@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
-from csiq.errors import OutputError, ResourceError
+from csiq._version import __version__
+from csiq.errors import OutputError, RawDataError, ResourceError
 from csiq.io import lock
 from csiq.io.atomic import TEMPORARY
+from csiq.io.tables import read_json, strict, write_json
 
 
 def make_folder(folder: Path) -> None:
@@ -57,6 +60,73 @@ def held_folder(folder: Path) -> Iterator[list[Path]]:
         yield [p for p in folder.iterdir() if p.name != lock.NAME and TEMPORARY not in p.name]
     finally:
         held.release()
+
+
+@contextmanager
+def own_folder(
+    folder: Path, record: str, *, overwrite: bool = False, resume: bool = False
+) -> Iterator[list[Path]]:
+    """Hold a folder that is empty, or that csiq made and may go on with.
+
+    Parameters
+    ----------
+    folder : Path
+    record : str
+        Name of the file without which csiq did not make it.
+    overwrite, resume : bool
+        One of the two lets it have something in it. Nothing is removed here.
+
+    Yields
+    ------
+    list of Path
+        As :func:`held_folder`.
+
+    Raises
+    ------
+    OutputError
+        If there is something in it, csiq did not make it, or another process holds it.
+    ResourceError
+        If it cannot be made or written to.
+    """
+    with held_folder(folder) as found:
+        if found and not (overwrite or resume):
+            raise OutputError("is not empty", file=folder, hint="--resume or --overwrite")
+        if found and not (folder / record).is_file():
+            raise OutputError("csiq did not make it", file=folder, hint="choose another folder")
+        yield found
+
+
+def write_record(path: Path, config: Mapping[str, Any], status: str, **content: Any) -> dict[str, Any]:
+    """Write what a folder says of itself and return it, as it comes back from JSON.
+
+    Parameters
+    ----------
+    path : Path
+        The record itself.
+    config : mapping
+        What the folder is of.
+    status : str
+    **content
+        What there is to say more.
+    """
+    record = {"schema_version": 1, "status": status, "csiq": __version__, "config": config, **content}
+    plain = dict(strict(record))
+    write_json(path, plain)
+    return plain
+
+
+def config_in(path: Path) -> dict[str, Any]:
+    """Return what a folder is of, by its record.
+
+    Raises
+    ------
+    OutputError
+        If the record cannot be read.
+    """
+    try:
+        return dict(read_json(path)["config"])
+    except (RawDataError, KeyError, TypeError, ValueError):
+        raise OutputError("its record cannot be read", file=path.parent, hint="--overwrite") from None
 
 
 def remove_own_files(folder: Path, own: re.Pattern[str], subfolders: tuple[str, ...] = ()) -> None:

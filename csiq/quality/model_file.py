@@ -25,6 +25,8 @@ DEFAULT_MODEL = "iq-dcnn-v1"
 CARD_SCHEMA = 1
 _SUFFIX = ".safetensors"
 _MAX_BYTES = 1 << 30
+#: Entries of a card that belong to the file, not to what it says of the network.
+_OF_FILE = ("schema_version", "name", "sha256")
 
 
 @dataclass(frozen=True)
@@ -159,7 +161,7 @@ def encode_tensors(tensors: dict[str, Tensor], network: dict[str, Any]) -> bytes
 
 
 def save_model(path: Path, weights: bytes, card: dict[str, Any]) -> None:
-    """Write weights and card atomically; the card gets schema, name and SHA-256.
+    """Write weights and card atomically; the card gets schema, name and SHA-256 of this file.
 
     Parameters
     ----------
@@ -170,7 +172,7 @@ def save_model(path: Path, weights: bytes, card: dict[str, Any]) -> None:
         "schema_version": CARD_SCHEMA,
         "name": path.stem,
         "sha256": hashlib.sha256(weights).hexdigest(),
-        **card,
+        **{key: value for key, value in card.items() if key not in _OF_FILE},
     }
     text = json.dumps(full, indent=1, allow_nan=False)
     write_bytes(path, weights)
@@ -195,5 +197,4 @@ def extend_card(path: Path, entries: dict[str, Any]) -> None:
     model = open_model(path)
     if model.card is None:
         raise ModelError("has no model card", file=path)
-    of_file = ("schema_version", "name", "sha256")
-    save_model(path, model.weights, {k: v for k, v in {**model.card, **entries}.items() if k not in of_file})
+    save_model(path, model.weights, {**model.card, **entries})

@@ -34,6 +34,13 @@ class _Combined:
             raise ConfigError("no rule to combine", field="rule")
 
     @property
+    def name(self) -> str:
+        """The rule as an expression."""
+        from csiq.stopping.spelling import spelled
+
+        return spelled(cast(Rule, self))
+
+    @property
     def reason(self) -> str:
         """Plateau if a part has it, else the reason of the first."""
         return _plateau_or_first([part.reason for part in self.parts])
@@ -70,13 +77,6 @@ class AnyOf(_Combined):
     parts : tuple of Rule
     """
 
-    @property
-    def name(self) -> str:
-        """The rule as an expression."""
-        from csiq.stopping.spelling import spelled
-
-        return spelled(self)
-
     def fires(self, history: History) -> bool:
         """Whether a part fires at the last iteration of ``history``."""
         return any(part.fires(history) for part in self.parts)
@@ -100,13 +100,6 @@ class AllOf(_Combined):
     ----------
     parts : tuple of Rule
     """
-
-    @property
-    def name(self) -> str:
-        """The rule as an expression."""
-        from csiq.stopping.spelling import spelled
-
-        return spelled(self)
 
     def fires(self, history: History) -> bool:
         """Whether every part fires at the last iteration of ``history``."""

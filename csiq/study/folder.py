@@ -8,15 +8,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from csiq._version import __version__
-from csiq.errors import ConfigError, OutputError, RawDataError
+from csiq.errors import ConfigError, OutputError
 from csiq.evaluation.folder import FIGURES, TABLES
-from csiq.io.held_folder import held_folder, remove_own_files
-from csiq.io.tables import read_json, strict, write_json
+from csiq.io.held_folder import config_in, held_folder, own_folder, remove_own_files, write_record
+from csiq.io.tables import strict
 from csiq.study.work import SCANS, SIMULATED
 
-#: What the folder says of itself, its page, and how long the work took.
-RECORD, PAGE, TIMING = "study.json", "study.html", "timing.json"
+#: What the folder says of itself, and its page.
+RECORD, PAGE = "study.json", "study.html"
 #: Every file csiq writes into it, by its path there.
 OWN_FILES = re.compile(
     r"study\.(json|html)|timing\.json|tables/[\w-]+\.tsv|figures/[\w-]+\.(tsv|png|svg)"
@@ -50,18 +49,14 @@ def open_folder(
     ResourceError
         If it cannot be made or written to.
     """
-    with held_folder(folder) as found:
-        if found and not (overwrite or resume):
-            raise OutputError("is not empty", file=folder, hint="--resume or --overwrite")
-        if found and not (folder / RECORD).is_file():
-            raise OutputError("csiq did not make it", file=folder, hint="choose another folder")
+    with own_folder(folder, RECORD, overwrite=overwrite, resume=resume) as found:
         if found and overwrite:
             _remove_all(folder)
         elif found:
             _check_same(folder, config)
         for name in (SCANS, TABLES, FIGURES):
             (folder / name).mkdir(exist_ok=True)
-        write_record(folder, config, "running")
+        write_record(folder / RECORD, config, "running")
         yield
 
 
@@ -83,39 +78,7 @@ def open_finished(folder: Path) -> Iterator[dict[str, Any]]:
     with held_folder(folder):
         for name in (TABLES, FIGURES):
             (folder / name).mkdir(exist_ok=True)
-        yield config_in(folder)
-
-
-def config_in(folder: Path) -> dict[str, Any]:
-    """Return what a study is of.
-
-    Raises
-    ------
-    OutputError
-        If its record cannot be read.
-    """
-    try:
-        return dict(read_json(folder / RECORD)["config"])
-    except (RawDataError, KeyError, TypeError, ValueError):
-        raise OutputError("its record cannot be read", file=folder, hint="--overwrite") from None
-
-
-def write_record(folder: Path, config: Mapping[str, Any], status: str, **content: Any) -> dict[str, Any]:
-    """Write what the folder says of itself and return it.
-
-    Parameters
-    ----------
-    folder : Path
-    config : mapping
-    status : str
-        ``running``, ``incomplete`` (a page of what is there) or ``complete``.
-    **content
-        What there is to say more.
-    """
-    record = {"schema_version": 1, "status": status, "csiq": __version__, "config": config, **content}
-    plain = dict(strict(record))
-    write_json(folder / RECORD, plain)
-    return plain
+        yield config_in(folder / RECORD)
 
 
 def _remove_all(folder: Path) -> None:
@@ -124,7 +87,7 @@ def _remove_all(folder: Path) -> None:
 
 
 def _check_same(folder: Path, config: Mapping[str, Any]) -> None:
-    before, now = config_in(folder), strict(config)
+    before, now = config_in(folder / RECORD), strict(config)
     wrong = [key for key in now if key not in _MAY_GROW and before.get(key) != now[key]]
     hashes = {s: h for s, h in before.get("config_sha256", {}).items() if now["config_sha256"].get(s, h) != h}
     wrong += [f"configuration of {solver}" for solver in hashes]

@@ -6,19 +6,19 @@ A further part of the page is a function of :class:`csiq.study.material.Material
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from csiq.arrays import choose_device
-from csiq.errors import CohortError, ModelError
+from csiq.cohort.following import Running, failure, followed
+from csiq.errors import ModelError
 from csiq.evaluation.page import render
 from csiq.evaluation.section import Section
 from csiq.evaluation.study import write_items
 from csiq.io.atomic import write_text
-from csiq.io.tables import read_json, write_json
+from csiq.io.held_folder import write_record
+from csiq.io.tables import read_json
 from csiq.pipeline import load_grader
 from csiq.study import (
     adaptive_page,
@@ -33,7 +33,7 @@ from csiq.study import (
 )
 from csiq.study.about import USE, about, bars_of, calibrated_section, summary_section
 from csiq.study.estimate import TimeNeeded, time_needed
-from csiq.study.folder import PAGE, RECORD, TIMING, open_finished, open_folder, write_record
+from csiq.study.folder import PAGE, RECORD, open_finished, open_folder
 from csiq.study.material import Material, read_material
 from csiq.study.record import folder_of, is_finished
 from csiq.study.request import StudyRequest
@@ -52,24 +52,6 @@ PARTS: tuple[Callable[[Material], Section], ...] = (
     ranked.section,
     times.section,
 )
-_SHOWN = 5
-
-
-@dataclass(frozen=True)
-class Running:
-    """How a study is run; no number but seconds depends on it.
-
-    Attributes
-    ----------
-    workers : int
-        Processes of one thread each.
-    overwrite, resume : bool
-        As :func:`csiq.study.folder.open_folder` takes them.
-    """
-
-    workers: int = 1
-    overwrite: bool = False
-    resume: bool = False
 
 
 def run_study(
@@ -110,23 +92,18 @@ def run_study(
     with open_folder(folder, config, overwrite=running.overwrite, resume=running.resume):
         roles = {scan.name: scan.role for scan in scans}
         # whoever kills it can still have the page of what is there
-        write_record(folder, config, "running", roles=roles)
+        write_record(folder / RECORD, config, "running", roles=roles)
         jobs = jobs_of(folder, scans, request.solvers)
         if jobs:
             foretell(time_needed(jobs, request.setting, running.workers), len(jobs))
-        failed = _follow(
-            work_through(folder, jobs, request.setting, running.workers), listen, folder, running
-        )
+        steps = work_through(folder, jobs, request.setting, running.workers)
+        failed, _ = followed(folder, steps, listen, lambda made: {"scans": made, "workers": running.workers})
         record: dict[str, Any] = {}
         if not failed or _has_curves(folder, scans, request.solvers):
             record = _write(folder, config, roles, "incomplete" if failed else "complete")
     if failed:
-        more = f"; and {len(failed) - _SHOWN} more" if len(failed) > _SHOWN else ""
-        raise CohortError(
-            f"{len(failed)} of {len(jobs)} scans failed: {'; '.join(failed[:_SHOWN])}{more}",
-            file=folder,
-            hint="the page shows the others; --resume tries these again",
-        )
+        hint = "the page shows the others; --resume tries these again"
+        raise failure(folder, failed, f"{len(jobs)} scans", hint)
     return record
 
 
@@ -155,24 +132,6 @@ def report_study(folder: str | Path) -> dict[str, Any]:
         return _write(folder, config, roles, None)
 
 
-def _follow(steps: Any, listen: Listener, folder: Path, running: Running) -> list[str]:
-    """Follow the work to its end, note how long it took, and return what failed."""
-    started, failed, done = time.monotonic(), [], 0
-    try:
-        for step in steps:
-            done = step.done
-            listen(step)
-            if step.error is not None:
-                failed.append(f"{step.name}: {step.error}")
-    finally:
-        if done:
-            path = folder / TIMING
-            before = list(read_json(path)) if path.is_file() else []
-            run = {"scans": done - len(failed), "workers": running.workers}
-            write_json(path, [*before, {**run, "seconds": round(time.monotonic() - started, 1)}])
-    return failed
-
-
 def _model_of(request: StudyRequest) -> dict[str, str]:
     setting = request.setting
     grader = load_grader(setting.config(request.solvers[0]), choose_device(setting.device))
@@ -193,7 +152,7 @@ def _write(folder: Path, config: dict[str, Any], roles: dict[str, str], status: 
     if status is None:
         status = "incomplete" if any(missing.values()) else "complete"
     return write_record(
-        folder,
+        folder / RECORD,
         config,
         status,
         use=USE,

@@ -17,6 +17,7 @@ from csiq.quality.domain import Domain
 from csiq.quality.network import PATCH
 from csiq.quality.patches import SPACING, patch_offsets
 from csiq.quality.reference import formula_sha256
+from csiq.ranking.scale import SCALE
 from csiq.training.graded_set import GradedImage, GradedSet
 from csiq.training.loss import CLASS_WIDTH, classes_of
 from csiq.training.statistics import Statistics
@@ -26,14 +27,6 @@ if TYPE_CHECKING:
     from csiq.training.runs import TrainingTask
     from csiq.training.settings import TrainConfig
 
-#: Words of the paper's Table 1 for the whole grades.
-SCALE = (
-    "nondiagnostic",
-    "marked blurring, limited diagnostic value",
-    "moderate blurring, but diagnostic value",
-    "mild blurring, good diagnostic value",
-    "excellent diagnostic value",
-)
 _BEST = 4.0
 _SIMULATED = (
     "Research use only, simulated readers: patients, scans and readers are simulated, "

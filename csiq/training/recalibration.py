@@ -22,6 +22,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from csiq.agreement import linear_fit
 from csiq.errors import ModelError
 from csiq.io.tables import read_json, write_json
 from csiq.quality.build import build_network
@@ -35,7 +36,6 @@ from csiq.training.trainer import weights_of
 ENTRY = "recalibration"
 #: No network that learned anything needs more; a line beyond them was drawn through noise.
 SLOPES = (0.5, 2.0)
-_OF_FILE = ("schema_version", "name", "sha256")
 
 
 @dataclass(frozen=True)
@@ -62,14 +62,11 @@ class Recalibration:
         cls, grades: Sequence[float], targets: Sequence[float], left_out: tuple[str, ...]
     ) -> Recalibration:
         """Return the least-squares line of targets on grades; no line where its slope is beyond 0.5 to 2."""
-        x, y = np.asarray(grades, float), np.asarray(targets, float)
-        known = np.isfinite(x) & np.isfinite(y)
-        x, y = x[known], y[known]
-        spread = float(((x - x.mean()) ** 2).sum()) if x.size else 0.0
-        slope = float(((x - x.mean()) * (y - y.mean())).sum() / spread) if spread > 0 else 0.0
-        if not SLOPES[0] <= slope <= SLOPES[1]:
-            return cls(1.0, 0.0, len(x), left_out)
-        return cls(slope, float(y.mean() - slope * x.mean()), len(x), left_out)
+        n = int(np.isfinite(np.add(grades, targets)).sum())
+        line = linear_fit(grades, targets)
+        if not SLOPES[0] <= line.slope <= SLOPES[1]:
+            return cls(1.0, 0.0, n, left_out)
+        return cls(float(line.slope), float(line.intercept), n, left_out)
 
     @classmethod
     def of_model(cls, path: Path) -> Recalibration | None:
@@ -128,8 +125,7 @@ def recalibrate(path: Path, line: Recalibration) -> None:
         last.weight.mul_(line.slope)
         last.bias.mul_(line.slope).add_(line.offset)
     weights = encode_tensors(weights_of(network), model.card["network"])
-    card = {key: value for key, value in model.card.items() if key not in _OF_FILE}
-    save_model(path, weights, {**card, ENTRY: line.as_dict()})
+    save_model(path, weights, {**model.card, ENTRY: line.as_dict()})
     result = path.parent / RESULT
     if result.is_file():
         write_json(result, {**read_json(result), "sha256": open_model(path).sha256})

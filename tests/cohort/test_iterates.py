@@ -14,12 +14,13 @@ import pytest
 from csiq.cohort import database, study
 from csiq.cohort.cohort_folder import StudyConfig
 from csiq.cohort.database import Progress
+from csiq.cohort.following import Running
 from csiq.cohort.iterates import PER_PATIENT, STRETCHES, Kept, ScanSize, ScanSizes, kept_of
 from csiq.cohort.manifest import read_manifest
 from csiq.cohort.patients import CohortPatient, Difficulty, draw_patients
 from csiq.cohort.readers import reader_rng
 from csiq.cohort.reconstructed import RootSumOfSquares, reconstructed, scanned
-from csiq.cohort.study import Running, init_cohort, state_of
+from csiq.cohort.study import init_cohort, state_of
 from csiq.errors import ConfigError, OutputError
 from csiq.io.tables import read_table
 from csiq.quality.features import measure

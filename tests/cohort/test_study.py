@@ -11,13 +11,14 @@ import pytest
 
 from csiq.cohort.cohort_folder import StudyConfig, check_room, open_cohort
 from csiq.cohort.database import Progress
+from csiq.cohort.following import Running
 from csiq.cohort.grading import fit_preference, grade_cohort, reader_scores
 from csiq.cohort.manifest import read_cohort, read_manifest
 from csiq.cohort.patients import draw_patients, may_calibrate
 from csiq.cohort.raw import bytes_of_scan, choose_spread, n_raw_of, scan_config
 from csiq.cohort.readers import PREFERENCE, redraws
 from csiq.cohort.splits import n_test_of
-from csiq.cohort.study import Running, init_cohort, state_of
+from csiq.cohort.study import init_cohort, state_of
 from csiq.errors import CohortError, ConfigError, OutputError, RawDataError, ResourceError
 from csiq.io import read_acquisition
 from csiq.io.tables import read_table

@@ -9,7 +9,6 @@ import pytest
 
 from csiq.config import Config
 from csiq.errors import ConfigError
-from csiq.pipeline import plateau_rule
 from csiq.stopping import (
     BestSoFar,
     CostGap,
@@ -23,6 +22,7 @@ from csiq.stopping import (
     TimeLimit,
     stop_iteration,
 )
+from csiq.stopping.configured import plateau_rule
 from tests.stopping.curves import NAN, history_of
 
 # levels off by steps that halve: 0.8, 0.4, 0.2 ...

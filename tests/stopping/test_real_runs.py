@@ -9,7 +9,6 @@ from csiq.acquisition import Geometry
 from csiq.config import load_config
 from csiq.loop import Loop
 from csiq.operators import ForwardModel
-from csiq.pipeline import _rules, compared_rules, own_rule, plateau_rule
 from csiq.quality.assessor import as_assessor
 from csiq.solvers import build_problem, solve
 from csiq.stopping import (
@@ -21,6 +20,7 @@ from csiq.stopping import (
     parse_rule,
     standard_rules,
 )
+from csiq.stopping.configured import acting_rules, compared_rules, own_rule, plateau_rule
 from tests.helpers import complex_normal
 
 LONGEST = 14
@@ -93,11 +93,13 @@ def config_of(**options):
 
 
 def test_the_rules_of_a_configuration():
-    names = [rule.name for rule in _rules(config_of(stop_on_plateau=True, rule="slope or time(9)"), 0.0)]
+    names = [
+        rule.name for rule in acting_rules(config_of(stop_on_plateau=True, rule="slope or time(9)"), 0.0)
+    ]
     assert names == ["nan", "grade_plateau_mean", "slope or time(seconds=9s)", "max_iter"]
     shadow = config_of(stop_on_plateau=True, rule="slope", shadow=True, time_limit="9s")
-    assert [rule.name for rule in _rules(shadow, 0.0)] == ["nan", "max_iter", "time_limit"]
-    assert [rule.name for rule in _rules(config_of(), 0.0)] == ["nan", "max_iter"]
+    assert [rule.name for rule in acting_rules(shadow, 0.0)] == ["nan", "max_iter", "time_limit"]
+    assert [rule.name for rule in acting_rules(config_of(), 0.0)] == ["nan", "max_iter"]
 
 
 def test_time_counts_what_was_spent_before_in_every_rule():
@@ -105,7 +107,7 @@ def test_time_counts_what_was_spent_before_in_every_rule():
     own = own_rule(config, 4.0)
     assert own.parts[0] == TimeLimit(9, 4.0)
     assert own.parts[1].parts[1] == TimeLimit(5, 4.0)
-    assert _rules(config, 4.0)[-1] == TimeLimit(7.0, 4.0)
+    assert acting_rules(config, 4.0)[-1] == TimeLimit(7.0, 4.0)
     assert compared_rules(config, 4.0)[-1] == own
     assert own_rule(config_of()) is None
 

@@ -11,10 +11,11 @@ import pytest
 
 from csiq.cli.entry import main
 from csiq.errors import ConfigError, OutputError, RawDataError
+from csiq.io.held_folder import write_record
 from csiq.io.tables import read_table
 from csiq.study import links, times
 from csiq.study.compared import Compared, differences
-from csiq.study.folder import open_folder, write_record
+from csiq.study.folder import RECORD, open_folder
 from csiq.study.published import FINAL, GRIDDED
 from csiq.study.record import FACTS, PartRecord, folder_of, is_finished, read_record
 from csiq.study.record import write_record as write_part
@@ -57,7 +58,7 @@ def write_study(
     for i in range(1, n + 1):
         made = PartRecord([], {"grade": 0.3 * i if i != 2 else None})
         write_part(folder_of(folder / SCANS, f"p{i:03d}", "selfnav"), made)
-    write_record(folder, {**CONFIG, "solvers": list(solvers)}, "running", roles=roles)
+    write_record(folder / RECORD, {**CONFIG, "solvers": list(solvers)}, "running", roles=roles)
 
 
 @pytest.fixture(scope="module")
@@ -158,7 +159,7 @@ def test_report_only_from_the_command_line(tmp_path, capsys, monkeypatch):
 
 
 def test_a_study_with_nothing_finished_has_no_page(tmp_path):
-    write_record(tmp_path, CONFIG, "running", roles={"p001": "test"})
+    write_record(tmp_path / RECORD, CONFIG, "running", roles={"p001": "test"})
     with pytest.raises(ConfigError, match="no scan of it is finished"):
         report_study(tmp_path)
 

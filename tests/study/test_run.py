@@ -12,6 +12,7 @@ import pytest
 
 from csiq.cli.entry import main
 from csiq.cohort.database import Progress
+from csiq.cohort.following import Running
 from csiq.errors import CohortError, ConfigError, RawDataError
 from csiq.io.tables import read_table
 from csiq.study import times
@@ -19,7 +20,7 @@ from csiq.study.estimate import TimeNeeded, time_needed
 from csiq.study.record import PartRecord, folder_of, write_record
 from csiq.study.request import Setting, StudyRequest
 from csiq.study.scans import choose_scans
-from csiq.study.study import Running, run_study
+from csiq.study.study import run_study
 from csiq.study.work import Job, do, jobs_of
 from tests.study.fake_cohort import COILS, MATRIX, make_cohort
 from tests.study.synthetic import record, rising
