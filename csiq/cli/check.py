@@ -54,8 +54,8 @@ def examine(raw: Path, config: Config, *, as_json: bool = False) -> None:
         As ``recon`` would.
     """
     from csiq.arrays import choose_device
-    from csiq.pipeline import gate, load_grader, prepare_coils
     from csiq.plan import check_memory, estimate
+    from csiq.preparation import gate, load_grader, prepare_coils
     from csiq.run import read_scan
     from csiq.solvers import solver_named
 

@@ -21,8 +21,9 @@ from csiq.cohort.patients import CohortPatient
 from csiq.cohort.recipe import N_PHASES, ImageRecipe
 from csiq.config import Config, Gating
 from csiq.errors import RawDataError
+from csiq.gating import correct_shift, spoke_shift
 from csiq.nufft import Nufft
-from csiq.pipeline import correct_shift, gate, set_up, spoke_shift
+from csiq.preparation import gate, set_up
 from csiq.quality.features import HeartTruth
 from csiq.simulate.anatomy.shapes import Grid
 from csiq.simulate.anatomy.truth import heart_truth

@@ -15,7 +15,7 @@ from csiq.cohort.patients import CohortPatient
 from csiq.cohort.raw import scan_config
 from csiq.coils import estimate_smaps
 from csiq.config import Config
-from csiq.pipeline import gate, prepare_coils, set_up
+from csiq.preparation import gate, prepare_coils, set_up
 from csiq.quality.features import measure
 from csiq.simulate.anatomy.shapes import Grid
 from csiq.simulate.coils import CoilArray

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from csiq.arrays import Device
 from csiq.clock import seconds_of_parts, setup_seconds
 from csiq.footprint import Sizes
-from csiq.pipeline import load_grader
+from csiq.preparation import load_grader
 from csiq.solvers import solver_named
 from csiq.study.request import DEFAULT, SELFNAV, Setting
 from csiq.study.work import Job

@@ -19,7 +19,8 @@ from csiq.cuda.stream import SideLine
 from csiq.errors import RawDataError
 from csiq.history import History
 from csiq.io.hdf5 import open_h5, reading
-from csiq.pipeline import Result, gate, load_grader, prepare_coils, reconstruct, set_up, use_device
+from csiq.pipeline import Result, reconstruct
+from csiq.preparation import gate, load_grader, prepare_coils, set_up, use_device
 from csiq.quality import reference
 from csiq.quality.assessor import Assessor, Grade, VoxelSize
 from csiq.quality.features import Features

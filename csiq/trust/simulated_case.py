@@ -12,7 +12,7 @@ import numpy as np
 
 from csiq.cohort.images import OneCoilScan, graded_volume, scan_of
 from csiq.cohort.recipe import ImageRecipe
-from csiq.pipeline import correct_shift, spoke_shift
+from csiq.gating import correct_shift, spoke_shift
 from csiq.quality.features import HeartTruth
 from csiq.simulate.imperfections import Imperfections
 from csiq.simulate.noise import add_noise
