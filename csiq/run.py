@@ -1,6 +1,7 @@
 """One run: a raw file in, a run folder out.
 
-The arrays' flow is in :mod:`csiq.pipeline`; here are files, the lock, checkpoints and what survives a kill.
+The arrays' flow is in :mod:`csiq.pipeline`; here are files, the lock and what survives a kill. What goes into
+the files is in :mod:`csiq.run_json`, :mod:`csiq.run_results` and :mod:`csiq.checkpoint`.
 """
 
 from __future__ import annotations
@@ -17,30 +18,23 @@ from typing import Any
 
 import numpy as np
 
-from csiq._version import __version__
-from csiq.acquisition import Acquisition, Geometry
-from csiq.arrays import Array, choose_device, default_threads, return_free_memory, to_host
+from csiq.acquisition import Acquisition
+from csiq.arrays import Array, choose_device, return_free_memory, to_host
+from csiq.checkpoint import Identity, checkpoint_of, resumed_from
 from csiq.config import Config, bytes_of
 from csiq.errors import OutputError, RawDataError, ResourceError
 from csiq.history import COLUMNS, History
 from csiq.io import ReadOptions, read_acquisition
 from csiq.io.beside import Beside
-from csiq.io.health import describe
-from csiq.io.nifti import write_nifti
 from csiq.io.run_folder import RunFolder, read_json
 from csiq.io.sniff import check_readable
 from csiq.loop import Event, OnEvent, Resumed
-from csiq.pipeline import Result, compared_rules, load_grader, reconstruct
+from csiq.pipeline import Result, load_grader, reconstruct
 from csiq.plan import check_memory, estimate
-from csiq.shadow import shadow_table
+from csiq.run_json import Facts, facts_of, header, one_or_each, result_json, so_far
+from csiq.run_results import bright_level, write_images, write_respiration, write_shadow
 from csiq.solvers import Iterate, solver_named
-from csiq.stopping import counterfactual, hindsight_rules, returned_iterations
 from csiq.truth_table import TruthTable, check_given, truth_table_of
-
-#: Of ``run.json`` and ``ranking.json``; rises when a key changes its meaning or goes.
-SCHEMA_VERSION = 1
-#: Magnitudes are written so that this percentile of the gridded image becomes 1000.
-_BRIGHT_PERCENTILE = 99.9
 
 _log = logging.getLogger("csiq")
 
@@ -138,17 +132,6 @@ def _log_into(folder: Path) -> Iterator[None]:
         handler.close()
 
 
-@dataclass(frozen=True)
-class _Facts:
-    """What is still wanted of a scan once its samples are gone: they are let go while it iterates."""
-
-    geometry: Geometry
-    times: np.ndarray
-    sha256: str
-    warnings: tuple[str, ...]
-    described: dict[str, Any]
-
-
 @dataclass
 class _Run:
     """The state of one run between reading and writing."""
@@ -158,7 +141,7 @@ class _Run:
     folder: RunFolder
     tell: OnEvent
     model_sha256: str | None = None
-    facts: _Facts | None = None
+    facts: Facts | None = None
     bright: float = math.nan
     history: History | None = None
     seconds_output: float = 0.0
@@ -190,7 +173,7 @@ class _Run:
         self._write_status("running")
         held = [read_scan(self.config, self.raw)]
         scan = held[0]
-        self.facts = _Facts(scan.geometry, scan.times, scan.sha256, scan.warnings, _described(scan))
+        self.facts = facts_of(scan, self.raw.name)
         seconds_load = time.perf_counter() - started
         self._on_event({"event": "stage", "stage": "load", "seconds": seconds_load})
         resumed = self._resumed() if resume else None
@@ -230,18 +213,23 @@ class _Run:
         OutputError
             If it was.
         """
-        sha256 = read_scan(self.config, self.raw).sha256
-        for own, theirs, what in (
-            (self.config.sha256(), content.get("config_sha256"), "configuration"),
-            (sha256, (content.get("input") or {}).get("sha256"), "raw file"),
-            (self.model_sha256, (content.get("model") or {}).get("sha256"), "model"),
-        ):
-            if own != theirs:
-                raise OutputError(
-                    f"holds a complete run of another {what}",
-                    file=self.folder.path,
-                    hint="--overwrite replaces it, -o writes elsewhere",
-                )
+        self.facts = facts_of(read_scan(self.config, self.raw), self.raw.name)
+        other = self._identity().differs_in(
+            {
+                "config_sha256": content.get("config_sha256"),
+                "input_sha256": (content.get("input") or {}).get("sha256"),
+                "model_sha256": (content.get("model") or {}).get("sha256"),
+            }
+        )
+        if other is not None:
+            raise OutputError(
+                f"holds a complete run of another {other}",
+                file=self.folder.path,
+                hint="--overwrite replaces it, -o writes elsewhere",
+            )
+
+    def _identity(self) -> Identity:
+        return Identity(self.config.sha256(), self._known().input["sha256"], self.model_sha256)
 
     def _check_disk(self) -> None:
         """Refuse to start what the disk has no room for: volumes, images, two checkpoints, iterates.
@@ -275,31 +263,14 @@ class _Run:
         if self.config.run.save_iterates:
             volumes = to_host(iterate.volumes)
             self.folder.write_iterate(volumes, self._known().geometry, iterate.iteration)
-        self._begin_checkpoint(iterate, history, kept)
+        contents = checkpoint_of(self._identity(), iterate, history, kept, self.bright)
+        # beside the next iteration; the one before is waited for
+        self.beside.submit(partial(self.folder.write_checkpoint, *contents))
         if self.config.run.live:
             self._write_pages(read_json(self.folder.path / "run.json"), iterate)
         self.seconds_output += time.perf_counter() - started
         if self.truth is not None:
             self.truth.add(iterate)
-
-    def _begin_checkpoint(self, iterate: Iterate, history: History, kept: Array) -> None:
-        """Write a checkpoint beside the next iteration; the one before is waited for."""
-        state = iterate.state()
-        # on a CPU these are the solver's own arrays, which it does not change any more
-        arrays = {name: to_host(value) for name, value in state.items() if hasattr(value, "shape")}
-        numbers = {name: value for name, value in state.items() if not hasattr(value, "shape")}
-        if not _equal(kept, iterate.volumes):
-            # a copy: phases that become better are written into it
-            arrays["kept"] = to_host(kept.copy())
-        attributes = {
-            "config_sha256": self.config.sha256(),
-            "input_sha256": self._known().sha256,
-            "model_sha256": self.model_sha256,
-            "state": numbers,
-            "curves": history.rows(),
-            "bright": self.bright,
-        }
-        self.beside.submit(partial(self.folder.write_checkpoint, arrays, attributes))
 
     def _resumed(self) -> Resumed | None:
         """Return where the interrupted run ended, or None if it had not come to its first iterate.
@@ -312,24 +283,10 @@ class _Run:
         found = self.folder.read_checkpoint()
         if found is None:
             return None
-        arrays, attributes = found
-        for key, own, what in (
-            ("config_sha256", self.config.sha256(), "configuration"),
-            ("input_sha256", self._known().sha256, "raw file"),
-            ("model_sha256", self.model_sha256, "model"),
-        ):
-            if attributes.get(key) != own:
-                raise OutputError(
-                    f"the checkpoint is of another {what}",
-                    file=self.folder.path,
-                    hint="--overwrite starts anew",
-                )
-        kept = arrays.pop("kept", arrays["volumes"])
-        self.bright = float(attributes["bright"])
-        history = History.from_rows(attributes["curves"])
-        return Resumed(history, {**arrays, **attributes["state"]}, kept)
+        resumed, self.bright = resumed_from(found, self._identity(), self.folder.path)
+        return resumed
 
-    def _known(self) -> _Facts:
+    def _known(self) -> Facts:
         if self.facts is None:
             raise RuntimeError("the scan was not read yet")
         return self.facts
@@ -338,70 +295,36 @@ class _Run:
 
     def _write_status(self, status: str) -> None:
         """Write a ``run.json`` without results; one that says more is not replaced by one that says less."""
-        content = self._header(status)
+        content = header(status, self.config, self.raw.name, self.facts)
         path = self.folder.path / "run.json"
         if status != "running" and path.exists():
             content = {**read_json(path), **content}
         if self.history is not None:
-            content |= self._so_far(status)
+            content |= so_far(status, self.history, self.config) | {
+                "model": {"name": self.config.quality.model, "sha256": self.model_sha256},
+                "warnings": self.warnings,
+            }
         self.folder.write_json("run.json", content)
-
-    def _so_far(self, status: str) -> dict[str, Any]:
-        """Return what is known of a run that ended early."""
-        history = self.history or History()
-        each = returned_iterations(history, self.config.stop.return_)
-        reason = "interrupted" if status == "interrupted" else None
-        rules = compared_rules(self.config)
-        return {
-            "iterations": history.last.iteration,
-            "stop": {"iteration": history.last.iteration, "reason": reason, "rule": None},
-            "returned_iteration": each[0] if len(set(each)) == 1 else list(each),
-            "model": {"name": self.config.quality.model, "sha256": self.model_sha256},
-            "counterfactual": counterfactual(history, rules),
-            "rules": {rule.name: rule.sentence() for rule in rules},
-            "warnings": self.warnings,
-            "seconds": {"recon": history.last.recon_s, "grading": history.last.grading_s},
-        }
-
-    def _header(self, status: str) -> dict[str, Any]:
-        return {
-            "schema_version": SCHEMA_VERSION,
-            "status": status,
-            "csiq": __version__,
-            "config": self.config.as_dict(),
-            "config_sha256": self.config.sha256(),
-            "input": {"name": self.raw.name, "sha256": self.facts.sha256 if self.facts is not None else None},
-            "model": None,
-            "device": str(choose_device(self.config.run.device)),
-            "threads": self.config.run.threads or default_threads(),
-            "seed": self.config.run.seed,
-            "lamda_abs": None,
-            "iterations": None,
-            "stop": None,
-            "returned_iteration": None,
-            "counterfactual": {},
-            "seconds": {},
-            "warnings": list(self.facts.warnings) if self.facts is not None else [],
-        }
 
     def _write(self, result: Result, seconds_load: float) -> None:
         """Write everything that a complete run folder has; ``run.json`` says complete only at the end."""
         started = time.perf_counter()
         self.beside.wait()
-        folder = self.folder
-        folder.write_volumes(result.volumes, result.geometry, self._iterations(result))
-        self._write_images(result)
-        self._write_respiration(result)
+        folder, facts, returned = self.folder, self._known(), one_or_each(result.iterations)
+        folder.write_volumes(result.volumes, result.geometry, returned)
+        write_images(folder, result, facts, self.bright, self.config.sha256())
+        write_respiration(folder, result, facts.times)
         if result.ranking is not None:
             folder.write_json("ranking.json", result.ranking.as_json())
             folder.write_table("ranking.tsv", result.ranking.rows())
-        content = self._header("failed" if result.stop.reason == "nan" else "complete")
-        content |= result_json(result, self._known().described) | {
-            "returned_iteration": self._iterations(result),
+        status = "failed" if result.stop.reason == "nan" else "complete"
+        content = header(status, self.config, self.raw.name, facts)
+        content |= result_json(result, facts.described) | {
+            "returned_iteration": returned,
             "warnings": list(dict.fromkeys([*result.warnings, *self.warnings])),
         }
         if self.config.stop.shadow:
-            content["shadow"] = self._write_shadow(result)
+            content["shadow"] = write_shadow(folder, result, self.truth, self.config.stop.return_)
         output = self.seconds_output + time.perf_counter() - started
         content["seconds"] = {"load": seconds_load, **result.seconds, "output": output}
         if self.truth is not None:
@@ -415,19 +338,6 @@ class _Run:
         self.tell({"event": "stage", "stage": "output", "seconds": output})
         self.tell({"event": "done", **content})
 
-    def _write_shadow(self, result: Result) -> list[dict[str, Any]]:
-        """Write ``shadow.tsv`` and return the records of ``run.json``."""
-        truth = self.truth.curve if self.truth is not None else None
-        rules = (*result.rules, *hindsight_rules())
-        rows = shadow_table(result.history, rules, truth, self.config.stop.return_)
-        self.folder.write_table("shadow.tsv", [row.as_cells() for row in rows])
-        return [row.as_json() for row in rows]
-
-    @staticmethod
-    def _iterations(result: Result) -> int | list[int]:
-        each = set(result.iterations)
-        return result.iterations[0] if len(each) == 1 else list(result.iterations)
-
     def _write_pages(self, content: dict[str, Any], now: Iterate | None = None) -> None:
         from csiq.report import ReportOptions, write_curves, write_report
         from csiq.report.iterates import slices_of_volumes
@@ -439,88 +349,3 @@ class _Run:
             volumes = to_host(now.volumes)
             latest = slices_of_volumes(volumes, geometry.affine, oriented=geometry.known)
         write_report(self.folder.path, content, ReportOptions(latest=latest))
-
-    def _write_images(self, result: Result) -> None:
-        scale = 1000 / self.bright if self.bright > 0 else 1.0
-        for phase, volume in enumerate(result.volumes, start=1):
-            grade = result.grades[phase - 1]
-            sidecar = {
-                "csiq": __version__,
-                "phase": phase,
-                "n_phases": len(result.volumes),
-                "iteration": result.iterations[phase - 1],
-                "grade": grade.grade if grade is not None else None,
-                "grade_sd": grade.grade_sd if grade is not None else None,
-                "in_domain": grade.in_domain if grade is not None else None,
-                "interval": grade.interval if grade is not None else None,
-                "calibrated": grade.calibrated if grade is not None else None,
-                "simulated": self._known().described["system"].get("vendor") == "simulated",
-                "scale": scale,
-                "voxel_size_mm": list(result.geometry.voxel_size),
-                "orientation_known": result.geometry.known,
-                "config_sha256": self.config.sha256(),
-                "input": {"name": self.raw.name, "sha256": self._known().sha256},
-                "model": result.model or None,
-                "note": "research use; graded by a network trained on simulated scans",
-            }
-            magnitude = (np.abs(volume) * np.float32(scale)).astype(np.float32)
-            path = self.folder.path / f"phase-{phase}.nii.gz"
-            write_nifti(path, magnitude, result.geometry, sidecar=sidecar)
-
-    def _write_respiration(self, result: Result) -> None:
-        times = self._known().times
-        signal = result.signal.values if result.signal is not None else np.full(times.size, np.nan)
-        rows = [
-            {"spoke": spoke, "time_s": float(seconds), "signal": float(value), "phase": int(phase)}
-            for spoke, (seconds, value, phase) in enumerate(
-                zip(times, signal, result.bins.phase_of_spoke, strict=True)
-            )
-        ]
-        self.folder.write_table("respiration.tsv", rows, ("spoke", "time_s", "signal", "phase"))
-
-
-def _equal(a: Array, b: Array) -> bool:
-    return all(bool((one == other).all()) for one, other in zip(a, b, strict=True))
-
-
-def bright_level(volumes: np.ndarray) -> float:
-    """Return the magnitude that the written images put at 1000: one scale for all phases and iterates."""
-    return float(np.percentile(np.abs(volumes[:, ::2, ::2, ::2]), _BRIGHT_PERCENTILE))
-
-
-def result_json(result: Result, described: dict[str, Any]) -> dict[str, Any]:
-    """Return what ``run.json`` says of a result; the contract's keys, then those the report shows."""
-    signal, grades = result.signal, result.grades
-    content: dict[str, Any] = {
-        "model": result.model or None,
-        "device": result.device,
-        "threads": result.threads,
-        "lamda_abs": result.lamda_abs,
-        "iterations": result.history.last.iteration,
-        "stop": result.stop.as_json(),
-        "counterfactual": result.counterfactual,
-        "rules": {rule.name: rule.sentence() for rule in result.rules},
-        "warnings": list(result.warnings),
-        "scan": described | {"n_coils_used": result.n_coils},
-        "grading": {
-            "in_domain": [g.in_domain if g is not None else None for g in grades],
-            "uncertainty": [g.uncertainty if g is not None else None for g in grades],
-        },
-        "rescan": result.rescan.as_json() if result.rescan is not None else None,
-    }
-    if signal is not None:
-        content["gating"] = {
-            "source": signal.source,
-            "orientation": signal.orientation,
-            "confidence": signal.confidence,
-            "snr": signal.snr,
-            "frequency_hz": signal.frequency,
-            "edges": result.bins.edges,
-            "counts": list(result.bins.counts),
-        }
-    return content
-
-
-def _described(scan: Acquisition) -> dict[str, Any]:
-    """Return what a run tells of its scan; its name, hash and warnings stand elsewhere in ``run.json``."""
-    return {key: value for key, value in describe(scan).items() if key not in ("name", "sha256", "warnings")}
