@@ -18,13 +18,11 @@ from typing import Any
 
 import numpy as np
 
-from csiq.acquisition import Acquisition
 from csiq.arrays import Array, choose_device, return_free_memory, to_host
 from csiq.checkpoint import Identity, checkpoint_of, resumed_from
-from csiq.config import Config, bytes_of
+from csiq.config import Config
 from csiq.errors import OutputError, RawDataError, ResourceError
 from csiq.history import COLUMNS, History
-from csiq.io import ReadOptions, read_acquisition
 from csiq.io.beside import Beside
 from csiq.io.run_folder import RunFolder, read_json
 from csiq.io.sniff import check_readable
@@ -33,6 +31,7 @@ from csiq.pipeline import Result, load_grader, reconstruct
 from csiq.plan import check_memory, estimate
 from csiq.run_json import Facts, facts_of, header, one_or_each, result_json, so_far
 from csiq.run_results import bright_level, write_images, write_respiration, write_shadow
+from csiq.scan_file import read_scan
 from csiq.solvers import Iterate, solver_named
 from csiq.truth_table import TruthTable, check_given, truth_table_of
 
@@ -83,34 +82,6 @@ def run(
             this.check_same(read_json(folder.path / "run.json"))
             return None
         return this.go(resume)
-
-
-def read_options(config: Config) -> ReadOptions:
-    """Return what a configuration says about reading."""
-    data = config.data
-    return ReadOptions(
-        trajectory=data.trajectory,
-        traj_units=data.traj_units,
-        echo=data.echo,
-        group=data.group,
-        matrix=data.matrix,
-        drop_bad=data.drop_bad,
-        exclude_coil=data.exclude_coil,
-        strict=data.strict,
-        force=data.force,
-        keep_identifiers=data.keep_identifiers,
-        max_memory_bytes=bytes_of(config.run.max_memory) if config.run.max_memory else None,
-    )
-
-
-def read_scan(config: Config, raw: Path) -> Acquisition:
-    """Read a raw file as a configuration says, the decay of its signal corrected if it asks for that."""
-    scan = read_acquisition(raw, read_options(config))
-    if config.data.decay_correction:
-        from csiq.decay import correct_decay
-
-        scan = correct_decay(scan)
-    return scan
 
 
 @contextmanager

@@ -12,7 +12,7 @@ from csiq.acquisition import Acquisition, Geometry
 from csiq.coils import compress, estimate_smaps
 from csiq.config import load_config
 from csiq.pipeline import Result, reconstruct
-from csiq.run import read_scan
+from csiq.scan_file import read_scan
 
 
 @pytest.fixture

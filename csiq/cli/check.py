@@ -56,7 +56,7 @@ def examine(raw: Path, config: Config, *, as_json: bool = False) -> None:
     from csiq.arrays import choose_device
     from csiq.plan import check_memory, estimate
     from csiq.preparation import gate, load_grader, prepare_coils
-    from csiq.run import read_scan
+    from csiq.scan_file import read_scan
     from csiq.solvers import solver_named
 
     device = choose_device(config.run.device)

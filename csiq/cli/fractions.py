@@ -53,7 +53,7 @@ def write_fractions(
     from csiq.io.tables import write_table
     from csiq.report import write_report
     from csiq.rescan.fractions import COLUMNS, grades_by_fraction
-    from csiq.run import read_scan
+    from csiq.scan_file import read_scan
 
     scan = read_scan(config, raw)
     parts = []

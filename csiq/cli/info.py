@@ -32,7 +32,7 @@ def info(context: click.Context, raw: Path, as_json: bool, **keys: Any) -> None:
     """
     from csiq.cli.output import echo_pairs, json_line
     from csiq.io.health import describe
-    from csiq.run import read_scan
+    from csiq.scan_file import read_scan
 
     scan = read_scan(config_of(context), raw)
     if as_json:

@@ -24,7 +24,7 @@ from csiq.preparation import gate, load_grader, prepare_coils, set_up, use_devic
 from csiq.quality import reference
 from csiq.quality.assessor import Assessor, Grade, VoxelSize
 from csiq.quality.features import Features
-from csiq.run import read_scan
+from csiq.scan_file import read_scan
 from csiq.simulate.truth import truth_path
 from csiq.solvers import Iterate
 from csiq.study.record import PartRecord

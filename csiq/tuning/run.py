@@ -20,7 +20,7 @@ from csiq.pipeline import Result
 from csiq.plan import check_memory, estimate
 from csiq.plugins import load_assessor
 from csiq.quality.assessor import Assessor
-from csiq.run import read_scan
+from csiq.scan_file import read_scan
 from csiq.solvers import solver_named
 from csiq.truth_table import check_given, truth_of_scan
 from csiq.tuning.choice import Choice, choose, truth_of

@@ -243,7 +243,7 @@ def test_fractions_are_graded_beside_the_run(ran, monkeypatch, tmp_path, capsys)
         yield Part(0.5, 17, 160, (2,) * 4, (1.0, 1.2, 0.9, 0.5), (0.1,) * 4, 12, 5.0, 0.9)
 
     scan = SimpleNamespace(heartbeat=np.repeat(np.arange(34), 10), n_spokes=340)
-    monkeypatch.setattr(sys.modules["csiq.run"], "read_scan", lambda config, raw: scan, raising=False)
+    monkeypatch.setattr("csiq.scan_file.read_scan", lambda config, raw: scan)
     monkeypatch.setattr(csiq.rescan.fractions, "grades_by_fraction", parts)
     assert main(["recon", "scan.h5", "--max-iter", "12", "--fractions", "50,25"]) == 0
     said = capsys.readouterr()

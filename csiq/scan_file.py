@@ -1,0 +1,37 @@
+"""A raw file read as a configuration says."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from csiq.acquisition import Acquisition
+from csiq.config import Config, bytes_of
+from csiq.io import ReadOptions, read_acquisition
+
+
+def read_options(config: Config) -> ReadOptions:
+    """Return what a configuration says about reading."""
+    data = config.data
+    return ReadOptions(
+        trajectory=data.trajectory,
+        traj_units=data.traj_units,
+        echo=data.echo,
+        group=data.group,
+        matrix=data.matrix,
+        drop_bad=data.drop_bad,
+        exclude_coil=data.exclude_coil,
+        strict=data.strict,
+        force=data.force,
+        keep_identifiers=data.keep_identifiers,
+        max_memory_bytes=bytes_of(config.run.max_memory) if config.run.max_memory else None,
+    )
+
+
+def read_scan(config: Config, raw: Path) -> Acquisition:
+    """Read a raw file as a configuration says, the decay of its signal corrected if it asks for that."""
+    scan = read_acquisition(raw, read_options(config))
+    if config.data.decay_correction:
+        from csiq.decay import correct_decay
+
+        scan = correct_decay(scan)
+    return scan
