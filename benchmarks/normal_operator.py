@@ -32,8 +32,9 @@ from csiq.arrays import (
     to_host,
     xp_of,
 )
+from csiq.density import density_compensation
 from csiq.operators import ForwardModel
-from csiq.trajectory import density_compensation, golden_angle_2d, golden_means_3d, radial_coord
+from csiq.trajectory import golden_angle_2d, golden_means_3d, radial_coord
 
 OURS, BARE = "csiq Toeplitz", "bare FFT passes"
 #: A pair of NUFFTs counts as of equal accuracy up to twice the error of 1e-5 that is asked of our operator.

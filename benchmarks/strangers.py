@@ -18,6 +18,7 @@ import numpy as np
 from scipy.ndimage import gaussian_filter, zoom
 
 from csiq.cohort.one_coil import OneCoil
+from csiq.density import density_compensation
 from csiq.io.nifti import read_volume, sidecar_of
 from csiq.io.tables import read_json
 from csiq.nufft import Nufft
@@ -27,7 +28,7 @@ from csiq.simulate.anatomy.shapes import Grid
 from csiq.simulate.coils import CoilArray
 from csiq.simulate.motion import MotionState
 from csiq.simulate.sensitivity import Maps
-from csiq.trajectory import density_compensation, named_trajectory
+from csiq.trajectory import named_trajectory
 
 Image = tuple[np.ndarray, tuple[float, float, float]]
 _FOV = 208.0

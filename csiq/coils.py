@@ -14,9 +14,9 @@ import numpy as np
 
 from csiq.acquisition import Acquisition, Navigators
 from csiq.arrays import default_threads, run_tasks
+from csiq.density import density_compensation
 from csiq.errors import RawDataError
 from csiq.nufft import Nufft
-from csiq.trajectory import density_compensation
 
 #: A coil whose mean power at the centre of k-space is below this share of the median coil's is dead.
 DEAD = 1e-3

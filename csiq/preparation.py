@@ -12,6 +12,7 @@ from csiq.arrays import Device, to_device
 from csiq.coils import compress, drop_dead_coils, whiten
 from csiq.config import Config
 from csiq.cuda.memory import GpuPlan, free_bytes, with_back_off
+from csiq.density import density_compensation
 from csiq.errors import ModelError
 from csiq.gating import Bins, Signal, bin_spokes, correct_shift, respiratory_signal
 from csiq.operators import ForwardModel
@@ -21,7 +22,6 @@ from csiq.quality.assessor import Assessor
 from csiq.solvers import Problem, SpatialTV, Wavelet, build_problem
 from csiq.stopping import uses_grades
 from csiq.stopping.configured import own_rule
-from csiq.trajectory import density_compensation
 
 
 def use_device(device: Device) -> None:

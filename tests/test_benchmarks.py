@@ -12,8 +12,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from csiq.density import density_compensation
 from csiq.solvers import prox_phase_tv
-from csiq.trajectory import density_compensation, golden_angle_2d, radial_coord
+from csiq.trajectory import golden_angle_2d, radial_coord
 from tests.helpers import complex_normal, relative_error
 
 BENCHMARKS = Path(__file__).resolve().parents[1] / "benchmarks"

@@ -137,8 +137,8 @@ def test_the_given_gradient_delay_sharpens_the_phantom(phantom):
 
 def test_maps_of_the_phantom_combine_its_coils(phantom):
     """With the maps, the combined image holds nearly all the energy of the 16 coil images."""
+    from csiq.density import density_compensation
     from csiq.nufft import Nufft
-    from csiq.trajectory import density_compensation
 
     scan = compress(phantom("coord_delay_corrected"), None)
     maps = estimate_smaps(scan)

@@ -20,6 +20,7 @@ from csiq.cohort.one_coil import OneCoil
 from csiq.cohort.patients import CohortPatient
 from csiq.cohort.recipe import N_PHASES, ImageRecipe
 from csiq.config import Config, Gating
+from csiq.density import density_compensation
 from csiq.errors import RawDataError
 from csiq.gating import correct_shift, spoke_shift
 from csiq.nufft import Nufft
@@ -36,7 +37,6 @@ from csiq.simulate.sensitivity import Maps
 from csiq.simulate.setting import Setting
 from csiq.simulate.signal import Detail, Scene, moving_kspace
 from csiq.solvers import solve
-from csiq.trajectory import density_compensation
 
 _N_LOOPS = 8
 _EPS = 1e-3  # of simulating and gridding: what it leaves lies far below noise and streaks

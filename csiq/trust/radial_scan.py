@@ -8,10 +8,10 @@ from typing import Protocol
 
 import numpy as np
 
+from csiq.density import density_compensation
 from csiq.nufft import Nufft
 from csiq.quality.features import HeartTruth
 from csiq.simulate.imperfections import Imperfections
-from csiq.trajectory import density_compensation
 
 #: Accuracy of gridding, as in the images of a cohort.
 EPS = 1e-3

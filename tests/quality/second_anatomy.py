@@ -7,11 +7,11 @@ from dataclasses import replace
 import numpy as np
 from scipy import ndimage
 
+from csiq.density import density_compensation
 from csiq.operators import ForwardModel
 from csiq.quality.features import HeartTruth
 from csiq.trajectory import (
     default_interleaves,
-    density_compensation,
     phyllotaxis_directions,
     phyllotaxis_order,
     radial_coord,

@@ -106,8 +106,9 @@ def test_more_motion_grades_lower(seed: int) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", STRANGERS)
 def test_fewer_spokes_grade_lower(seed: int) -> None:
+    from csiq.density import density_compensation
     from csiq.nufft import Nufft
-    from csiq.trajectory import density_compensation, named_trajectory
+    from csiq.trajectory import named_trajectory
 
     grades = []
     for share in (0.4, 0.12, 0.03):

@@ -17,11 +17,11 @@ import numpy as np
 import pytest
 
 from csiq.acquisition import Acquisition
+from csiq.density import density_compensation
 from csiq.io import read_acquisition
 from csiq.nufft import Nufft
 from csiq.simulate.protocol import ScanConfig
 from csiq.simulate.scan import Truth, simulate_scan, true_smaps, write_simulated
-from csiq.trajectory import density_compensation
 
 #: About all spokes that Nyquist asks for, and a heart that breathes by 5 mm: images without much of a streak.
 CONFIG = ScanConfig(seed=2, matrix=24, n_coils=3, n_spokes=700, snr=200.0, amplitude=5.0, drift=0.0)

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from csiq.acquisition import Acquisition
+from csiq.density import density_compensation
 from csiq.errors import ConfigError
 from csiq.nufft import Nufft
 from csiq.simulate.anatomy import rasterise
@@ -27,7 +28,7 @@ from csiq.simulate.scan import (
 )
 from csiq.simulate.signal import Scene, excitation, moving_kspace, state_levels, state_shares
 from csiq.simulate.truth import true_volume
-from csiq.trajectory import density_compensation, radial_coord
+from csiq.trajectory import radial_coord
 
 SMALL = ScanConfig(seed=1, matrix=24, n_coils=4)
 

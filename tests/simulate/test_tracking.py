@@ -9,6 +9,7 @@ import pytest
 from scipy.ndimage import binary_erosion, map_coordinates
 from scipy.optimize import least_squares
 
+from csiq.density import density_compensation
 from csiq.nufft import Nufft
 from csiq.simulate.anatomy import Patient, heart_mask
 from csiq.simulate.anatomy.shapes import Grid
@@ -16,7 +17,7 @@ from csiq.simulate.motion import Affine, Coupling, MotionState
 from csiq.simulate.protocol import ScanConfig
 from csiq.simulate.signal import Scene, moving_kspace
 from csiq.simulate.truth import recon_grid
-from csiq.trajectory import density_compensation, phyllotaxis, radial_coord
+from csiq.trajectory import phyllotaxis, radial_coord
 
 CONFIG = ScanConfig(seed=3, matrix=36, n_coils=1)
 #: End-expiration, a place between two painted states, and deep inspiration, mm.

@@ -7,11 +7,12 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
+from csiq.density import density_compensation
 from csiq.operators import ForwardModel
 from csiq.solvers import build_problem, solve
 from csiq.solvers.pnlcg import SMOOTHING
 from csiq.solvers.preconditioner import Preconditioner, blur, solve_tied
-from csiq.trajectory import density_compensation, golden_means_3d, radial_coord
+from csiq.trajectory import golden_means_3d, radial_coord
 from tests.helpers import complex_normal, relative_error
 
 

@@ -78,8 +78,8 @@ def test_channels_are_orthogonal_and_follow_the_axis():
 
 
 def test_noise_has_its_size_and_the_spectrum_of_gridding():
+    from csiq.density import density_compensation
     from csiq.nufft import Nufft
-    from csiq.trajectory import density_compensation
 
     n, rng = 40, np.random.default_rng(7)
     coord = radial(n)
