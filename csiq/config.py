@@ -13,8 +13,6 @@ import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
-from importlib import resources
-from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -22,6 +20,8 @@ import msgspec
 from msgspec import Meta
 
 from csiq.errors import ConfigError, nearest
+from csiq.presets import preset_text
+from csiq.quantities import bytes_of, seconds_of
 
 Positive = Annotated[float, Meta(gt=0)]
 NotNegative = Annotated[float, Meta(ge=0)]
@@ -289,69 +289,3 @@ def _read(path: Path) -> str:
         raise ConfigError(f"cannot be read: {error.strerror}", file=path) from None
     except UnicodeDecodeError:
         raise ConfigError("not a text file", file=path) from None
-
-
-def _preset_folder() -> Traversable:
-    # In a wheel recon_configs is csiq.recon_configs; in a checkout it lies beside the package.
-    packaged = resources.files("csiq").joinpath("recon_configs")
-    return packaged if packaged.is_dir() else Path(__file__).resolve().parents[1] / "recon_configs"
-
-
-def preset_names() -> list[str]:
-    """Return the names of the presets that ship with csiq."""
-    return sorted(
-        f.name.removesuffix(".toml") for f in _preset_folder().iterdir() if f.name.endswith(".toml")
-    )
-
-
-def preset_text(name: str) -> str:
-    """Return the TOML text of a preset.
-
-    Raises
-    ------
-    ConfigError
-        If there is none of that name.
-    """
-    names = preset_names()
-    if name not in names:
-        raise ConfigError(f"no preset '{name}'", field="--preset", hint=nearest(name, names))
-    return _preset_folder().joinpath(f"{name}.toml").read_text(encoding="utf-8")
-
-
-def seconds_of(text: str) -> float:
-    """Return the seconds of a duration such as ``90s``, ``30m``, ``1.5h`` or ``90``.
-
-    Raises
-    ------
-    ConfigError
-        If it is none, or not positive.
-    """
-    return _with_unit(text, {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0}, "--time-limit", "90s, 30m or 1.5h")
-
-
-def bytes_of(text: str) -> int:
-    """Return the bytes of a size such as ``8GB``, ``500MiB`` or ``1000000``.
-
-    Raises
-    ------
-    ConfigError
-        If it is none, or not positive.
-    """
-    units = {"": 1.0, "b": 1.0, "kb": 1e3, "mb": 1e6, "gb": 1e9, "tb": 1e12}
-    units |= {
-        "kib": 2.0**10,
-        "mib": 2.0**20,
-        "gib": 2.0**30,
-        "tib": 2.0**40,
-        "k": 2.0**10,
-        "m": 2.0**20,
-        "g": 2.0**30,
-    }
-    return int(_with_unit(text, units, "--max-memory", "8GB or 500MiB"))
-
-
-def _with_unit(text: str, units: dict[str, float], option: str, example: str) -> float:
-    match = re.fullmatch(r"\s*([0-9]*\.?[0-9]+)\s*([a-zA-Z]*)\s*", text)
-    if match is None or match[2].lower() not in units or float(match[1]) <= 0:
-        raise ConfigError(f"cannot read '{text}'", field=option, hint=f"for example {example}")
-    return float(match[1]) * units[match[2].lower()]

@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any
 from csiq.acquisition import Acquisition
 from csiq.arrays import Device, default_threads, return_free_memory
 from csiq.clock import seconds_of_parts, setup_seconds
-from csiq.config import Config, bytes_of
+from csiq.config import Config
 from csiq.cuda.memory import N_VOLUMES, GpuPlan, GpuProblem, plan_gpu
 from csiq.errors import ResourceError
 from csiq.footprint import Sizes, stages
+from csiq.quantities import bytes_of
 from csiq.solvers import solver_named
 
 if TYPE_CHECKING:

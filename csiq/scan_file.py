@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from csiq.acquisition import Acquisition
-from csiq.config import Config, bytes_of
+from csiq.config import Config
 from csiq.io import ReadOptions, read_acquisition
+from csiq.quantities import bytes_of
 
 
 def read_options(config: Config) -> ReadOptions:

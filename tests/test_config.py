@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from csiq.config import Config, bytes_of, load_config, parse_config, preset_names, seconds_of
+from csiq.config import Config, load_config, parse_config
 from csiq.errors import ConfigError
+from csiq.presets import preset_names
+from csiq.quantities import bytes_of, seconds_of
 
 
 def test_defaults_are_those_of_the_contract():

@@ -26,7 +26,7 @@ def config() -> None:
 def list_(as_json: bool) -> None:
     """List the configurations that ship with csiq."""
     from csiq.cli.output import echo_pairs, json_line
-    from csiq.config import preset_names
+    from csiq.presets import preset_names
 
     about = {name: _about(name) for name in preset_names()}
     if as_json:
@@ -38,7 +38,7 @@ def list_(as_json: bool) -> None:
 
 def _about(name: str) -> str:
     """Return the comment at the head of a preset, as one line."""
-    from csiq.config import preset_text
+    from csiq.presets import preset_text
 
     lines = preset_text(name).splitlines()
     first = next((i for i, line in enumerate(lines) if not line.startswith("#")), len(lines))
@@ -50,7 +50,7 @@ def _about(name: str) -> str:
 @options(DEBUG)
 def show(name: str) -> None:
     """Print a configuration: the TOML text of a preset."""
-    from csiq.config import preset_text
+    from csiq.presets import preset_text
 
     click.echo(preset_text(name), nl=False)
 

@@ -68,8 +68,8 @@ def watch_folder(folder: Path, grader: Assessor, given: Options, pause: float = 
 
 
 def _timeout(text: str | None) -> float | None:
-    from csiq.config import seconds_of
     from csiq.errors import ConfigError
+    from csiq.quantities import seconds_of
 
     if text is None:
         return None

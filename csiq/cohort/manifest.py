@@ -14,9 +14,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from csiq.cohort.checked_table import MISSING, CheckedTable, ManifestError
-from csiq.config import preset_names
 from csiq.errors import nearest
 from csiq.io.tables import Cell, write_table
+from csiq.presets import preset_names
 
 __all__ = [
     "CohortScan",

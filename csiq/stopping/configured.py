@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from csiq.config import Config, seconds_of
+from csiq.config import Config
+from csiq.quantities import seconds_of
 from csiq.stopping.combine import mapped
 from csiq.stopping.expression import parse_stopping_rule
 from csiq.stopping.limits import MaxIter, NotFinite, TimeLimit
