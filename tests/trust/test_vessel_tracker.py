@@ -1,4 +1,5 @@
 import time
+from functools import cache
 
 import numpy as np
 import pytest
@@ -6,11 +7,14 @@ from scipy.ndimage import gaussian_filter
 
 from csiq.errors import ShapeError
 from csiq.quality.centreline import Vessel
+from csiq.simulate.anatomy.patient import Patient, coronary_centrelines, rasterise
+from csiq.simulate.anatomy.shapes import Grid
 from csiq.trust.vessel_tracker import TrackedVessels, compare_with_truth, track_vessels
 from csiq.trust.vesselness import eigenvalues, vesselness
 
 ONE = (1.0, 1.0, 1.0)
 N = 76
+BOX = Grid.cube(152, 152.0)
 
 
 def arc(radius: float = 28.0, z: float = 38.0) -> np.ndarray:
@@ -114,25 +118,32 @@ def test_agreement_by_hand():
     assert TrackedVessels((beside, away)).length == pytest.approx(80, rel=0.01)
 
 
+@cache
+def simulated_heart(seed: int) -> np.ndarray:
+    """Return a heart in the box that is looked at, 152 mm wide."""
+    return rasterise(Patient.from_seed(seed), BOX)
+
+
+@cache
+def tracked_heart(seed: int) -> tuple[TrackedVessels, float]:
+    """Return what is found of it, and the seconds of the processor that took."""
+    volume, start = simulated_heart(seed), time.process_time()
+    return track_vessels(volume, ONE), time.process_time() - start
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", [57, 83])
 def test_coronaries_of_a_simulated_heart_are_found(seed):
     # hearts on which nothing was set: 3, 11 and 29 were looked at for that
-    from csiq.simulate.anatomy.patient import Patient, coronary_centrelines, rasterise
-    from csiq.simulate.anatomy.shapes import Grid
-
-    patient, grid = Patient.from_seed(seed), Grid.cube(208, 208.0)
+    patient = Patient.from_seed(seed)
     known = {
-        name: Vessel(line.points - grid.origin, line.radius)
+        name: Vessel(line.points - BOX.origin, line.radius)
         for name, line in coronary_centrelines(patient).items()
     }
     sinus = next(s for s in patient.heart_shapes if s.name == "coronary sinus")
-    known["sinus"] = Vessel(sinus.points - grid.origin, sinus.radius)
+    known["sinus"] = Vessel(sinus.points - BOX.origin, sinus.radius)
     main = {name: known[name] for name in ("RCA", "LAD", "LCX")}
-    volume = rasterise(patient, grid)
-    start = time.process_time()
-    found = track_vessels(volume, ONE)
-    spent = time.process_time() - start
+    found, spent = tracked_heart(seed)
     agreement = compare_with_truth(found, main, known)
     assert agreement.recall >= 0.7
     assert agreement.precision >= 0.8
@@ -141,11 +152,8 @@ def test_coronaries_of_a_simulated_heart_are_found(seed):
 
 @pytest.mark.slow
 def test_coronaries_of_a_simulated_heart_fade_with_blur_and_noise():
-    from csiq.simulate.anatomy.patient import Patient, rasterise
-    from csiq.simulate.anatomy.shapes import Grid
-
-    volume = rasterise(Patient.from_seed(57), Grid.cube(208, 208.0))
-    blurred = [track_vessels(gaussian_filter(volume, sd), ONE).length for sd in (0.0, 0.6, 1.5)]
-    assert np.all(np.diff(blurred) < 0)
-    rough = [track_vessels(noisy(volume, sd), ONE).length for sd in (0.1, 0.2, 0.3)]
+    volume, (clean, _) = simulated_heart(57), tracked_heart(57)
+    blurred = [track_vessels(gaussian_filter(volume, sd), ONE).length for sd in (0.6, 1.5)]
+    assert np.all(np.diff([clean.length, *blurred]) < 0)
+    rough = [track_vessels(noisy(volume, sd), ONE).length for sd in (0.1, 0.3)]
     assert np.all(np.diff(rough) < 0)
