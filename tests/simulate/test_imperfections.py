@@ -63,7 +63,7 @@ def test_readouts_are_lost_in_the_share_that_was_asked_for(rng: np.random.Genera
 
 
 def test_a_scan_with_lost_readouts_is_the_rest_of_the_whole_one() -> None:
-    config = ScanConfig(seed=4, matrix=12, n_coils=2, n_spokes=100)
+    config = ScanConfig(seed=4, matrix=12, n_coils=2, n_spokes=100, amplitude=0.0, drift=0.0)  # painted once
     lossy = replace(config, imperfections=Imperfections(missing=0.1, zeroed=0.05))
     (whole, truth), (part, rest) = simulate_scan(config), simulate_scan(lossy)
     setting = Setting.of(lossy)

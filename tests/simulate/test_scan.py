@@ -27,10 +27,12 @@ from csiq.simulate.scan import (
     write_simulated,
 )
 from csiq.simulate.signal import Scene, excitation, moving_kspace, state_levels, state_shares
-from csiq.simulate.truth import true_volume
+from csiq.simulate.truth import true_volume, truth_of
 from csiq.trajectory import radial_coord
 
 SMALL = ScanConfig(seed=1, matrix=24, n_coils=4)
+#: A patient who holds the breath is painted once: for what no breathing changes.
+STILL = ScanConfig(seed=1, matrix=16, n_coils=3, n_spokes=96, amplitude=0.0, drift=0.0)
 
 
 @pytest.fixture(scope="module")
@@ -52,7 +54,8 @@ def test_states_are_many_and_share_linearly() -> None:
 
 
 def test_equal_seeds_give_equal_bytes_on_any_number_of_threads() -> None:
-    config = ScanConfig(seed=5, matrix=12, n_coils=3, n_spokes=60)
+    # several states of breathing on several threads: tests/simulate/test_signal.py
+    config = replace(STILL, seed=5, matrix=12)
     (one, truth), (two, again) = simulate_scan(config, threads=1), simulate_scan(config, threads=3)
     assert np.array_equal(one.kspace, two.kspace)
     assert one.navigators is not None
@@ -104,8 +107,7 @@ def test_true_volume_is_what_a_dense_scan_shows() -> None:
     setting = Setting.of(config)
     scene = Scene.build(setting.patient, setting.coils, config)
     coord = setting.played.coord[~setting.played.is_navigator]
-    _, truth = simulate_navigators(config)
-    level = truth.bin_displacement[1]
+    level = truth_of(setting, painted=False).bin_displacement[1]
     kspace = moving_kspace(scene, coord, np.full(len(coord), level))
     dcf = density_compensation(coord)
     nufft = Nufft(coord, config.geometry.shape)
@@ -136,7 +138,7 @@ def test_amplitude_is_that_of_a_unitary_transform() -> None:
 
 
 def test_noise_readouts_and_spokes_have_the_coils_covariance() -> None:
-    config = ScanConfig(seed=3, matrix=16, n_coils=4, snr=5.0)
+    config = replace(STILL, seed=3, n_coils=4, snr=5.0)
     noisy, _ = simulate_scan(config)
     clean, _ = simulate_scan(replace(config, snr=np.inf))
     assert clean.noise is None
@@ -175,7 +177,7 @@ def test_navigators_alone_agree_with_the_scan() -> None:
 
 @pytest.mark.parametrize("name", ["golden2d", "golden3d", "stack-of-stars"])
 def test_other_trajectories_go_through_the_same_function(name: str) -> None:
-    config = ScanConfig(seed=1, matrix=16, n_coils=3, trajectory=name, n_spokes=96)
+    config = replace(STILL, trajectory=name)
     scan, truth = simulate_scan(config)
     assert not scan.triggered
     assert scan.kspace.shape == (3, 96, 32)
@@ -202,7 +204,7 @@ def test_a_slice_shows_the_slice() -> None:
 def test_measured_breathing_drives_a_scan(shared_data: Path) -> None:
     belt = shared_data / "raw" / "resp-belt-NO-LICENCE" / "resp3_full.txt"
     config = ScanConfig(seed=1, matrix=16, n_coils=2, breathing=belt, n_interleaves=144, n_spokes=1000)
-    _, truth = simulate_navigators(config)
+    truth = truth_of(Setting.of(config), painted=False)
     assert 8 < np.ptp(truth.breathing) < 30
     assert len(truth.navigator_times) == 144
 
