@@ -17,8 +17,10 @@ from csiq.simulate.scan import ScanConfig, simulate_navigators, simulate_scan
 
 N_HEARTBEATS, PER_HEARTBEAT, N_PHASES = 377, 4, 4
 BELTS = ("resp3_full.txt", "resp4_full.txt")
-#: Every fifth seed breathes as one of the measured belts did.
-MEASURED = {seed: BELTS[seed // 5 % 2] for seed in range(4, 20, 5)}
+#: Of the seeds 0 to 19 those found hardest (lowest correlation, widest phases), and some that are not.
+SEEDS = (0, 2, 4, 7, 8, 9, 10)
+#: Two breathe as the measured belts did.
+MEASURED = dict(zip((4, 9), BELTS, strict=True))
 #: Spread of the displacement within phases over that of the best phases, at most. The heart, which the signal
 #: is from as well, lies up to 1.5 mm elsewhere from beat to beat: 1.22 for seed 8, without that 1.00.
 MOST_SPREAD = 1.25
@@ -70,7 +72,7 @@ def assert_bins_as_good_as_true(scan: Acquisition, signal: Signal, displacement:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("seed", range(20))
+@pytest.mark.parametrize("seed", SEEDS)
 def test_the_signal_is_the_displacement(seed, request):
     options = {}
     if seed in MEASURED:
@@ -84,7 +86,7 @@ def test_the_signal_is_the_displacement(seed, request):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("seed", range(100, 105))
+@pytest.mark.parametrize("seed", [100, 103])
 def test_who_dwells_at_end_inspiration_is_oriented_or_doubted(seed):
     scan, displacement = simulated(seed, dwell="end-inspiration")
     signal = respiratory_signal(scan, Gating())
@@ -110,7 +112,8 @@ def test_what_a_scanner_adds_is_not_taken_for_breathing(rng):
 @pytest.mark.slow
 @pytest.mark.parametrize(("trajectory", "n_spokes"), [("golden3d", 8000), ("stack-of-stars", 16 * 600)])
 def test_continuous_scans(trajectory, n_spokes):
-    scan, truth = simulate_scan(ScanConfig(seed=1, matrix=16, n_spokes=n_spokes, trajectory=trajectory))
+    config = ScanConfig(seed=1, matrix=16, n_coils=4, n_spokes=n_spokes, trajectory=trajectory)
+    scan, truth = simulate_scan(config)
     signal = respiratory_signal(scan, Gating())
     assert signal.source == "si"
     assert np.corrcoef(signal.values, -truth.breathing)[0, 1] >= 0.95
@@ -119,7 +122,7 @@ def test_continuous_scans(trajectory, n_spokes):
 
 @pytest.mark.slow
 def test_the_centre_of_k_space_of_a_triggered_scan():
-    config = ScanConfig(seed=1, matrix=16, n_spokes=89 * 8, n_interleaves=89)
+    config = ScanConfig(seed=1, matrix=16, n_coils=4, n_spokes=89 * 8, n_interleaves=89)
     scan, truth = simulate_scan(config)
     signal = respiratory_signal(scan, Gating(source="k0"))
     assert signal.source == "k0"
