@@ -7,14 +7,14 @@ STAMP := $(VENV)/.installed
 WORKERS ?= 2
 PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
 
-.PHONY: venv demo test quick lint clean
+.PHONY: venv demo test quick lint docs clean
 
 venv: $(STAMP)
 
 $(STAMP): setup.py constraints.txt pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit("csiq needs Python 3.11 or newer" if sys.version_info < (3, 11) else 0)'
 	test -x $(BIN)/pip || $(PYTHON) -m venv --clear $(VENV)
-	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[test,siemens,dicom,cluster]'
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[test,siemens,dicom,cluster,docs]'
 	touch $@
 
 demo: $(STAMP)
@@ -30,6 +30,10 @@ lint: $(STAMP)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+# build/docs/index.html; a warning is an error
+docs: $(STAMP)
+	$(BIN)/python -m sphinx -q -W --keep-going -b html docs build/docs
 
 clean:
 	rm -rf $(VENV) build dist csiq.egg-info .pytest_cache .mypy_cache .ruff_cache

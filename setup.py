@@ -34,7 +34,7 @@ EXTRAS = {
     "cluster": ["dask>=2024.8", "distributed>=2024.8", "dask-jobqueue>=0.9"],
     "tensorboard": ["tensorboard>=2.16"],
     "bench": ["pytest-benchmark>=4", "mri-nufft>=1.5", "torchkbnufft>=1.5"],
-    "docs": ["sphinx>=7", "myst-parser>=3"],
+    "docs": ["sphinx>=9", "myst-parser>=5", "furo>=2025.9"],
     "test": [
         "pytest>=8",
         "pytest-xdist>=3.6",
