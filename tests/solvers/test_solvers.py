@@ -109,7 +109,7 @@ def by_sigpy(small):
         proxg=sigpy.prox.L1Reg(difference.oshape, small.problem.lamda_abs / 2),  # SigPy has 1/2 in front
         G=difference,
         solver="PrimalDualHybridGradient",
-        max_iter=2500,
+        max_iter=900,  # 0.2 % from the image it goes to
         show_pbar=False,
     ).run()
 
@@ -128,15 +128,15 @@ def test_optimum_is_that_of_an_independent_solver(small, solver, found):
 
 def test_minimiser_does_not_change_with_scale_or_angle(small, solver):
     """y, w, the maps scaled, or the image turned: the same image but for that factor."""
-    base = run(small.problem, solver, 400).volumes
+    base = run(small.problem, solver, 250).volumes
     turn = np.complex64(np.exp(1.1j))
     scaled_y = build_problem(small.model, 37 * turn * small.kspace, small.dcf, 0.02)
-    assert relative_error(run(scaled_y, solver, 400).volumes, 37 * turn * base) < 2e-3
+    assert relative_error(run(scaled_y, solver, 250).volumes, 37 * turn * base) < 2e-3
     scaled_w = build_problem(small.model, small.kspace, 5 * small.dcf, 0.02)
-    assert relative_error(run(scaled_w, solver, 400).volumes, base) < 2e-3
+    assert relative_error(run(scaled_w, solver, 250).volumes, base) < 2e-3
     louder = ForwardModel(small.model.coords, 3 * small.model.smaps, threads=1)
     scaled_a = build_problem(louder, small.kspace, small.dcf, 0.02)
-    assert relative_error(run(scaled_a, solver, 400).volumes, base / 3) < 2e-3
+    assert relative_error(run(scaled_a, solver, 250).volumes, base / 3) < 2e-3
 
 
 def test_lamda_is_relative_to_the_gridded_image(small):
