@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from csiq.pipeline import Result, reconstruct
     from csiq.quality.grade import Grade, Grader
     from csiq.ranking import Ranking, rank
-    from csiq.run import run
+    from csiq.run_scan import run
     from csiq.solvers import build_problem, solve
     from csiq.stopping import GradePlateau
     from csiq.toeplitz import ToeplitzNormal
@@ -58,7 +58,7 @@ _HOME = {
     "load_config": "csiq.config",
     "reconstruct": "csiq.pipeline",
     "Result": "csiq.pipeline",
-    "run": "csiq.run",
+    "run": "csiq.run_scan",
     "QualityMonitor": "csiq.monitor",
 }
 

@@ -1,6 +1,6 @@
 """From one scan to ranked phases: the flow, readable from top to bottom.
 
-:func:`reconstruct` works on arrays and touches no file; :func:`csiq.run.run` reads a raw file, calls it
+:func:`reconstruct` works on arrays and touches no file; :func:`csiq.run_scan.run` reads a raw file, calls it
 and writes the run folder. This module and :mod:`csiq.loop` alone know both solvers and grades. The
 steps (:mod:`csiq.preparation`, :mod:`csiq.stopping.configured`) and the records (:mod:`csiq.result`) are
 offered here too.

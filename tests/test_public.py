@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from importlib.util import find_spec
 
 import pytest
 
@@ -14,6 +15,12 @@ import csiq
 def test_public_name_is_there_and_documented(name):
     value = getattr(csiq, name)
     assert name == "__version__" or value.__doc__
+
+
+@pytest.mark.parametrize("name", sorted(csiq._HOME))
+def test_no_module_has_the_name_of_a_public_name(name):
+    # importing it would put the module in the name's place: csiq.run(...) worked once, and then no more
+    assert find_spec(f"csiq.{name}") is None
 
 
 def test_unknown_names_are_an_attribute_error():

@@ -18,10 +18,10 @@ from csiq.history import COLUMNS
 from csiq.io.ismrmrd import write_ismrmrd
 from csiq.io.run_folder import RunFolder
 from csiq.io.tables import read_table
-from csiq.run import run
+from csiq.run_scan import run
 from tests.fakes import ScriptedGrader, rising
 
-run_module = importlib.import_module("csiq.run")
+run_module = importlib.import_module("csiq.run_scan")
 
 CONTRACT = {
     "schema_version", "status", "csiq", "config", "config_sha256", "input", "model", "device", "threads",

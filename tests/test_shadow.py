@@ -16,7 +16,7 @@ from csiq.config import load_config
 from csiq.errors import ConfigError, RawDataError
 from csiq.history import History
 from csiq.io.tables import read_table
-from csiq.run import run
+from csiq.run_scan import run
 from csiq.shadow import TRUTH_COLUMNS, Losses, TruthCurve, shadow_table
 from csiq.stopping import (
     CostGap,
@@ -31,7 +31,7 @@ from csiq.stopping import (
 from tests.fakes import rising
 from tests.stopping.curves import NAN, curves, history_of
 
-run_module = importlib.import_module("csiq.run")
+run_module = importlib.import_module("csiq.run_scan")
 GRADES = [[0.2, 0.4], [1.0, 1.2], [1.8, 2.0], [2.0, 2.2], [2.0, 2.1], [1.8, 2.0]]
 REFERENCE = [[0.0, 0.0], [0.5, 0.7], [1.0, 1.2], [1.1, 1.5], [1.3, 1.5], [1.2, 1.4]]
 NRMSE = [[0.5, 0.4], [0.4, 0.3], [0.3, 0.2], [0.2, 0.2], [0.1, 0.1], [0.125, 0.125]]

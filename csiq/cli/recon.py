@@ -114,7 +114,7 @@ def reconstruct_into(folder: Path, raw: Path, config: Config, display: Display, 
         ``resume`` or ``overwrite``.
     """
     from csiq.io.sniff import check_readable
-    from csiq.run import run
+    from csiq.run_scan import run
 
     check_readable(raw)
     with display:

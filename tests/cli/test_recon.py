@@ -96,9 +96,9 @@ def ran(monkeypatch, tmp_path):
         on_event({"event": "done", **run_json(made)})
         return result
 
-    module = ModuleType("csiq.run")
+    module = ModuleType("csiq.run_scan")
     module.run = run
-    monkeypatch.setitem(sys.modules, "csiq.run", module)
+    monkeypatch.setitem(sys.modules, "csiq.run_scan", module)
     monkeypatch.chdir(tmp_path)
     (tmp_path / "scan.h5").write_text("a raw file")
     return calls
@@ -203,7 +203,7 @@ def test_an_error_in_mid_run_is_the_last_json_line(ran, capsys, monkeypatch):
         on_event({"event": "start", "name": raw.name, "n_phases": 1, "n_spokes": 1})
         raise RawDataError("no signal", file=raw)
 
-    monkeypatch.setattr(sys.modules["csiq.run"], "run", run)
+    monkeypatch.setattr(sys.modules["csiq.run_scan"], "run", run)
     assert main(["recon", "scan.h5", "--json"]) == 3
     last = json.loads(capsys.readouterr().out.splitlines()[-1])
     assert (last["event"], last["code"], last["file"]) == ("error", 3, "scan.h5")
@@ -211,7 +211,7 @@ def test_an_error_in_mid_run_is_the_last_json_line(ran, capsys, monkeypatch):
 
 def test_resuming_a_complete_run_says_so(ran, capsys, monkeypatch, tmp_path):
     write_run_folder(tmp_path / "scan.csiq", n=8)
-    monkeypatch.setattr(sys.modules["csiq.run"], "run", lambda *args, **options: None)
+    monkeypatch.setattr(sys.modules["csiq.run_scan"], "run", lambda *args, **options: None)
     assert main(["recon", "scan.h5", "--resume"]) == 0
     out, err = capsys.readouterr()
     assert "scan.csiq is complete" in err

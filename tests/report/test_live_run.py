@@ -11,7 +11,7 @@ import pytest
 from csiq import pipeline
 from csiq.config import load_config
 from csiq.io.ismrmrd import write_ismrmrd
-from csiq.run import run
+from csiq.run_scan import run
 from csiq.simulate.protocol import ScanConfig
 from csiq.simulate.scan import simulate_scan
 from tests.fakes import rising
@@ -30,7 +30,7 @@ def raw(tmp_path_factory):
 
 @pytest.mark.parametrize("saved", [False, True])
 def test_the_page_follows_a_run(raw, tmp_path, monkeypatch, saved):
-    for module in (pipeline, importlib.import_module("csiq.run")):
+    for module in (pipeline, importlib.import_module("csiq.run_scan")):
         monkeypatch.setattr(module, "load_grader", lambda config, device: rising(plateau=3))
     folder, pages = tmp_path / "out", []
 

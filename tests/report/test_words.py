@@ -38,9 +38,9 @@ def test_the_command_repeats_the_configuration(monkeypatch, tmp_path):
     config = load_config(overrides=KEYS)
     line = command_of({"input": {"name": "scan.h5"}, "config": config.as_dict()})
     got = []
-    module = ModuleType("csiq.run")
+    module = ModuleType("csiq.run_scan")
     module.run = lambda config, *args, **options: got.append(config) or object()
-    monkeypatch.setitem(sys.modules, "csiq.run", module)
+    monkeypatch.setitem(sys.modules, "csiq.run_scan", module)
     monkeypatch.chdir(tmp_path)
     (tmp_path / "scan.h5").write_text("a raw file")
     program, *args = shlex.split(line)
