@@ -11,7 +11,7 @@ import sigpy
 import csiq
 from csiq.coils import compress, whiten
 from csiq.config import Gating
-from csiq.pipeline import phase_dcf
+from csiq.preparation import phase_dcf
 from csiq.simulate import ScanConfig, simulate_scan
 
 scan, truth = simulate_scan(ScanConfig(matrix=48, seed=1))

@@ -8,8 +8,9 @@ Solves a small problem and stops once the image changes by less than 1 % in an i
 import numpy as np
 
 import csiq
+from csiq.arrays import Device
 from csiq.config import load_config
-from csiq.pipeline import Device, gate, prepare_coils, set_up
+from csiq.preparation import gate, prepare_coils, set_up
 from csiq.simulate import ScanConfig, simulate_scan
 
 config = load_config(overrides={"coils": 4})
