@@ -32,6 +32,7 @@ Examples:
   csiq evaluate cohort --model mine.safetensors --retrained training -o evaluation
   csiq evaluate graded.tsv --reader reader2 -o clinic --json
   csiq evaluate cohort -o evaluation --resume      go on after an interruption
+  csiq evaluate cohort --model mine.safetensors --into-card all -o evaluation
 """
 )
 @click.argument("where", metavar="GRADED.tsv|COHORT", type=_PATH)
@@ -55,6 +56,12 @@ Examples:
 @click.option("--device", default="cpu", metavar="auto|cpu|cuda:0", help="Where to grade [cpu].")
 @click.option("--resume", is_flag=True, help="Keep the grades that are there, and go on.")
 @click.option("--overwrite", is_flag=True, help="Remove what csiq wrote there first.")
+@click.option(
+    "--into-card",
+    "kind",
+    metavar="KIND",
+    help="Write the figures of merit into the model's card: all, or the kind the images are of.",
+)
 @click.option("-q", "--quiet", is_flag=True, help="No line an image.")
 @options(JSON, DEBUG)
 def evaluate(
@@ -68,6 +75,7 @@ def evaluate(
     device: str,
     resume: bool,
     overwrite: bool,
+    kind: str | None,
     quiet: bool,
     as_json: bool,
 ) -> None:
@@ -77,14 +85,18 @@ def evaluate(
     of merit, the paper's tables and figures as TSV, PNG and SVG, and evaluation.html with the paper's numbers
     beside. Simulated readers are drawn again 200 times; the readers of a clinic cannot be. Research use only.
     """
+    from csiq.evaluation.card_entry import check_has_card, into_card
     from csiq.evaluation.models import load_graders
     from csiq.evaluation.study import Request, parts_with
     from csiq.evaluation.study import evaluate as run
 
+    card = check_has_card(models[0] if models else "default") if kind else None
     graders = load_graders(models or ("default",), retrained, device)
     request = Request(where, split, reader, overwrite, resume)
     report = _silent if quiet else _line_an_image()
     record = run(request, graders, folder, report, parts_with(peers=peers))
+    if card and kind:
+        into_card(card, record, kind)
     if as_json:
         click.echo(json_line(record))
         return

@@ -71,9 +71,11 @@ def show(name: str, as_json: bool) -> None:
             "grades": _range(card.get("grades"), ""),
             "voxels": _voxels(card),
             "trained on": _sets(card),
+            "learned": _learned(card),
             "tested on": _accuracy(evaluation.get("all"), evaluation.get("patients")),
-            **{f"  {k} images": _accuracy(v) for k, v in evaluation.get("by_kind", {}).items()},
-            "interval": _interval(card.get("confidence")),
+            "  agreement": _agreement(evaluation.get("all")),
+            **{f"  {kind}": _accuracy(entry) for kind, entry in evaluation.get("by_kind", {}).items()},
+            "interval": _interval(card.get("confidence"), evaluation.get("all")),
             "calibrated to": _site(card.get("site_calibration")),
             "not known": "; ".join(card.get("unknown", [])) or None,
             "note": card.get("note"),
@@ -113,19 +115,55 @@ def _voxels(card: dict[str, Any]) -> str | None:
 
 
 def _sets(card: dict[str, Any]) -> str | None:
-    train = ((card.get("training") or {}).get("sets") or {}).get("train")
+    training = card.get("training") or {}
+    train = (training.get("sets") or {}).get("train")
     if not train:
         return None
-    images = ", ".join(f"{count} {kind}" for kind, count in train["images"].items())
-    return f"{train['patients']} simulated patients: {images} images"
+    who = "simulated patients" if training.get("cohort") else "patients"
+    return f"{train['patients']} {who}; images: {_counted(train['images'])}; voxels: {_voxel_counts(train)}"
 
 
-def _interval(entry: dict[str, Any] | None) -> str | None:
+def _voxel_counts(train: dict[str, Any]) -> str:
+    return _counted({f"of {size} mm": count for size, count in (train.get("voxels_mm") or {}).items()})
+
+
+def _counted(counts: dict[str, int]) -> str:
+    return ", ".join(f"{count} {kind}" for kind, count in counts.items())
+
+
+def _learned(card: dict[str, Any]) -> str | None:
+    """Return whose grades were learned, of which data, and by which seed."""
+    training = card.get("training") or {}
+    if not training.get("reader"):
+        return None
+    cohort, line = training.get("cohort"), card.get("recalibration")
+    parts = [f"grades of {training['reader']}"]
+    if cohort:
+        parts.append(f"cohort '{cohort['study']}' of {cohort['n_patients']} patients, seed {cohort['seed']}")
+    parts.append(f"{training['iterations']} steps, seed {training['seed']}")
+    if line:
+        parts.append(f"then {line['slope']:.2f} g {line['offset']:+.2f} by {line['n']} images left out")
+    return "; ".join(parts)
+
+
+def _agreement(entry: dict[str, Any] | None) -> str | None:
+    """Return how far the network agrees with a reader, and how far anything could."""
+    reader = (entry or {}).get("reader")
+    if not reader or reader.get("kappa") is None:
+        return None
+    ceiling = ((entry or {}).get("ceiling") or {}).get("kappa")
+    most = f" (at most {ceiling:.2f}: the reader's own noise)" if ceiling is not None else ""
+    return f"with {reader['name']}: weighted kappa {reader['kappa']:.2f}{most}"
+
+
+def _interval(entry: dict[str, Any] | None, tested: dict[str, Any] | None = None) -> str | None:
     if not entry or entry.get("coverage") is None:
         return None
+    there = (tested or {}).get("coverage")
+    of_test = f", {there:.1%} of the {(tested or {})['n']} tested on" if there is not None else ""
     return (
         f"{entry['level']:.0%}, mean width {entry['mean_width']:.2f}; held {entry['coverage']:.1%} of "
-        f"{entry['n']} images it was not fitted to"
+        f"{entry['n']} images it was not fitted to{of_test}"
     )
 
 
@@ -143,7 +181,8 @@ def _accuracy(entry: dict[str, Any] | None, patients: int | None = None) -> str 
     if not entry or entry.get("r2") is None:
         return None
     who = f"{patients} patients never trained on: " if patients else ""
+    whom = " against the noise-free reference" if entry.get("against") == "reference" else ""
     return (
-        f"{who}n {entry['n']}, R2 {entry['r2']:.2f}, Spearman {entry['spearman']:.2f}, "
+        f"{who}n {entry['n']}{whom}, R2 {entry['r2']:.2f}, Spearman {entry['spearman']:.2f}, "
         f"slope {entry['slope']:.2f}, error {entry['bias']:+.2f} +- {entry['sd']:.2f}"
     )

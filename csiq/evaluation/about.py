@@ -20,6 +20,7 @@ def numbers(study: Comparison, sections: Sequence[Section]) -> dict[str, Any]:
     return {
         "use": use_of(cases),
         "n": len(cases),
+        "n_patients": len(set(cases.patients)),
         "roles": cases.roles.as_dict(),
         "redraws": len(cases.draws[cases.roles.main]) if cases.draws else 0,
         "notes": notes(study),
