@@ -221,6 +221,11 @@ class History:
         for number, row in enumerate(rows, start=1):
             if missing := [name for name in COLUMNS if name not in row]:
                 raise RawDataError(f"row {number} lacks {', '.join(missing)}", field="curves")
+            if odd := [name for name in COLUMNS if not isinstance(row[name], int | float)]:
+                words = f"row {number}: {odd[0]} is no number: {str(row[odd[0]])[:20]!r}"
+                raise RawDataError(words, field="curves")
+            if not all(math.isfinite(row[name]) for name in ("iteration", "phase")):
+                raise RawDataError(f"row {number} has no iteration or phase", field="curves")
             groups.setdefault(int(row["iteration"]), []).append(row)
         for iteration in sorted(groups):
             history._append(_step_of(iteration, groups[iteration]))

@@ -15,6 +15,7 @@ import h5py
 import numpy as np
 
 from csiq.errors import CsiqError, RawDataError
+from csiq.io.heap import check_heaps
 from csiq.io.sniff import in_bytes, memory_limit
 
 _TRUNCATED = re.compile(r"truncated file: eof = (\d+).*stored_eof = (\d+)")
@@ -33,6 +34,7 @@ def open_h5(path: Path) -> Iterator[h5py.File]:
         If it is truncated, damaged or no HDF5 file.
     """
     try:
+        check_heaps(path)
         file = h5py.File(path, "r", locking="best-effort")
     except _DAMAGE as error:
         raise _damaged(path, error) from None

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import os
 import struct
+import zlib
 from pathlib import Path
 from typing import BinaryIO
 
@@ -35,7 +37,7 @@ def check_readable(path: Path) -> None:
     ConfigError
         If there is no such file, or it is a folder.
     RawDataError
-        If it must not be read, or is empty.
+        If it must not be read, is empty, or is a damaged gzip file.
     """
     if path.is_dir():
         raise ConfigError(
@@ -56,6 +58,27 @@ def check_readable(path: Path) -> None:
         raise RawDataError(f"cannot be read: {error.strerror}", file=path) from None
     if empty:
         raise RawDataError("the file is empty (0 bytes)", file=path, hint="copy it again")
+    if path.suffix == ".gz":
+        check_gzip(path)
+
+
+def check_gzip(path: Path) -> None:
+    """Raise unless a gzip file is whole and its checksum right.
+
+    The checksum comes last, and who reads just the voxels he needs never gets there.
+
+    Raises
+    ------
+    RawDataError
+        If it is truncated or damaged.
+    """
+    try:
+        with gzip.open(path) as stream:
+            while stream.read(1 << 20):
+                pass
+    except (OSError, EOFError, zlib.error) as error:
+        words = " ".join(str(error).split())[:120]
+        raise RawDataError(f"damaged gzip file ({words})", file=path, hint="copy it again") from None
 
 
 def identify(path: Path) -> str:

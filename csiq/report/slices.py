@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from csiq.errors import RawDataError
+from csiq.io.sniff import check_readable
 
 #: Name, the axes (of x y z) that run down and to the right, and the axis across.
 _PLANES = (("axial", 1, 0, 2), ("coronal", 2, 0, 1), ("sagittal", 2, 1, 0))
@@ -77,6 +78,7 @@ def read_volume(path: Path) -> Volume:
     """
     import nibabel
 
+    check_readable(path)
     try:
         image: Any = nibabel.load(path)
         oriented = int(image.header["sform_code"]) > 0 or int(image.header["qform_code"]) > 0
