@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from csiq import __version__
+from csiq.cohort.iterate_grades import TABLE as ITERATES
 from csiq.io.sniff import sha256_of
 from csiq.io.tables import read_json, read_table, strict
 from csiq.quality.domain import Domain
 from csiq.quality.network import PATCH
 from csiq.quality.patches import SPACING, patch_offsets
-from csiq.quality.reference import formula_sha256
+from csiq.quality.reference import formula_sha256, statement
 from csiq.ranking.scale import SCALE
 from csiq.training.graded_set import GradedImage, GradedSet
 from csiq.training.loss import CLASS_WIDTH, classes_of
@@ -77,7 +78,7 @@ def make_card(facts: CardFacts) -> dict[str, Any]:
                 "voxel_size_mm": {"min": sizes[0], "max": sizes[-1], "trained": sizes},
                 "input": _input(task.config.half_edge),
                 "domain": domain.as_dict(),
-                "formula": {"sha256": formula_sha256()} if cohort else None,
+                "formula": {"sha256": formula_sha256(), "statement": statement()} if cohort else None,
                 "training": _training(facts, cohort),
                 "validation": facts.validation,
                 "note": task.note or None,
@@ -110,7 +111,7 @@ def _training(facts: CardFacts, cohort: dict[str, Any] | None) -> dict[str, Any]
         "cohort": cohort,
         "splits": list(task.splits),
         "held_out": list(task.held_out),
-        "sets": _sets(facts),
+        "sets": sets_of(data, task.splits, task.held_out),
     }
 
 
@@ -122,18 +123,32 @@ def _loss(config: TrainConfig) -> str:
     return f"{words}; {100 * config.together:g} % of it of the mean over the patches of {windows} of a volume"
 
 
-def _sets(facts: CardFacts) -> dict[str, Any]:
-    about = _patients_of(facts.data.manifest)
-    parts = {"train": facts.data.of(*facts.task.splits)}
-    if facts.task.held_out:
-        parts["validation"] = facts.data.of(*facts.task.held_out)
-    return {name: _counts(images, about) for name, images in parts.items()}
+def sets_of(data: GradedSet, splits: Sequence[str], held_out: Sequence[str] = ()) -> dict[str, Any]:
+    """Return whom a network was trained and validated on, as its card has it.
+
+    Parameters
+    ----------
+    data : GradedSet
+        Open for all of these parts.
+    splits, held_out : sequence of str
+        Trained on, and looked at meanwhile.
+    """
+    about, iterates = _patients_of(data.manifest), _iterates_of(data.manifest)
+    parts = {"train": data.of(*splits)}
+    if held_out:
+        parts["validation"] = data.of(*held_out)
+    return {name: _counts(images, about, iterates) for name, images in parts.items()}
 
 
-def _counts(images: Sequence[GradedImage], about: dict[str, dict[str, Any]]) -> dict[str, Any]:
+def _counts(
+    images: Sequence[GradedImage], about: dict[str, dict[str, Any]], iterates: frozenset[str]
+) -> dict[str, Any]:
     """Count patients, kinds, voxels and grades; patients are named by their seeds, real ones not at all."""
     patients = sorted({image.patient for image in images})
-    kinds = Counter(str(about.get(image.patient, {}).get("kind", "graded")) for image in images)
+    kinds = Counter(
+        "iterate" if image.name in iterates else str(about.get(image.patient, {}).get("kind", "graded"))
+        for image in images
+    )
     halves = np.bincount(
         classes_of([image.grade for image in images]), minlength=int(_BEST / CLASS_WIDTH) + 1
     )
@@ -165,3 +180,11 @@ def _patients_of(manifest: Path) -> dict[str, dict[str, Any]]:
     if not path.is_file() or _cohort_of(manifest) is None:
         return {}
     return {str(row["patient"]): row for row in read_table(path)}
+
+
+def _iterates_of(manifest: Path) -> frozenset[str]:
+    """Return the names of a cohort's volumes that are iterates of a reconstruction."""
+    path = manifest.parent / ITERATES
+    if not path.is_file() or _cohort_of(manifest) is None:
+        return frozenset()
+    return frozenset(str(row["volume"]) for row in read_table(path))

@@ -50,7 +50,7 @@ def test_files_and_sidecar(written):
     }
     said = json.loads((written / "heatmap.json").read_text())
     assert (said["mask"], said["stride"], said["fill"]) == (52, 52, "zero")
-    assert said["model"]["name"] == "iq-dcnn-v1"
+    assert said["model"]["name"] == "iq-dcnn-v2"
     assert len(said["model"]["sha256"]) == 64
     assert said["use"].startswith("Research use only")
     assert said["volume"] == "heart.nii.gz"

@@ -105,7 +105,7 @@ def test_a_grader_is_left_as_it_is() -> None:
     assert as_assessor(grader) is grader
 
 
-@pytest.mark.parametrize("thing", [3, "iq-dcnn-v1", None, object()])
+@pytest.mark.parametrize("thing", [3, "iq-dcnn-v2", None, object()])
 def test_what_cannot_grade(thing: object) -> None:
     with pytest.raises(ConfigError, match="grader"):
         as_assessor(thing)

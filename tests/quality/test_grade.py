@@ -210,8 +210,8 @@ def test_card_that_is_no_json(model: Path) -> None:
 
 
 def test_unknown_names_suggest_the_nearest() -> None:
-    with pytest.raises(ModelError, match=r"iq-dcnn-v1") as caught:
-        Grader.load("iq-dcn-v1")
+    with pytest.raises(ModelError, match=r"iq-dcnn-v2") as caught:
+        Grader.load("iq-dcn-v2")
     assert caught.value.exit_code == 4
 
 

@@ -1,9 +1,10 @@
-"""The network that ships: whole, honest about its origin, and right about patients it never saw."""
+"""The network that ships: whole, honest about its origin, and right about a patient it never saw."""
 
 from __future__ import annotations
 
 import json
 from functools import cache
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,14 +13,19 @@ from scipy.ndimage import gaussian_filter
 
 from csiq.cli.model import model
 from csiq.quality import model_file
-from csiq.quality.formula import formula_sha256
+from csiq.quality.domain import DESCRIPTOR_SET
 from csiq.quality.grade import Grade, Grader
-from csiq.simulate.anatomy import Patient
-from csiq.simulate.quick_scan import Scene
+from csiq.quality.reference import formula_sha256, grade, measure
+from csiq.simulate.anatomy import Patient, rasterise
+from csiq.simulate.anatomy.shapes import Grid
+from csiq.simulate.anatomy.truth import heart_truth
+from csiq.simulate.motion import MotionState
+from csiq.trust.image_quality import ImageQuality, coil_shading
 
-#: Of no block of seeds the training set draws from.
-STRANGERS = (7, 8)
-VOXEL = (1.625, 1.625, 1.625)
+#: A patient the training set does not have.
+STRANGER = 7
+FOV = 208.0
+STATE = MotionState(3.0)
 
 
 @cache
@@ -28,128 +34,140 @@ def _grader() -> Grader:
 
 
 @cache
-def _scene(seed: int) -> Scene:
-    return Scene.make(Patient.from_seed(seed), 128, 3, np.random.default_rng(seed))
-
-
-@cache
-def _heart(seed: int, displacement: float = 0.0) -> np.ndarray:
-    return _scene(seed).image(displacement) * _scene(seed).shading
-
-
-def _noisy(image: np.ndarray, snr: float, seed: int = 0) -> np.ndarray:
-    rng = np.random.default_rng(seed)
-    noise = rng.standard_normal((2, *image.shape), dtype=np.float32) / np.float32(snr * np.sqrt(2))
-    return image + noise[0] + 1j * noise[1]
+def _heart(matrix: int) -> np.ndarray:
+    """What a perfect image would show, coils' shading included; read only."""
+    grid = Grid.cube(matrix, FOV)
+    image = rasterise(Patient.from_seed(STRANGER), grid, STATE, threads=1) * coil_shading(STRANGER, grid)
+    image.setflags(write=False)
+    return image
 
 
 def _grade(image: np.ndarray) -> Grade:
-    return _grader().grade(image, VOXEL)
+    return _grader().grade(image, (FOV / image.shape[0],) * 3)
 
 
-def _moved(seed: int, amount: float) -> np.ndarray:
-    states = 5 + amount * np.linspace(-0.5, 0.5, 5)
-    return np.mean([_heart(seed, float(s)) for s in states], axis=0)
+@cache
+def _grade_of(**fault: float) -> float:
+    image = ImageQuality("made", **fault).image(_heart(128), FOV / 128, seed=0)
+    return _grade(image).grade
+
+
+# --- what its card says -----------------------------------------------------------------------------
 
 
 def test_card_says_what_it_is() -> None:
     card = _grader().card
     assert "Research use only" in card["use"]
-    assert "Simulated readers" in card["use"]
-    assert card["grades"]["min"] == 0
-    assert card["grades"]["max"] == 4
-    sizes = card["voxel_size_mm"]
-    assert sizes["min"] <= 1.625 <= sizes["max"]
-    assert 1.625 in sizes["trained"]
+    assert "simulated readers" in card["use"]
+    assert (card["grades"]["min"], card["grades"]["max"]) == (0, 4)
+    assert card["voxel_size_mm"]["min"] <= 1.0 <= card["voxel_size_mm"]["max"]
+    assert card["domain"]["statistics"] == DESCRIPTOR_SET
+    assert card["training"]["cohort"]["study"] == "paper"
+    assert len(card["training"]["manifest"]["sha256"]) == 64
+    assert isinstance(card["training"]["seed"], int)
 
 
 def test_reference_grades_follow_the_formula_of_this_version() -> None:
     assert _grader().card["formula"]["sha256"] == formula_sha256()
 
 
-def test_patients_of_the_test_were_never_trained_on() -> None:
-    sets = _grader().card["training"]["sets"]
-    seeds = {split: set(sets[split]["seeds"]) for split in sets}
-    assert not seeds["train"] & seeds["test"]
-    assert not seeds["validation"] & seeds["test"]
-    assert not (seeds["train"] | seeds["validation"]) & set(STRANGERS)
+def test_who_it_was_trained_on_is_said_and_nobody_else() -> None:
+    training = _grader().card["training"]
+    trained = training["sets"]["train"]
+    assert len(set(trained["seeds"])) == trained["patients"]
+    assert STRANGER not in trained["seeds"]
+    assert all(part.startswith("train") for part in trained["splits"])
+    assert sum(trained["images"].values()) == sum(trained["images_per_half_grade"])
 
 
-def test_accuracy_in_the_card() -> None:
+def test_scores_on_patients_never_trained_on() -> None:
     found = _grader().card["evaluation"]
-    assert found["patients"] >= 5
-    assert found["all"]["r2"] > 0.8
-    assert found["all"]["spearman"] > 0.85
-    assert found["order_of_cs_iterates"]["share"] > 0.8
+    assert found["patients"] >= 100
+    assert found["all"]["against"] == "reference"
+    assert found["all"]["split"] == "test"
+    assert found["all"]["r2"] > 0.85
+    assert found["all"]["spearman"] > 0.9
 
 
-@pytest.mark.parametrize("seed", STRANGERS)
-def test_perfect_images_grade_high_and_bad_ones_low(seed: int) -> None:
-    good, bad = _grade(_noisy(_heart(seed), 40)), _grade(_noisy(_heart(seed), 2.0))
-    assert good.grade > 3
-    assert bad.grade < 1.2
-    assert good.in_domain
+def test_intervals_hold_what_they_say() -> None:
+    confidence = _grader().card["confidence"]
+    assert confidence["level"] == 0.9
+    assert 0.85 <= confidence["coverage"] <= 0.95
 
 
-@pytest.mark.parametrize("seed", STRANGERS)
-def test_more_noise_grades_lower(seed: int) -> None:
-    grades = [_grade(_noisy(_heart(seed), snr)).grade for snr in (40, 8, 5, 3.5, 2.5)]
-    assert np.all(np.diff(grades) < 0), grades
+def test_weights_are_those_of_the_card_and_small() -> None:
+    shipped = model_file.open_model("default")
+    assert shipped.name == model_file.DEFAULT_MODEL
+    assert shipped.warnings == ()
+    assert shipped.card is not None
+    assert shipped.card["sha256"] == shipped.sha256
+    assert len(shipped.weights) < 5_000_000
 
 
-@pytest.mark.parametrize("seed", STRANGERS)
-def test_more_motion_grades_lower(seed: int) -> None:
-    grades = [_grade(_noisy(_moved(seed, amount), 30)).grade for amount in (0, 8, 16)]
-    assert np.all(np.diff(grades) < -0.1), grades
+def test_commands_verify_list_and_show_it() -> None:
+    def said(*arguments: str) -> Any:
+        return CliRunner().invoke(model, arguments, catch_exceptions=False).output
+
+    assert "as its card says" in said("verify")
+    listed = json.loads(said("list", "--json"))
+    assert [entry["name"] for entry in listed if entry["default"]] == [model_file.DEFAULT_MODEL]
+    shown = said("show")
+    for words in ("Research use only", "simulated readers", "never trained on", "against the noise-free"):
+        assert words in shown
+
+
+# --- what it says of a patient ----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("fault", "levels"),
+    [("blur", (1.5, 3.0)), ("motion", (1.5, 3.0)), ("noise", (0.1, 0.15)), ("streaks", (0.05, 0.1))],
+)
+def test_each_fault_alone_lowers_the_grade(fault: str, levels: tuple[float, float]) -> None:
+    grades = [_grade_of(), *(_grade_of(**{fault: level}) for level in levels)]
+    assert np.all(np.diff(grades) < -0.15), grades
+    assert grades[0] - grades[-1] > 1.0, grades
+
+
+def test_scale_and_mirrors_do_not_matter() -> None:
+    image = ImageQuality("made", noise=0.07).image(_heart(128), FOV / 128, seed=1)
+    here = _grade(image).grade
+    assert _grade(image * 1e-6).grade == pytest.approx(here, abs=1e-3)
+    for axis in range(3):
+        # voxel n // 2 stays where it is
+        assert _grade(np.roll(np.flip(image, axis), 1, axis)).grade == pytest.approx(here, abs=0.1)
+
+
+def test_what_is_no_heart_is_outside_the_domain(rng: np.random.Generator) -> None:
+    noise = np.abs(rng.standard_normal((104, 104, 104), dtype=np.float32))
+    half = gaussian_filter((np.mgrid[:104, :104, :104][0] > 52).astype(np.float32), 3)
+    for image in (noise, half):
+        found = _grade(image)
+        assert not found.in_domain
+        assert found.interval is None
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("seed", STRANGERS)
-def test_fewer_spokes_grade_lower(seed: int) -> None:
+def test_fewer_spokes_grade_lower() -> None:
     from csiq.density import density_compensation
     from csiq.nufft import Nufft
     from csiq.trajectory import named_trajectory
 
     grades = []
-    for share in (0.4, 0.12, 0.03):
+    for share in (0.3, 0.1, 0.03):
         coord = named_trajectory("phyllotaxis", round(share * np.pi / 2 * 128**2), 256, (128,) * 3)
-        nufft = Nufft(coord, (128,) * 3, eps=1e-4)
-        kspace = nufft.forward(_heart(seed).astype(np.complex64))
+        nufft = Nufft(coord, (128,) * 3, eps=1e-3)
+        kspace = nufft.forward(_heart(128).astype(np.complex64))
         grades.append(_grade(nufft.adjoint(kspace * density_compensation(coord))).grade)
-    assert np.all(np.diff(grades) < -0.1), grades
+    assert np.all(np.diff(grades) < -0.3), grades
 
 
-def test_scale_does_not_matter() -> None:
-    image = _noisy(_heart(7), 6)
-    assert _grade(image * 1e-6).grade == pytest.approx(_grade(image).grade, abs=1e-3)
-
-
-def test_what_is_no_heart_is_outside_the_domain(rng: np.random.Generator) -> None:
-    noise = rng.standard_normal((128, 128, 128), dtype=np.float32)
-    assert not _grade(noise).in_domain
-    ball = gaussian_filter((np.mgrid[:128, :128, :128][0] > 64).astype(np.float32), 3)
-    assert not _grade(ball).in_domain
-
-
-def test_command_verifies_it() -> None:
-    done = CliRunner().invoke(model, ["verify"], catch_exceptions=False)
-    assert done.exit_code == 0
-    assert "SHA-256" in done.output
-    assert "as its card says" in done.output
-
-
-def test_command_lists_and_shows_it() -> None:
-    listed = json.loads(CliRunner().invoke(model, ["list", "--json"], catch_exceptions=False).output)
-    assert [entry["name"] for entry in listed if entry["default"]] == [model_file.DEFAULT_MODEL]
-    table = CliRunner().invoke(model, ["list"], catch_exceptions=False).output
-    assert f"{model_file.DEFAULT_MODEL} (default)" in table
-    shown = CliRunner().invoke(model, ["show"], catch_exceptions=False).output
-    assert "Research use only" in shown
-    assert "never trained on" in shown
-
-
-def test_weights_load_from_the_package_and_from_a_file(tmp_path: object) -> None:
-    shipped = model_file.open_model("default")
-    assert shipped.card is not None
-    assert shipped.card["sha256"] == shipped.sha256
-    assert len(shipped.weights) < 5_000_000
+@pytest.mark.slow
+def test_at_1_mm_the_grade_is_near_the_reference() -> None:
+    grid = Grid.cube(208, FOV)
+    truth = heart_truth(Patient.from_seed(STRANGER), grid, STATE, coil_shading(STRANGER, grid), threads=1)
+    for quality in (ImageQuality("good", noise=0.04), ImageQuality("soft", blur=2.5)):
+        image = quality.image(truth.volume, 1.0, seed=0)
+        found, reference = _grade(image), grade(measure(image, truth))
+        assert found.in_domain
+        assert found.grade == pytest.approx(reference, abs=0.75), quality.name
