@@ -12,9 +12,8 @@ from csiq import pipeline
 from csiq.config import load_config
 from csiq.io.ismrmrd import write_ismrmrd
 from csiq.run_scan import run
-from csiq.simulate.protocol import ScanConfig
-from csiq.simulate.scan import simulate_scan
 from tests.fakes import rising
+from tests.scans import TINY, scan_and_truth
 
 #: Simulates and reconstructs.
 pytestmark = pytest.mark.slow
@@ -22,7 +21,7 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture(scope="module")
 def raw(tmp_path_factory):
-    scan, _ = simulate_scan(ScanConfig(matrix=32, seed=5, n_coils=4, n_spokes=600))
+    scan, _ = scan_and_truth(TINY)
     path = tmp_path_factory.mktemp("raw") / "scan.h5"
     write_ismrmrd(path, scan)
     return path

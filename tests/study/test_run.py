@@ -123,7 +123,8 @@ def test_the_time_is_foretold(cohort):
 
 
 @pytest.mark.slow
-def test_a_killed_study_goes_on(tmp_path, capsys):
+def test_a_killed_study_goes_on(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr("csiq.study.study.PARTS", (times.section,))  # the others: test_page.py
     cohort, folder = make_cohort(tmp_path / "cohort", with_raw=(2, 3)), tmp_path / "study"
     command = [sys.executable, "-m", "csiq", "study", str(cohort), "-o", str(folder), *OPTIONS]
     with (tmp_path / "log").open("w") as log:

@@ -14,10 +14,9 @@ if TYPE_CHECKING:
 @pytest.fixture(scope="session")
 def small() -> tuple[Acquisition, Truth]:
     """Return a 32^3 scan and its truth."""
-    from csiq.simulate.protocol import ScanConfig
-    from csiq.simulate.scan import simulate_scan
+    from tests.scans import TINY, scan_and_truth
 
-    return simulate_scan(ScanConfig(matrix=32, seed=5, n_coils=4, n_spokes=600))
+    return scan_and_truth(TINY)
 
 
 @pytest.fixture(scope="session")
