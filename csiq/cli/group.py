@@ -50,6 +50,7 @@ COMMANDS = {
     ),
     "evaluate": Entry("csiq.cli.evaluate", "evaluate", "Evaluate a network on graded images."),
     "model": Entry("csiq.cli.model", "model", "List, show, verify, import and calibrate grading models."),
+    "convert": Entry("csiq.cli.convert", "convert", "Convert a raw scan or images to another format."),
     "config": Entry("csiq.cli.config", "config", "List, show and check configurations."),
     "doctor": Entry("csiq.cli.doctor", "doctor", "Check this installation and say what it can use."),
     "completion": Entry("csiq.cli.completion", "completion", "Print the completion script of a shell."),

@@ -15,7 +15,7 @@ __all__ = ["ReadOptions", "read_acquisition"]
 
 
 def read_acquisition(path: str | Path, options: ReadOptions | None = None) -> Acquisition:
-    """Read a raw scan: ISMRMRD (HDF5), Siemens TWIX (``.dat``), or what another package reads.
+    """Read a raw scan: ISMRMRD or plain arrays (HDF5), Siemens TWIX (``.dat``), BART (``.cfl``), ``.npy``.
 
     Readers of other packages (:mod:`csiq.plugins`) are asked about files that csiq does not know.
 
@@ -38,24 +38,41 @@ def read_acquisition(path: str | Path, options: ReadOptions | None = None) -> Ac
     from csiq.io.sniff import check_readable, identify
 
     path, options = Path(path), options or ReadOptions()
+    if path.suffix in (".cfl", ".hdr"):
+        from csiq.io.bart import read_bart
+
+        return read_bart(path, options)
     check_readable(path)
     kind = identify(path)
     if kind == "hdf5":
-        from csiq.io.ismrmrd import is_ismrmrd, read_ismrmrd
-
-        other = None if is_ismrmrd(path, options) else _read_by_plugin(path, options)
-        return other or read_ismrmrd(path, options)
+        return _read_hdf5(path, options)
     if kind != "twix" and (other := _read_by_plugin(path, options)) is not None:
         return other
     if kind == "twix" or path.suffix.lower() == ".dat":
         from csiq.io.twix import read_twix
 
         return read_twix(path, options)
+    if kind == "a NumPy array":
+        from csiq.io.plain_arrays import read_npy
+
+        return read_npy(path, options)
     raise RawDataError(
-        f"is {kind}; expected ISMRMRD (HDF5) or Siemens TWIX (.dat)",
+        f"is {kind}; expected ISMRMRD (HDF5), Siemens TWIX (.dat) or BART (.cfl)",
         file=path,
-        hint="convert it to ISMRMRD",
+        hint="docs/formats.md says what is read",
     )
+
+
+def _read_hdf5(path: Path, options: ReadOptions) -> Acquisition:
+    from csiq.io.ismrmrd import is_ismrmrd, read_ismrmrd
+
+    if is_ismrmrd(path, options):
+        return read_ismrmrd(path, options)
+    from csiq.io.plain_arrays import read_plain_h5
+
+    # Without k-space and trajectory it is no scan of plain arrays: the error is ISMRMRD's
+    other = _read_by_plugin(path, options) or read_plain_h5(path, options)
+    return other or read_ismrmrd(path, options)
 
 
 def _read_by_plugin(path: Path, options: ReadOptions) -> Acquisition | None:

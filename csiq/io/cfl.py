@@ -50,6 +50,17 @@ def read_cfl(path: str | Path) -> np.ndarray:
     return np.fromfile(data, np.complex64).reshape(sizes[::-1])
 
 
+def read_shape(path: str | Path) -> tuple[int, ...]:
+    """Return the dimensions of an array, BART's first one first.
+
+    Raises
+    ------
+    RawDataError
+        If there is no header, or it says none.
+    """
+    return tuple(_sizes(header_of(path)))
+
+
 def write_cfl(path: str | Path, array: np.ndarray) -> None:
     """Write an array so that its last axis is BART's first dimension; the header comes last.
 

@@ -1,20 +1,26 @@
-"""A DICOM series in a folder, as one volume with axes z, y, x."""
+"""A DICOM series, or one a phase, in a folder."""
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from csiq.acquisition import Geometry
 from csiq.errors import ConfigError, RawDataError
+from csiq.io.dicom_write import IDENTITY, SYSTEM
+from csiq.io.geometry import FLIP, geometry_from_affine, unknown_geometry
+from csiq.io.image_set import ImageSet
+from csiq.io.stack import Slice, stack
 
-#: Share by which the spacing of slices may vary.
-_EVEN = 0.02
+_PHASE = re.compile(r"phase-(\d+)")
 
 
 def read_series(folder: Path) -> tuple[np.ndarray, tuple[float, float, float]]:
-    """Read the series of a folder.
+    """Read the one series of a folder, upright.
 
     Its axes are put in the order z, y, x of the patient (feet to head, front to back, right to left), each by
     the axis nearest to it; oblique volumes are not resampled.
@@ -32,57 +38,164 @@ def read_series(folder: Path) -> tuple[np.ndarray, tuple[float, float, float]]:
     ConfigError
         If pydicom is not installed.
     """
-    slices = _slices_in(folder)
-    rows, columns = (np.array(slices[0].ImageOrientationPatient[i : i + 3], float) for i in (0, 3))
-    normal = np.cross(rows, columns)
-    order = sorted(slices, key=lambda one: float(normal @ np.array(one.ImagePositionPatient, float)))
-    places = np.array([normal @ np.array(one.ImagePositionPatient, float) for one in order])
-    steps = np.diff(places)
-    if not (len(steps) and steps.min() > 0 and np.ptp(steps) <= _EVEN * steps.mean()):
-        raise RawDataError("slices are missing, doubled or not evenly spaced", file=folder)
-    volume = np.stack([_pixels(one, folder) for one in order])
-    down, across = (float(size) for size in order[0].PixelSpacing)
-    return _upright(volume, (normal, columns, rows), (float(steps.mean()), down, across))
+    images = read_dicom(folder)
+    if images.n_phases != 1:
+        raise RawDataError(f"holds {images.n_phases} DICOM series, expected one", file=folder)
+    affine = images.geometry.affine
+    axes = [(FLIP @ affine)[:3, column] for column in (2, 1, 0)]
+    return _upright(images.values[0], axes, images.geometry.voxel_size)
 
 
-def _slices_in(folder: Path) -> list[Any]:
+def read_dicom(path: str | Path, *, keep_identifiers: bool = False) -> ImageSet:
+    """Read a DICOM series and where it lies; of folders ``phase-1``, ``phase-2`` ... a phase each.
+
+    Parameters
+    ----------
+    path : path
+        The folder of the series, or one file.
+    keep_identifiers : bool
+        Let name, number, dates of the subject and the study into ``identity``.
+
+    Raises
+    ------
+    RawDataError
+        If there is no DICOM image, several series, slices that are missing, tilted, or not alike.
+    ConfigError
+        If pydicom is not installed.
+    """
+    path = Path(path)
+    if not path.is_dir():
+        return _read_one([path], path, keep_identifiers)
+    folders = sorted(
+        (entry for entry in path.iterdir() if entry.is_dir() and _PHASE.fullmatch(entry.name)),
+        key=lambda entry: int(entry.name.partition("-")[2]),
+    )
+    if not folders:
+        return _read_one(sorted(path.iterdir()), path, keep_identifiers)
+    parts = [_read_one(sorted(folder.iterdir()), folder, keep_identifiers) for folder in folders]
+    first = parts[0]
+    for part in parts[1:]:
+        same = part.geometry.shape == first.geometry.shape
+        if not same or not np.allclose(part.geometry.affine, first.geometry.affine, atol=0.01):
+            raise RawDataError("its phases do not lie on one grid", file=path)
+    values = np.concatenate([part.values for part in parts])
+    return ImageSet(
+        values, first.geometry, path.name, first.simulated, first.system, first.identity, first.warnings
+    )
+
+
+def _read_one(files: Sequence[Path], path: Path, keep_identifiers: bool) -> ImageSet:
+    found = _datasets_in(files, path)
+    series = {str(one.get("SeriesInstanceUID", "")) for one in found}
+    if len(series) != 1:
+        what = f"holds {len(series)} DICOM series, expected one" if series else "holds no DICOM image"
+        raise RawDataError(what, file=path)
+    found.sort(key=lambda one: int(one.get("InstanceNumber") or 0))
+    first = found[0]
+    try:
+        slices = [piece for one in found for piece in _slices_of(one, path)]
+    except (AttributeError, KeyError, IndexError, TypeError, ValueError) as error:
+        raise RawDataError(
+            f"its header is damaged ({' '.join(str(error).split())[:80]})", file=path
+        ) from None
+    comment = str(first.get("ImageComments", ""))
+    simulated = comment.startswith("Simulated") if "csiq" in str(first.get("SoftwareVersions", "")) else None
+    kept = {name: str(first.get(name)) for name in IDENTITY if keep_identifiers and first.get(name)}
+    return stack(slices, path, simulated=simulated, system=_system_of(first), identity=kept)
+
+
+def _datasets_in(files: Sequence[Path], path: Path) -> list[Any]:
     try:
         import pydicom
         from pydicom.errors import InvalidDicomError
     except ImportError:
-        raise ConfigError("DICOM needs pydicom", file=folder, hint="pip install 'csiq[dicom]'") from None
+        raise ConfigError("DICOM needs pydicom", file=path, hint="pip install 'csiq[dicom]'") from None
     found = []
-    for file in sorted(folder.iterdir()):
-        if not file.is_file() or file.name.upper() == "DICOMDIR":
+    for file in files:
+        if not file.is_file() or file.name.upper() == "DICOMDIR" or file.suffix == ".json":
             continue
         try:
             one = pydicom.dcmread(file)
         except (InvalidDicomError, OSError, EOFError):
             continue
-        if "PixelData" in one and "ImagePositionPatient" in one:
+        except Exception as error:  # the parser raises what it likes on damaged elements
+            words = " ".join(str(error).split())[:80]
+            raise RawDataError(f"damaged DICOM ({words})", file=file) from None
+        if "PixelData" in one:
             found.append(one)
-    series = {str(one.get("SeriesInstanceUID", "")) for one in found}
-    if len(series) != 1:
-        what = f"holds {len(series)} DICOM series, expected one" if series else "holds no DICOM image"
-        raise RawDataError(what, file=folder)
-    if len({(tuple(map(float, one.ImageOrientationPatient)), one.Rows, one.Columns) for one in found}) > 1:
-        raise RawDataError("slices differ in orientation or size", file=folder)
     return found
 
 
-def _pixels(one: Any, folder: Path) -> np.ndarray:
+def _slices_of(one: Any, path: Path) -> Iterator[Slice]:
+    """Yield the slices of a file: one, or a frame each of an enhanced one."""
+    pixels = _pixels(one, path)
+    groups = one.get("PerFrameFunctionalGroupsSequence")
+    if not groups:
+        if len(pixels) != 1:
+            raise RawDataError(f"{len(pixels)} frames without a place each", file=path)
+        yield Slice(_rescaled(pixels[:1], one), _geometry(one, one, one, pixels.shape[1:], path))
+        return
+    shared = one.SharedFunctionalGroupsSequence[0]
+    for frame, own in zip(pixels, groups, strict=True):
+
+        def part(name: str, own: Any = own) -> Any:
+            sequence = own.get(name) or shared.get(name)
+            return sequence[0] if sequence else {}
+
+        values = _rescaled(frame[None], part("PixelValueTransformationSequence"))
+        place = (
+            part("PlanePositionSequence"),
+            part("PlaneOrientationSequence"),
+            part("PixelMeasuresSequence"),
+        )
+        yield Slice(values, _geometry(*place, frame.shape, path))
+
+
+def _geometry(place: Any, turned: Any, sizes: Any, shape: tuple[int, ...], path: Path) -> Geometry:
+    """Return where a slice lies: DICOM's position is that of the middle of its first voxel."""
+    spacing = sizes.get("PixelSpacing") or sizes.get("NominalScannedPixelSpacing")
+    if not spacing:
+        raise RawDataError("no pixel spacing", file=path, field="PixelSpacing")
+    down, across = (float(size) for size in spacing)
+    thick = float(sizes.get("SpacingBetweenSlices") or sizes.get("SliceThickness") or 0)
+    through = abs(thick) or max(down, across)
+    grid = (1, int(shape[0]), int(shape[1]))
+    position, cosines = place.get("ImagePositionPatient"), turned.get("ImageOrientationPatient")
+    if not position or not cosines:
+        return unknown_geometry(grid, (through, down * grid[1], across * grid[2]))
+    row, column = np.array(cosines, float).reshape(2, 3)
+    lps = np.eye(4)
+    lps[:3, :3] = np.stack([row * across, column * down, np.cross(row, column) * through], axis=1)
+    lps[:3, 3] = np.array(position, float)
+    return geometry_from_affine(grid, FLIP @ lps, known=True, file=path)
+
+
+def _pixels(one: Any, path: Path) -> np.ndarray:
     try:
         stored = one.pixel_array
     except Exception as error:  # decoders raise what they like
-        raise RawDataError(f"pixels cannot be decoded: {error}", file=folder) from None
-    if stored.ndim != 2:
-        raise RawDataError(f"expected grey slices, got shape {stored.shape}", file=folder)
-    slope, intercept = float(one.get("RescaleSlope", 1)), float(one.get("RescaleIntercept", 0))
-    return (stored * np.float32(slope) + np.float32(intercept)).astype(np.float32)
+        raise RawDataError(f"pixels cannot be decoded: {error}", file=path) from None
+    if stored.ndim not in (2, 3) or one.get("SamplesPerPixel", 1) != 1:
+        raise RawDataError(f"expected grey slices, got shape {stored.shape}", file=path)
+    return np.asarray(stored.reshape(-1, *stored.shape[-2:]))
+
+
+def _rescaled(stored: np.ndarray, said: Any) -> np.ndarray:
+    slope, intercept = float(said.get("RescaleSlope") or 1), float(said.get("RescaleIntercept") or 0)
+    return (stored * slope + intercept).astype(np.float32)
+
+
+def _system_of(one: Any) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for keyword, key, factor in SYSTEM:
+        value = one.get(keyword)
+        if value not in (None, ""):
+            found[key] = float(value) / factor
+    return found | ({"vendor": str(one.Manufacturer)} if one.get("Manufacturer") else {})
 
 
 def _upright(
-    volume: np.ndarray, axes: tuple[np.ndarray, ...], sizes: tuple[float, float, float]
+    volume: np.ndarray, axes: Sequence[np.ndarray], sizes: tuple[float, float, float]
 ) -> tuple[np.ndarray, tuple[float, float, float]]:
     """Turn a volume whose axes point along ``axes`` (LPS) so that they are nearest to z, y, x."""
     directions = np.array(axes)[:, ::-1]  # columns: z, y, x

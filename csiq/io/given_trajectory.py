@@ -36,7 +36,8 @@ def given_trajectory(
     options : ReadOptions
         ``trajectory`` is one of :data:`csiq.trajectory.TRAJECTORIES`, or ``FILE[:/DATASET]``: a ``.npy``
         file, or an HDF5 file (dataset ``/coord`` by default) with (n_spokes, n_samples, 3) z y x or
-        (n_spokes, n_samples, 2) y x, in cycles per field of view unless ``traj_units`` says otherwise.
+        (n_spokes, n_samples, 2) y x, in cycles per field of view unless ``traj_units`` says otherwise, or
+        BART's ``.cfl`` (x y z).
     kspace : complex64 array, (n_coils, n_spokes, n_samples)
     geometry : Geometry
     centre : int, optional
@@ -60,7 +61,7 @@ def given_trajectory(
         whole, kept = _nominal_spoke(trajectory, kspace, centre)
         n = interleaves(heartbeat) if trajectory == "phyllotaxis" else None
         return named_trajectory(trajectory, kspace.shape[1], whole, geometry.shape, n_interleaves=n)[:, kept]
-    coord, path = _load(trajectory), split_dataset(trajectory)[0]
+    coord, path = load_trajectory(trajectory), split_dataset(trajectory)[0]
     _check_fit(coord, kspace, path)
     if coord.shape[-1] == 2:
         coord = np.concatenate([np.zeros_like(coord[..., :1]), coord], axis=-1)
@@ -113,7 +114,7 @@ def spokes_in_file(trajectory: str) -> int | None:
     RawDataError
         If it cannot be read.
     """
-    return None if is_name(trajectory) else len(_load(trajectory))
+    return None if is_name(trajectory) else len(load_trajectory(trajectory))
 
 
 def split_dataset(trajectory: str) -> tuple[Path, str | None]:
@@ -122,12 +123,23 @@ def split_dataset(trajectory: str) -> tuple[Path, str | None]:
     return (Path(name), f"/{dataset}") if separator and name else (Path(trajectory), None)
 
 
-def _load(trajectory: str) -> np.ndarray:
+def load_trajectory(trajectory: str) -> np.ndarray:
+    """Return the array of a trajectory file, (n_spokes, n_samples, 2 or 3), (z) y x, in the unit of the file.
+
+    Raises
+    ------
+    ConfigError
+        If there is no such file.
+    RawDataError
+        If it cannot be read.
+    """
     path, dataset = split_dataset(trajectory)
     if not path.exists() and dataset is None:
         raise ConfigError(
             f"'{trajectory}' is no file", field="--trajectory", hint=nearest(trajectory, TRAJECTORIES)
         )
+    if path.suffix in (".cfl", ".hdr"):
+        return _load_cfl(path)
     check_readable(path)
     if identify(path) == "hdf5":
         return _load_h5(path, dataset or "/coord")
@@ -140,6 +152,23 @@ def _load(trajectory: str) -> np.ndarray:
     if not isinstance(loaded, np.ndarray) or loaded.dtype.kind not in "fiu":
         raise RawDataError("expected one array of real numbers", file=path, field="--trajectory")
     return loaded
+
+
+def _load_cfl(path: Path) -> np.ndarray:
+    """Return a trajectory of BART's, x y z in 1/FOV, as z y x; its frames follow one another."""
+    from csiq.io.cfl import data_of, read_cfl, read_shape
+
+    sizes = read_shape(path)
+    if len(sizes) < 2 or sizes[0] != 3:
+        raise RawDataError(
+            f"expected 3, samples, spokes, got {' '.join(map(str, sizes))}",
+            file=data_of(path),
+            field="dimensions",
+        )
+    points = read_cfl(path)
+    if np.any(points.imag):
+        raise RawDataError("expected real numbers", file=data_of(path), field="--trajectory")
+    return np.ascontiguousarray(points.real.reshape(-1, sizes[1], 3)[..., ::-1])
 
 
 def _load_h5(path: Path, dataset: str) -> np.ndarray:

@@ -18,6 +18,7 @@ import numpy as np
 from csiq.acquisition import Geometry
 from csiq.errors import RawDataError, ShapeError
 from csiq.io.atomic import write_bytes
+from csiq.io.image_set import as_voxels
 from csiq.io.sniff import check_readable, identify
 from csiq.io.tables import write_json
 from csiq.io.volumes import read_complex_volumes
@@ -52,9 +53,20 @@ def write_nifti(
         If it cannot be written.
     """
     path = Path(path)
+    if np.iscomplexobj(volume) or volume.shape != tuple(geometry.shape):
+        raise ShapeError(
+            f"expected a real volume {tuple(geometry.shape)}, got {volume.dtype} {volume.shape}", file=path
+        )
+    write_array(path, volume, geometry, sidecar)
+
+
+def write_array(
+    path: Path, values: np.ndarray, geometry: Geometry, sidecar: Mapping[str, Any] | None
+) -> None:
+    """Write (z, y, x), or (n_phases, z, y, x) with phases as the fourth axis of NIfTI."""
     if not path.name.endswith((".nii.gz", ".nii")):
         raise ShapeError("expected a name in .nii.gz or .nii", file=path)
-    content = _encode(volume, geometry, path)
+    content = _encode(values, geometry)
     if path.name.endswith(".gz"):
         stream = io.BytesIO()
         # float noise hardly shrinks (by a tenth), whatever the level
@@ -71,19 +83,16 @@ def sidecar_of(path: Path) -> Path:
     return path.with_name(path.name.removesuffix(".gz").removesuffix(".nii") + ".json")
 
 
-def _encode(volume: np.ndarray, geometry: Geometry, path: Path) -> bytes:
+def _encode(values: np.ndarray, geometry: Geometry) -> bytes:
     import nibabel
 
-    if np.iscomplexobj(volume) or volume.shape != tuple(geometry.shape):
-        raise ShapeError(
-            f"expected a real volume {tuple(geometry.shape)}, got {volume.dtype} {volume.shape}", file=path
-        )
-    image = nibabel.Nifti1Image(np.asarray(volume, dtype=np.float32).transpose(2, 1, 0), geometry.affine)
+    # Reversed axes: x y z, and phases last
+    image = nibabel.Nifti1Image(as_voxels(values).T, geometry.affine)
     code = _SCANNER if geometry.known else _UNKNOWN
     image.set_qform(geometry.affine, code)
     image.set_sform(geometry.affine, code)
     # set_qform(code 0) leaves pixdim alone; voxel sizes hold whatever the orientation
-    image.header.set_zooms(geometry.voxel_size[::-1])
+    image.header.set_zooms((*geometry.voxel_size[::-1], *(1.0,) * (values.ndim - 3)))
     image.header.set_xyzt_units("mm", "sec")
     return bytes(image.to_bytes())
 
@@ -156,17 +165,32 @@ def _geometry_of(attributes: Mapping[str, Any], path: Path) -> tuple[tuple[float
 
 
 def _read_nifti(path: Path) -> tuple[np.ndarray, tuple[float, float, float], np.ndarray]:
+    values, image = load_array(path)
+    if len(values) != 1:
+        raise RawDataError(f"expected one volume, got shape {image.shape}", file=path)
+    volume = np.ascontiguousarray(np.abs(values[0]) if np.iscomplexobj(values) else values[0], np.float32)
+    dx, dy, dz = (float(size) for size in image.header.get_zooms()[:3])
+    return volume, (dz, dy, dx), np.asarray(image.affine, dtype=np.float64)
+
+
+def load_array(path: Path) -> tuple[np.ndarray, Any]:
+    """Return the voxels (n_phases, z, y, x) of a file, and nibabel's image.
+
+    Raises
+    ------
+    RawDataError
+        If it is damaged or no volume of numbers.
+    """
     import nibabel
 
     try:
         image: Any = nibabel.load(path)
-        if np.prod(image.shape) != np.prod(image.shape[:3]) or len(image.shape) < 3:
-            raise RawDataError(f"expected one volume, got shape {image.shape}", file=path)
-        values = np.asarray(image.dataobj).reshape(image.shape[:3])
+        if len(image.shape) < 3 or np.prod(image.shape) != np.prod(image.shape[:4]):
+            raise RawDataError(f"expected a volume, got shape {image.shape}", file=path)
+        values = np.asarray(image.dataobj).reshape((*image.shape[:3], -1)).T
     except (OSError, ValueError, EOFError, zlib.error, nibabel.filebasedimages.ImageFileError) as error:
         words = " ".join(str(error).split())[:120]
         raise RawDataError(f"no readable NIfTI image ({words})", file=path) from None
-    values = np.abs(values) if np.iscomplexobj(values) else values
-    dx, dy, dz = (float(size) for size in image.header.get_zooms()[:3])
-    volume = np.ascontiguousarray(values.transpose(2, 1, 0), dtype=np.float32)
-    return volume, (dz, dy, dx), np.asarray(image.affine, dtype=np.float64)
+    if values.dtype.kind not in "iufc":
+        raise RawDataError(f"expected numbers, got {values.dtype} (colours?)", file=path)
+    return values, image

@@ -41,6 +41,10 @@ class ReadOptions:
         Read on although more than a fifth of the readouts is lost.
     keep_identifiers : bool
         Let names, dates and numbers of the subject and the study (ISMRMRD) into ``system``.
+    fov : (float, float, float), optional
+        Field of view in mm, z y x, of files that do not say it (BART's, plain arrays).
+    tr : float, optional
+        Milliseconds from a spoke to the next, of files without times.
     max_memory_bytes : int, optional
         Refuse to read more than this; None: the memory of the machine.
 
@@ -60,6 +64,8 @@ class ReadOptions:
     strict: bool = False
     force: bool = False
     keep_identifiers: bool = False
+    fov: tuple[float, float, float] | None = None
+    tr: float | None = None
     max_memory_bytes: int | None = None
 
     def __post_init__(self) -> None:
@@ -71,6 +77,10 @@ class ReadOptions:
             )
         if self.matrix is not None and self.matrix < MIN_MATRIX:
             raise ConfigError(f"{self.matrix} is too small", field="--matrix", hint=f"at least {MIN_MATRIX}")
+        if self.fov is not None and not all(0 < length < 1e4 for length in self.fov):
+            raise ConfigError(f"{self.fov} is no field of view", field="--fov", hint="in mm, z y x")
+        if self.tr is not None and not 0 < self.tr < 1e5:
+            raise ConfigError(f"{self.tr:g} ms is no TR", field="--tr", hint="in milliseconds")
         if self.echo is not None and self.echo < 0:
             raise ConfigError(f"{self.echo} is negative", field="--echo", hint="echoes count from 0")
         if any(coil < 0 for coil in self.exclude_coil):

@@ -105,11 +105,6 @@ def test_every_command_has_help_that_the_list_repeats(name, capsys):
     assert COMMANDS[name].help.split(";")[0].rstrip(".")[:40] in " ".join(shown.split())
 
 
-def test_no_command_of_a_later_version_is_there():
-    later = {"convert"}
-    assert not later & set(COMMANDS)
-
-
 def test_nothing_to_do_shows_the_help(capsys):
     assert main([]) == 2
     assert "Commands:" in capsys.readouterr().err
