@@ -37,7 +37,7 @@ EXTRAS = {
     "docs": ["sphinx>=9", "myst-parser>=5", "furo>=2025.9"],
     "test": [
         "pytest>=8",
-        "pytest-xdist>=3.6",
+        "pytest-xdist>=3.7",
         "hypothesis>=6.100",
         "scikit-learn>=1.4",
         "statsmodels>=0.14",
