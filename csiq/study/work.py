@@ -10,7 +10,7 @@ from pathlib import Path
 
 from csiq.cohort.database import Progress
 from csiq.cohort.raw import make_scan
-from csiq.cohort.workers import results_of
+from csiq.workers.pool import results_of
 from csiq.io.atomic import TEMPORARY
 from csiq.simulate.truth import truth_path
 from csiq.study.measure import measured_by_solver, measured_selfnav

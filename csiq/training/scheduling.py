@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from csiq.arrays import use_threads
-from csiq.errors import ConfigError, CsiqError, ResourceError
+from csiq.errors import CsiqError, ResourceError
 from csiq.training.runs import Listener, TrainingTask, run_training
+from csiq.workers.cluster import connected
 
 _ALONE = threading.Lock()
 #: A training, and the folder its results go to.
@@ -48,17 +49,9 @@ def run_all(
 
 
 def _on_cluster(jobs: Sequence[Job], scheduler: str) -> Iterator[tuple[int, dict[str, Any]]]:
-    try:
-        from distributed import Client, as_completed
-    except ImportError:
-        raise ConfigError(
-            "Dask is not installed", field="--scheduler", hint="pip install 'csiq[cluster]'"
-        ) from None
-    try:
-        client = Client(scheduler, timeout=10, set_as_default=False)
-    except (OSError, ValueError, TimeoutError) as error:
-        raise ResourceError(f"no scheduler answers at {scheduler} ({error})", field="--scheduler") from None
-    with client, client.as_current():
+    with connected(scheduler) as client:
+        from distributed import as_completed
+
         sent = {}
         for number, (task, folder) in enumerate(jobs):
             # the record of what was done lies in the folder before the worker says so

@@ -17,11 +17,11 @@ from multiprocessing.connection import wait
 from typing import Any, TypeVar
 
 from csiq.errors import ResourceError
+from csiq.workers.threads import VARIABLES, environment
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
-_POOLS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
 _LOOK = 0.5  # s between two looks at whether to go on
 
 
@@ -78,8 +78,8 @@ def results_of(
 @contextmanager
 def _one_thread_each() -> Iterator[None]:
     """Let libraries in processes that are started meanwhile use one thread; ours have started theirs."""
-    before = {name: os.environ.get(name) for name in _POOLS}
-    os.environ.update(dict.fromkeys(_POOLS, "1"))
+    before = {name: os.environ.get(name) for name in VARIABLES}
+    os.environ.update(environment(1))
     try:
         yield
     finally:
