@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from csiq.arrays import Array, to_host
+from csiq.config import Config
 from csiq.errors import OutputError
 from csiq.history import History
 from csiq.loop import Resumed
@@ -17,6 +18,9 @@ from csiq.solvers import Iterate
 
 #: As :func:`csiq.io.volumes.write_checkpoint` takes it: arrays, and everything else.
 Contents = tuple[dict[str, np.ndarray], dict[str, Any]]
+
+#: Reasons to stop that a larger limit takes away.
+LIMITS = ("max_iter", "time_limit")
 
 
 @dataclass(frozen=True)
@@ -86,6 +90,23 @@ def resumed_from(contents: Contents, identity: Identity, folder: Path) -> tuple[
     kept = arrays.pop("kept", arrays["volumes"])
     history = History.from_rows(attributes["curves"])
     return Resumed(history, {**arrays, **attributes["state"]}, kept), float(attributes["bright"])
+
+
+def goes_further(done: dict[str, Any], config: Config) -> bool:
+    """Return whether a complete run was ended by a limit that a configuration sets further off.
+
+    Parameters
+    ----------
+    done : dict
+        Its ``run.json``.
+    config : Config
+    """
+    reason = (done.get("stop") or {}).get("reason")
+    if reason not in LIMITS or config.solver.max_iter <= int(done.get("iterations") or 0):
+        return False
+    before = (done.get("config") or {}).get("solver") or {}
+    asked = (config.solver.max_iter, config.solver.time_limit)
+    return reason == "max_iter" or asked != (before.get("max_iter"), before.get("time_limit"))
 
 
 def _equal(a: Array, b: Array) -> bool:

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from csiq.arrays import Array, choose_device, return_free_memory, to_host
-from csiq.checkpoint import Identity, checkpoint_of, resumed_from
+from csiq.checkpoint import LIMITS, Identity, checkpoint_of, goes_further, resumed_from
 from csiq.config import Config
 from csiq.errors import OutputError, RawDataError, ResourceError
 from csiq.history import COLUMNS, History
@@ -79,8 +79,11 @@ def run(
     with RunFolder.open(output, overwrite=overwrite, resume=resume) as folder, _log_into(folder.path):
         this = _Run(config, raw, folder, on_event or (lambda event: None), grader.sha256 if grader else None)
         if resume and folder.status == "complete":
-            this.check_same(read_json(folder.path / "run.json"))
-            return None
+            done = read_json(folder.path / "run.json")
+            this.check_same(done)
+            if not goes_further(done, config):
+                return None
+            this.extends = True
         return this.go(resume)
 
 
@@ -119,6 +122,8 @@ class _Run:
     warnings: list[str] = field(default_factory=list)
     truth: TruthTable | None = None
     beside: Beside = field(default_factory=Beside)
+    begun: bool = False
+    extends: bool = False
 
     def go(self, resume: bool) -> Result:
         """Read, reconstruct, write; leave an honest ``run.json`` however it ends."""
@@ -128,7 +133,9 @@ class _Run:
                 result = self._reconstruct(resume)
         except BaseException as error:
             interrupted = not isinstance(error, Exception) or getattr(error, "status", "") == "interrupted"
-            self._write_status("interrupted" if interrupted else "failed")
+            # what was refused has changed nothing: an interrupted run stays what it was
+            if self.begun:
+                self._write_status("interrupted" if interrupted else "failed")
             raise
         if result.stop.reason == "nan":
             raise RawDataError(
@@ -141,13 +148,15 @@ class _Run:
 
     def _reconstruct(self, resume: bool) -> Result:
         started = time.perf_counter()
-        self._write_status("running")
+        if not resume:
+            self._begin()
         held = [read_scan(self.config, self.raw)]
         scan = held[0]
         self.facts = facts_of(scan, self.raw.name)
         seconds_load = time.perf_counter() - started
         self._on_event({"event": "stage", "stage": "load", "seconds": seconds_load})
         resumed = self._resumed() if resume else None
+        self._begin()
         self.truth, warning = truth_table_of(self.config, self.raw, self.facts.geometry, self.folder)
         if self.truth is not None and resumed is not None:
             self.truth.take_up(resumed.history.last.iteration)
@@ -166,6 +175,12 @@ class _Run:
         )
         self._write(result, seconds_load)
         return result
+
+    def _begin(self) -> None:
+        """Say that the run goes on; a complete one that is extended stays complete until it is more."""
+        if not self.begun and not self.extends:
+            self._write_status("running")
+        self.begun = not self.extends
 
     def _on_event(self, event: Event) -> None:
         if event["event"] == "warning" and event["message"] not in self.warnings:
@@ -230,14 +245,15 @@ class _Run:
         self.history = history.upto(iterate.iteration)  # a copy: the other one grows before it is saved
         if math.isnan(self.bright):
             self.bright = bright_level(to_host(iterate.volumes))
-        self.folder.write_table("curves.tsv", history.rows(), COLUMNS)
+        if not self.extends:
+            self.folder.write_table("curves.tsv", history.rows(), COLUMNS)
         if self.config.run.save_iterates:
             volumes = to_host(iterate.volumes)
             self.folder.write_iterate(volumes, self._known().geometry, iterate.iteration)
         contents = checkpoint_of(self._identity(), iterate, history, kept, self.bright)
         # beside the next iteration; the one before is waited for
         self.beside.submit(partial(self.folder.write_checkpoint, *contents))
-        if self.config.run.live:
+        if self.config.run.live and not self.extends:
             self._write_pages(read_json(self.folder.path / "run.json"), iterate)
         self.seconds_output += time.perf_counter() - started
         if self.truth is not None:
@@ -253,6 +269,10 @@ class _Run:
         """
         found = self.folder.read_checkpoint()
         if found is None:
+            if self.extends:
+                self._on_event(
+                    {"event": "warning", "message": "no solver state is left: computed from the start"}
+                )
             return None
         resumed, self.bright = resumed_from(found, self._identity(), self.folder.path)
         return resumed
@@ -282,6 +302,7 @@ class _Run:
         started = time.perf_counter()
         self.beside.wait()
         folder, facts, returned = self.folder, self._known(), one_or_each(result.iterations)
+        folder.write_table("curves.tsv", result.history.rows(), COLUMNS)
         folder.write_volumes(result.volumes, result.geometry, returned)
         write_images(folder, result, facts, self.bright, self.config.sha256())
         write_respiration(folder, result, facts.times)
@@ -305,7 +326,7 @@ class _Run:
         output = self.seconds_output + time.perf_counter() - started
         content["seconds"]["output"] = output
         folder.write_json("run.json", content)
-        folder.remove_checkpoints()
+        folder.end_checkpoints(keep=result.stop.reason in LIMITS)
         self.tell({"event": "stage", "stage": "output", "seconds": output})
         self.tell({"event": "done", **content})
 

@@ -20,6 +20,7 @@ from csiq.io.run_folder import RunFolder
 from csiq.io.tables import read_table
 from csiq.run_scan import run
 from tests.fakes import ScriptedGrader, rising
+from tests.scans import TINY, scan_and_truth
 
 run_module = importlib.import_module("csiq.run_scan")
 
@@ -29,17 +30,14 @@ CONTRACT = {
 }  # fmt: skip
 FILES = {
     "run.json", "curves.tsv", "ranking.json", "ranking.tsv", "respiration.tsv", "volumes.h5", "curves.png",
-    "report.html", "csiq.log", *(f"phase-{p}.{kind}" for p in range(1, 5) for kind in ("nii.gz", "json")),
+    "report.html", "csiq.log", "extend.h5", *(f"phase-{p}.{kind}" for p in range(1, 5) for kind in ("nii.gz", "json")),
 }  # fmt: skip
 
 
 @pytest.fixture(scope="module")
 def raw(tmp_path_factory):
     """Return a raw file of a 32^3 scan."""
-    from csiq.simulate.protocol import ScanConfig
-    from csiq.simulate.scan import simulate_scan
-
-    scan, _ = simulate_scan(ScanConfig(matrix=32, seed=5, n_coils=4, n_spokes=600))
+    scan, _ = scan_and_truth(TINY)
     path = tmp_path_factory.mktemp("raw") / "scan.h5"
     write_ismrmrd(path, scan)
     return path

@@ -18,7 +18,7 @@ from csiq.io import lock
 from csiq.io.atomic import TEMPORARY, atomic_write, write_bytes, write_text
 from csiq.io.held_folder import make_folder
 from csiq.io.tables import Cell, read_json, read_table, write_json, write_table
-from csiq.io.volumes import read_checkpoint, remove_checkpoints, write_checkpoint, write_volumes
+from csiq.io.volumes import end_checkpoints, read_checkpoint, write_checkpoint, write_volumes
 
 __all__ = [
     "RunFolder",
@@ -35,7 +35,7 @@ __all__ = [
 #: Every file csiq writes into a run folder, by name.
 OWN_FILES = re.compile(
     r"run\.json|curves\.(tsv|png|svg)|(shadow|truth)\.tsv|ranking\.(json|tsv|png|svg)|fractions\.(tsv|png)|respiration\.tsv"
-    r"|report\.html|csiq\.log|phase-\d+\.(nii\.gz|nii|json)|volumes\.h5|checkpoint(\.prev)?\.h5"
+    r"|report\.html|csiq\.log|phase-\d+\.(nii\.gz|nii|json)|volumes\.h5|checkpoint(\.prev)?\.h5|extend\.h5"
 )
 _OWN_ITERATES = re.compile(r"iter-\d+\.h5")
 
@@ -181,9 +181,9 @@ class RunFolder:
         """Return the latest checkpoint that is whole, or None."""
         return read_checkpoint(self.path)
 
-    def remove_checkpoints(self) -> None:
-        """Remove the checkpoints of a run that is complete."""
-        remove_checkpoints(self.path)
+    def end_checkpoints(self, *, keep: bool) -> None:
+        """Remove the checkpoints of a run that is complete, or keep the last to extend it from."""
+        end_checkpoints(self.path, keep=keep)
 
     def free_bytes(self) -> int:
         """Return how much room the disk has."""

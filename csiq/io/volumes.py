@@ -21,6 +21,8 @@ _CHUNK = 1 << 22
 
 #: A solver's state, and the one before it: one of them is whole at any moment.
 CHECKPOINT, PREVIOUS = "checkpoint.h5", "checkpoint.prev.h5"
+#: The last state of a complete run that a limit ended.
+EXTEND = "extend.h5"
 
 
 def write_volumes(
@@ -119,7 +121,7 @@ def read_checkpoint(folder: str | Path) -> tuple[dict[str, np.ndarray], dict[str
         If there are checkpoints and all are damaged.
     """
     damage: RawDataError | None = None
-    for name in (CHECKPOINT, PREVIOUS):
+    for name in (CHECKPOINT, PREVIOUS, EXTEND):
         path = Path(folder) / name
         if path.exists():
             try:
@@ -146,7 +148,17 @@ def _read_state(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     return arrays, attributes
 
 
-def remove_checkpoints(folder: str | Path) -> None:
-    """Remove both states: the run is complete."""
-    for name in (CHECKPOINT, PREVIOUS):
+def end_checkpoints(folder: str | Path, *, keep: bool) -> None:
+    """Remove the states of a run that is complete.
+
+    Parameters
+    ----------
+    folder : path
+    keep : bool
+        Keep the last one under another name: a limit ended the run, and it can be extended from there.
+    """
+    last = Path(folder) / CHECKPOINT
+    if keep and last.exists():
+        last.replace(last.with_name(EXTEND))
+    for name in (CHECKPOINT, PREVIOUS, *(() if keep else (EXTEND,))):
         (Path(folder) / name).unlink(missing_ok=True)

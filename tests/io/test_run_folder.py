@@ -371,7 +371,7 @@ def test_checkpoints_fall_back_to_the_one_before(rng: np.random.Generator, tmp_p
         (tmp_path / "checkpoint.prev.h5").write_bytes(b"no")
         with pytest.raises(CsiqError):
             folder.read_checkpoint()
-        folder.remove_checkpoints()
+        folder.end_checkpoints(keep=False)
         assert folder.read_checkpoint() is None
 
 
