@@ -9,7 +9,7 @@ WORKERS ?= 2
 THREADS := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1
 PYTEST := $(THREADS) $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
-.PHONY: venv demo test quick lint docs clean
+.PHONY: venv demo test soak quick lint docs clean
 
 venv: $(STAMP)
 
@@ -24,6 +24,10 @@ demo: $(STAMP)
 
 test: $(STAMP) lint
 	$(PYTEST)
+
+# Ten times the damage and five times the kills of `make test`: about an hour.
+soak: $(STAMP)
+	CSIQ_FUZZ_CASES=20000 CSIQ_KILLS=50 $(PYTEST) tests/faults
 
 quick: $(STAMP)
 	$(PYTEST) -m 'not slow'
