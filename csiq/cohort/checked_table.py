@@ -15,6 +15,8 @@ BEST = 4.0
 #: What a missing cell says.
 MISSING = "nan"
 _SHOWN = 30
+#: What else people separate cells by.
+_NAMES = {",": "commas", ";": "semicolons", "|": "bars", " ": "spaces"}
 
 
 class ManifestError(RawDataError):
@@ -47,15 +49,13 @@ class CheckedTable:
 
     Attributes
     ----------
-    columns, further : list of str
-        All columns, and those whose names follow the pattern.
+    columns, further, missing : list of str
+        All columns, those whose names follow the pattern, and required ones that are not there.
     rows : list of (int, dict)
-        Number of the line, and its cells by column, as text.
+        Number of the line, and its cells by column, as text; empty in a column that is missing.
 
     Raises
     ------
-    ManifestError
-        If a column is missing, unknown or there twice.
     RawDataError
         If the file cannot be read.
     """
@@ -65,29 +65,32 @@ class CheckedTable:
     ) -> None:
         self.path, self.faults = path, list[tuple[int, str]]()
         lines = _lines(path)
-        self.columns = [name.strip() for name in lines[0].split("\t")]
+        between = _between(lines[0])
+        if between != "\t":
+            # it is read all the same, so that everything else that is wrong with it is said, too
+            self.fault(1, f"cells are separated by {_NAMES[between]}, expected tabs")
+        self.columns = _cells(lines[0], between)
         self.further = [name for name in self.columns if re.fullmatch(further, name)]
-        self._check_columns(required, {*required, *optional, *self.further})
+        self.missing = [name for name in required if name not in self.columns]
+        self._check_columns({*required, *optional, *self.further})
+        absent = dict.fromkeys(self.missing, "")
         self.rows: list[tuple[int, dict[str, str]]] = []
         for number, line in enumerate(lines[1:], start=2):
-            cells = [cell.strip() for cell in line.split("\t")]
+            cells = _cells(line, between)
             if len(cells) == len(self.columns):
-                self.rows.append((number, dict(zip(self.columns, cells, strict=True))))
+                self.rows.append((number, {**absent, **dict(zip(self.columns, cells, strict=True))}))
             elif line.strip():
                 self.fault(number, f"{len(cells)} cells, the header has {len(self.columns)}")
         if not self.rows:
             self.fault(len(lines), "no row that can be read")
 
-    def _check_columns(self, required: Sequence[str], known: set[str]) -> None:
-        for name in required:
-            if name not in self.columns:
-                self.fault(1, f"column '{name}' is missing")
+    def _check_columns(self, known: set[str]) -> None:
+        for name in self.missing:
+            self.fault(1, f"column '{name}' is missing")
         for name in sorted(set(self.columns) - known):
             self.fault(1, f"column '{name}' is not known ({nearest(name, known)})")
         for name in sorted({n for n in self.columns if self.columns.count(n) > 1}):
             self.fault(1, f"column '{name}' is there twice")
-        if self.faults:
-            self.refuse()
 
     def fault(self, line: int, what: str) -> None:
         """Write down what is wrong in a line."""
@@ -101,7 +104,7 @@ class CheckedTable:
 
     def text(self, line: int, cells: dict[str, str], name: str) -> str:
         """Return a cell that has to say something."""
-        if cells[name] in ("", MISSING):
+        if cells[name] in ("", MISSING) and name not in self.missing:
             self.fault(line, f"no {name}")
         return cells[name]
 
@@ -109,9 +112,12 @@ class CheckedTable:
         """Return the path of a cell, relative to the table's folder; look whether it is there."""
         found = self.path.parent / cell
         if cell in ("", MISSING):
-            self.fault(line, f"no {name}")
+            if name not in self.missing:
+                self.fault(line, f"no {name}")
         elif check and not found.exists():
             self.fault(line, f"{name} '{cell}' is not there")
+        elif check and found.is_dir():
+            self.fault(line, f"{name} '{cell}' is a folder")
         return found
 
     def grade(self, line: int, name: str, cell: str, *, halves: bool) -> float:
@@ -131,11 +137,23 @@ class CheckedTable:
 
     def unique(self, name: str, words: str) -> None:
         """Note where a column says what an earlier line said."""
+        if name in self.missing:
+            return
         first: dict[str, int] = {}
         for line, cells in self.rows:
             before = first.setdefault(os.path.normpath(cells[name]), line)
             if before != line:
                 self.fault(line, f"{name} '{cells[name]}' {words}, in line {before}")
+
+
+def _between(header: str) -> str:
+    """Return what separates the cells of a header, a tab unless there is none."""
+    return next((mark for mark in ("\t", *_NAMES) if mark in header.strip()), "\t")
+
+
+def _cells(line: str, between: str) -> list[str]:
+    cells = line.split() if between == " " else line.split(between)
+    return [cell.strip() for cell in cells]
 
 
 def _lines(path: Path) -> list[str]:

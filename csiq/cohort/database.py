@@ -16,10 +16,10 @@ import numpy as np
 
 from csiq.cohort.patients import CohortPatient
 from csiq.cohort.volume_file import bytes_of_volume, write_int16
-from csiq.workers.pool import results_of
 from csiq.errors import RawDataError
 from csiq.io.atomic import TEMPORARY
 from csiq.io.tables import read_json, strict, write_json
+from csiq.workers.pool import results_of
 
 if TYPE_CHECKING:
     from csiq.quality.features import Features

@@ -14,7 +14,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from csiq.cohort.checked_table import MISSING, CheckedTable, ManifestError
-from csiq.errors import nearest
+from csiq.config import load_config
+from csiq.errors import ConfigError, nearest
 from csiq.io.tables import Cell, write_table
 from csiq.presets import preset_names
 
@@ -30,6 +31,8 @@ __all__ = [
 ]
 
 _READER = r"reader\w*"
+#: Of a scan: the folder of its results is called so.
+_NAME = re.compile(r"\w[\w.-]{0,119}")
 _SPLIT = re.compile(r"train\d*|validation|test")
 
 
@@ -120,7 +123,7 @@ def read_manifest(path: str | Path, *, check_files: bool = True) -> list[GradedS
     for line, cells in table.rows:
         volume = table.file_of(line, cells["volume"], "volume", check=check_files)
         patient, split = table.text(line, cells, "patient"), cells["split"]
-        if not _SPLIT.fullmatch(split):
+        if not _SPLIT.fullmatch(split) and "split" not in table.missing:
             known = ("train", "train1", "train2", "train3", "validation", "test")
             table.fault(line, f"split '{split}' is not known ({nearest(split, known)})")
         grades = {name: table.grade(line, name, cells[name], halves=True) for name in table.further}
@@ -152,7 +155,8 @@ def read_cohort(path: str | Path, *, check_files: bool = True) -> list[CohortSca
     Raises
     ------
     ManifestError
-        With everything that is wrong: columns, a scan named twice, files that are not there.
+        With everything that is wrong: columns, a scan named twice or by what cannot name a folder, files that
+        are not there, configurations that cannot be read.
     RawDataError
         If it cannot be read.
     """
@@ -161,16 +165,37 @@ def read_cohort(path: str | Path, *, check_files: bool = True) -> list[CohortSca
     for line, cells in table.rows:
         raw = table.file_of(line, cells["raw"], "raw", check=check_files)
         config = cells.get("config", MISSING)
-        if config not in (MISSING, *preset_names()):
-            table.file_of(line, config, "config", check=check_files)
+        if check_files and config not in ("", MISSING):
+            _check_config(table, line, config)
         name = table.text(line, cells, "scan")
-        scans.append(CohortScan(name, raw, None if config == MISSING else config))
+        if name and not _NAME.fullmatch(name):
+            table.fault(line, f"scan '{name}' cannot name a folder: letters, digits, '.', '_' and '-' can")
+        scans.append(CohortScan(name, raw, None if config in ("", MISSING) else config))
     table.unique("scan", "is named before")
     table.refuse()
     return scans
 
 
+def _check_config(table: CheckedTable, line: int, config: str) -> None:
+    if config in preset_names():
+        return
+    if not config.endswith(".toml"):
+        hint = nearest(config, preset_names())
+        table.fault(line, f"config '{config}' is neither a preset nor a TOML file ({hint})")
+        return
+    before = len(table.faults)
+    path = table.file_of(line, config, "config", check=True)
+    if len(table.faults) > before:
+        return
+    try:
+        load_config(file=path)
+    except ConfigError as error:
+        table.fault(line, error.one_line())
+
+
 def _one_split_each(table: CheckedTable) -> None:
+    if {"patient", "split"} & set(table.missing):
+        return
     first: dict[str, tuple[str, int]] = {}
     for line, cells in table.rows:
         split, before = first.setdefault(cells["patient"], (cells["split"], line))

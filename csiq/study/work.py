@@ -10,13 +10,13 @@ from pathlib import Path
 
 from csiq.cohort.database import Progress
 from csiq.cohort.raw import make_scan
-from csiq.workers.pool import results_of
 from csiq.io.atomic import TEMPORARY
 from csiq.simulate.truth import truth_path
 from csiq.study.measure import measured_by_solver, measured_selfnav
 from csiq.study.record import folder_of, is_finished, write_record
 from csiq.study.request import DEFAULT, PRESET, SELFNAV, Setting
 from csiq.study.scans import TESTING, StudyScan
+from csiq.workers.pool import results_of
 
 #: Folders of a study: its records, and scans that are simulated for it while they are needed.
 SCANS, SIMULATED = "scans", "simulated"

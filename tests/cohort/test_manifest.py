@@ -147,7 +147,61 @@ def test_a_cohort_of_raw_scans(tmp_path):
     with pytest.raises(ManifestError) as caught:
         read_cohort(tmp_path / "scans.tsv")
     assert caught.value.problems == (
-        "line 2: config 'whole-hart' is not there",
+        "line 2: config 'whole-hart' is neither a preset nor a TOML file (did you mean 'whole-heart'?)",
         "line 3: raw 'c.h5' is not there",
         "line 3: scan 'a' is named before, in line 2",
     )
+
+
+def cohort_of(folder: Path, text: str) -> Path:
+    (folder / "a.h5").touch()
+    (folder / "own.toml").write_text("[solver]\nmax_iter = 5\n")
+    path = folder / "scans.tsv"
+    path.write_bytes(text.encode("utf-8"))
+    return path
+
+
+def test_a_mark_of_byte_order_and_lines_of_another_system_do_no_harm(tmp_path):
+    text = "\ufeffscan\traw\tconfig\r\none\ta.h5\town.toml\r\ntwo\ta.h5\twhole-heart\r\nthree\ta.h5\tnan\r\n"
+    found = read_cohort(cohort_of(tmp_path, text))
+    assert found == [
+        CohortScan("one", tmp_path / "a.h5", "own.toml"),
+        CohortScan("two", tmp_path / "a.h5", "whole-heart"),
+        CohortScan("three", tmp_path / "a.h5", None),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("mark", "words"), [(",", "commas"), (";", "semicolons"), ("|", "bars"), (" ", "spaces")]
+)
+def test_another_delimiter_is_named_and_the_rest_is_checked_all_the_same(tmp_path, mark, words):
+    lines = ["scan\traw\tconfig", "one\tb.h5\tnan", "one\ta.h5\twhole-hart"]
+    with pytest.raises(ManifestError) as caught:
+        read_cohort(cohort_of(tmp_path, "\n".join(lines).replace("\t", mark)))
+    assert caught.value.problems == (
+        f"line 1: cells are separated by {words}, expected tabs",
+        "line 2: raw 'b.h5' is not there",
+        "line 3: config 'whole-hart' is neither a preset nor a TOML file (did you mean 'whole-heart'?)",
+        "line 3: scan 'one' is named before, in line 2",
+    )
+
+
+def test_faults_of_a_cohort_are_said_at_once(tmp_path):
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "wrong.toml").write_text("[solver]\nmax_itr = 5\n")
+    lines = ["scan\tconfig\tnote", "one\twrong.toml\tx", "../one\tno.toml\tx", "one\tnan\tx", "\tnan\tx", "x"]
+    with pytest.raises(ManifestError) as caught:
+        read_cohort(cohort_of(tmp_path, "\n".join(lines)))
+    assert caught.value.problems == (
+        "line 1: column 'raw' is missing",
+        "line 1: column 'note' is not known (known: config, raw, scan)",
+        "line 2: wrong.toml: solver.max_itr: unknown key; did you mean 'max_iter'?",
+        "line 3: config 'no.toml' is not there",
+        "line 3: scan '../one' cannot name a folder: letters, digits, '.', '_' and '-' can",
+        "line 4: scan 'one' is named before, in line 2",
+        "line 5: no scan",
+        "line 6: 1 cells, the header has 3",
+    )
+    path = cohort_of(tmp_path, "scan\traw\none\tfolder\n")
+    with pytest.raises(ManifestError, match="line 2: raw 'folder' is a folder"):
+        read_cohort(path)
