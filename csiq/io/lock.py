@@ -1,4 +1,8 @@
-"""One run a folder: a lock file with process and host, taken over when that process is dead."""
+"""One run a folder: a lock file with process and host, taken over when that process is dead.
+
+Whether a process on another host is alive cannot be asked, so every holder touches its lock now and then: one
+that has been silent for :data:`SILENT_S` by the clock of the file system is dead, or its host is.
+"""
 
 from __future__ import annotations
 
@@ -6,12 +10,22 @@ import fcntl
 import json
 import os
 import socket
+import tempfile
+import threading
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from csiq.errors import OutputError, ResourceError
 
 NAME = ".csiq.lock"
+#: Seconds between two touches, and after which a lock of another host is that of a dead process. Shares keep
+#: what they know of a file for up to a minute.
+TOUCH_S, SILENT_S = 15.0, 240.0
+
+
+class FolderInUse(OutputError):
+    """A folder that another process is writing to, as far as one can know."""
 
 
 class FolderLock:
@@ -26,7 +40,7 @@ class FolderLock:
 
     Raises
     ------
-    OutputError
+    FolderInUse
         If a live process holds it, or one on another host may.
     ResourceError
         If the lock file cannot be written.
@@ -38,6 +52,13 @@ class FolderLock:
         holder = {"pid": os.getpid(), "host": socket.gethostname(), "started": _started(os.getpid())}
         os.ftruncate(self._handle, 0)
         os.pwrite(self._handle, json.dumps(holder).encode(), 0)
+        self._released = threading.Event()
+        threading.Thread(target=self._live, name="csiq-lock", daemon=True).start()
+
+    def _live(self) -> None:
+        while not self._released.wait(TOUCH_S):
+            with suppress(OSError):
+                os.utime(self._path)
 
     def _acquire(self) -> int:
         while True:
@@ -62,7 +83,7 @@ class FolderLock:
                 os.close(handle)
                 continue
             holder = _read(handle)
-            if _may_be_alive(holder):
+            if _may_be_alive(holder, self._path):
                 os.close(handle)
                 raise self._locked(holder)
             return handle
@@ -74,9 +95,9 @@ class FolderLock:
         except FileNotFoundError:
             return False
 
-    def _locked(self, holder: dict[str, Any]) -> OutputError:
+    def _locked(self, holder: dict[str, Any]) -> FolderInUse:
         who = f"process {holder['pid']} on {holder['host']}" if holder else "another process"
-        return OutputError(
+        return FolderInUse(
             f"{who} is writing to it",
             file=self._path.parent,
             hint=f"wait, choose another folder, or remove {NAME} if that run is dead",
@@ -84,10 +105,23 @@ class FolderLock:
 
     def release(self) -> None:
         """Remove the lock file and let go."""
+        self._released.set()
         if self._handle >= 0:
             self._path.unlink(missing_ok=True)
             os.close(self._handle)
             self._handle = -1
+
+
+def is_held(folder: Path) -> bool:
+    """Return whether somebody may be writing to a folder; its lock is not touched."""
+    try:
+        handle = os.open(folder / NAME, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return False
+    try:
+        return _may_be_alive(_read(handle), folder / NAME)
+    finally:
+        os.close(handle)
 
 
 def _read(handle: int) -> dict[str, Any]:
@@ -99,11 +133,11 @@ def _read(handle: int) -> dict[str, Any]:
         return {}
 
 
-def _may_be_alive(holder: dict[str, Any]) -> bool:
+def _may_be_alive(holder: dict[str, Any], path: Path) -> bool:
     if not holder:
         return False
     if holder["host"] != socket.gethostname():
-        return True
+        return _silence(path) < SILENT_S
     if holder["pid"] == os.getpid():
         # A lock of ours that was let go, or of a dead process whose number we got
         return False
@@ -115,6 +149,16 @@ def _may_be_alive(holder: dict[str, Any]) -> bool:
         pass
     # The number may have been given to a new process since
     return holder["started"] is None or holder["started"] == _started(holder["pid"])
+
+
+def _silence(path: Path) -> float:
+    """Return the seconds since a lock was touched, by the clock of its file system; 0 if nobody can say."""
+    try:
+        with tempfile.TemporaryFile(dir=path.parent) as probe:
+            now = os.fstat(probe.fileno()).st_mtime
+        return now - path.stat().st_mtime
+    except OSError:
+        return 0.0
 
 
 def _started(pid: int) -> str | None:
