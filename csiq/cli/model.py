@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from csiq.cli.model_making import calibrate, import_model
 from csiq.cli.options import DEBUG, JSON, options
 from csiq.cli.output import echo_pairs, echo_table, json_line
+
+if TYPE_CHECKING:
+    from csiq.quality.model_file import ModelFile
 
 
 @click.group(name="model")
@@ -61,28 +64,37 @@ def show(name: str, as_json: bool) -> None:
         return
     for warning in found.warnings:
         click.echo(f"csiq: warning: {warning}", err=True)
+    from csiq.errors import ModelError
+
+    try:
+        described = _described(found)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise ModelError(f"model card cannot be shown ({error!r})", file=f"{found.name}.json") from None
+    echo_pairs(described)
+
+
+def _described(found: ModelFile) -> dict[str, Any]:
+    """Return what a card says, as it is shown."""
     card = found.card or {}
     evaluation = card.get("evaluation") or {}
-    echo_pairs(
-        {
-            "name": found.name,
-            "title": card.get("title"),
-            "use": card.get("use"),
-            "grades": _range(card.get("grades"), ""),
-            "voxels": _voxels(card),
-            "trained on": _sets(card),
-            "learned": _learned(card),
-            "tested on": _accuracy(evaluation.get("all"), evaluation.get("patients")),
-            "  agreement": _agreement(evaluation.get("all")),
-            **{f"  {kind}": _accuracy(entry) for kind, entry in evaluation.get("by_kind", {}).items()},
-            "interval": _interval(card.get("confidence"), evaluation.get("all")),
-            "calibrated to": _site(card.get("site_calibration")),
-            "not known": "; ".join(card.get("unknown", [])) or None,
-            "note": card.get("note"),
-            "formula": (card.get("formula") or {}).get("sha256"),
-            "sha256": found.sha256,
-        }
-    )
+    return {
+        "name": found.name,
+        "title": card.get("title"),
+        "use": card.get("use"),
+        "grades": _range(card.get("grades"), ""),
+        "voxels": _voxels(card),
+        "trained on": _sets(card),
+        "learned": _learned(card),
+        "tested on": _accuracy(evaluation.get("all"), evaluation.get("patients")),
+        "  agreement": _agreement(evaluation.get("all")),
+        **{f"  {kind}": _accuracy(entry) for kind, entry in evaluation.get("by_kind", {}).items()},
+        "interval": _interval(card.get("confidence"), evaluation.get("all")),
+        "calibrated to": _site(card.get("site_calibration")),
+        "not known": "; ".join(card.get("unknown", [])) or None,
+        "note": card.get("note"),
+        "formula": (card.get("formula") or {}).get("sha256"),
+        "sha256": found.sha256,
+    }
 
 
 @model.command(name="verify")

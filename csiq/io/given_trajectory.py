@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from tokenize import TokenError
 
 import numpy as np
 
@@ -145,7 +146,7 @@ def load_trajectory(trajectory: str) -> np.ndarray:
         return _load_h5(path, dataset or "/coord")
     try:
         loaded = np.load(path, allow_pickle=False)
-    except (ValueError, OSError, EOFError):
+    except (ValueError, OSError, EOFError, TokenError):
         raise RawDataError(
             f"is {identify(path)}; expected .npy or HDF5", file=path, field="--trajectory"
         ) from None

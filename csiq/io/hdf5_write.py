@@ -73,7 +73,7 @@ def create_h5(path: Path) -> Iterator[h5py.File]:
     """
     sink = _Sink(path)
     try:
-        with h5py.File(sink, "w") as file:
+        with h5py.File(sink, "w", libver=("v110", "v110")) as file:
             yield file
     except Exception:
         if sink.error is not None:

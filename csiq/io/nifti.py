@@ -188,7 +188,10 @@ def load_array(path: Path) -> tuple[np.ndarray, Any]:
         if len(image.shape) < 3 or np.prod(image.shape) != np.prod(image.shape[:4]):
             raise RawDataError(f"expected a volume, got shape {image.shape}", file=path)
         values = np.asarray(image.dataobj).reshape((*image.shape[:3], -1)).T
-    except (OSError, ValueError, EOFError, zlib.error, nibabel.filebasedimages.ImageFileError) as error:
+    except (
+        OSError, ValueError, EOFError, zlib.error, nibabel.filebasedimages.ImageFileError,
+        nibabel.spatialimages.HeaderDataError,
+    ) as error:  # fmt: skip
         words = " ".join(str(error).split())[:120]
         raise RawDataError(f"no readable NIfTI image ({words})", file=path) from None
     if values.dtype.kind not in "iufc":

@@ -120,7 +120,7 @@ def _looks_like_twix(stream: BinaryIO, head: bytes) -> bool:
     if first < 10000 and 1 <= second <= 64:
         # VD/VE/XA: the measurement's header starts at an offset stated in the table of measurements
         (start,) = struct.unpack_from("<Q", head, 16)
-    if start > 1 << 62:
+    if start > os.fstat(stream.fileno()).st_size:
         return False
     stream.seek(start)
     # The named parameter buffers stand at the start of every TWIX header, VB and VD alike
