@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from csiq.acquisition import Acquisition, Geometry
     from csiq.coils import estimate_smaps
     from csiq.config import Config, load_config
+    from csiq.delays import Delays, correct_delays, estimate_delays
     from csiq.gating import bin_spokes, respiratory_signal
     from csiq.history import History
     from csiq.io import read_acquisition
@@ -40,6 +41,9 @@ _HOME = {
     "read_acquisition": "csiq.io",
     "Acquisition": "csiq.acquisition",
     "Geometry": "csiq.acquisition",
+    "estimate_delays": "csiq.delays",
+    "correct_delays": "csiq.delays",
+    "Delays": "csiq.delays",
     "respiratory_signal": "csiq.gating",
     "bin_spokes": "csiq.gating",
     "estimate_smaps": "csiq.coils",
@@ -66,6 +70,7 @@ __all__ = [
     "Acquisition",
     "Config",
     "CsiqError",
+    "Delays",
     "ForwardModel",
     "Geometry",
     "Grade",
@@ -80,6 +85,8 @@ __all__ = [
     "__version__",
     "bin_spokes",
     "build_problem",
+    "correct_delays",
+    "estimate_delays",
     "estimate_smaps",
     "load_config",
     "rank",

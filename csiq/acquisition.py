@@ -7,12 +7,15 @@ it alone. Its arrays stay as they were made; a step that changes something retur
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from csiq.arrays import to_host, xp_of
 from csiq.errors import RawDataError, ShapeError
+
+if TYPE_CHECKING:
+    from csiq.delays.tensor import Delays
 
 
 @dataclass(frozen=True)
@@ -101,6 +104,8 @@ class Acquisition:
         What the report may show of the scanner: ``field_T``, ``TR_s``, ``vendor`` ...; never a name.
     warnings : tuple of str
         What was odd, in words for people.
+    delays : Delays, optional
+        Gradient delays that were looked for or given; its ``applied`` says whether ``coord`` has them.
 
     Raises
     ------
@@ -122,6 +127,7 @@ class Acquisition:
     sha256: str = ""
     system: dict[str, Any] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
+    delays: Delays | None = None
 
     def __post_init__(self) -> None:
         _check_shapes(self)

@@ -42,6 +42,7 @@ class Data:
     strict: bool = False
     force: bool = False
     decay_correction: bool = False
+    delays: str = "off"
     keep_identifiers: bool = False
 
 
@@ -147,6 +148,10 @@ class Config:
                     raise ConfigError(f"expected a finite number, got {value}", field=_key(item.name))
         if self.solver.time_limit is not None:
             seconds_of(self.solver.time_limit)
+        if self.data.delays != "off":
+            from csiq.delays.tensor import parse_delays
+
+            parse_delays(self.data.delays)
         if self.stop.rule is not None:
             from csiq.stopping.expression import parse_stopping_rule
 

@@ -29,10 +29,14 @@ def read_options(config: Config) -> ReadOptions:
 
 
 def read_scan(config: Config, raw: Path) -> Acquisition:
-    """Read a raw file as a configuration says, the decay of its signal corrected if it asks for that."""
+    """Read a raw file as a configuration says, decay and gradient delays corrected if it asks for that."""
     scan = read_acquisition(raw, read_options(config))
     if config.data.decay_correction:
         from csiq.decay import correct_decay
 
         scan = correct_decay(scan)
+    if config.data.delays != "off":
+        from csiq.delays import with_delays
+
+        scan = with_delays(scan, config.data.delays)
     return scan

@@ -39,8 +39,8 @@ Examples:
 def check(context: click.Context, raw: Path, as_json: bool, **keys: Any) -> None:
     """Say what is wrong with a raw file, and what a recon would cost.
 
-    Reads the file, prepares the coils, finds the breathing, and estimates memory and time. What would stop
-    csiq recon stops csiq check with the same message and exit code.
+    Reads the file, estimates gradient delays, prepares the coils, finds the breathing, and estimates memory and
+    time. What would stop csiq recon stops csiq check with the same message and exit code.
     """
     examine(raw, config_of(context), as_json=as_json)
 
@@ -54,6 +54,7 @@ def examine(raw: Path, config: Config, *, as_json: bool = False) -> None:
         As ``recon`` would.
     """
     from csiq.arrays import choose_device
+    from csiq.delays import with_delays
     from csiq.plan import check_memory, estimate
     from csiq.preparation import gate, load_grader, prepare_coils
     from csiq.scan_file import read_scan
@@ -63,6 +64,8 @@ def examine(raw: Path, config: Config, *, as_json: bool = False) -> None:
     solver_named(config.solver.solver)
     grader = load_grader(config, device)
     scan = read_scan(config, raw)
+    if scan.delays is None:
+        scan = with_delays(scan, "warn")
     need = estimate(scan, config, device, grader)
     check_memory(need, config)
     signal, bins = gate(prepare_coils(scan, config), config)

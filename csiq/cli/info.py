@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 Examples:
   csiq info scan.h5
   csiq info meas.dat --trajectory phyllotaxis
+  csiq info scan.h5 --delays warn                  gradient delays, estimated
   csiq info scan.h5 --json
 """
 )
@@ -77,5 +78,6 @@ def words(raw: Path, scan: Acquisition) -> dict[str, object]:
         "field of view z y x": axes(scan.geometry.fov, " mm"),
         "voxel z y x": axes(scan.geometry.voxel_size, " mm"),
         "orientation": "known" if scan.geometry.known else "unknown",
+        "gradient delays": scan.delays.words() if scan.delays is not None else None,
         "system": system or None,
     }

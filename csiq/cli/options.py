@@ -38,6 +38,11 @@ READING = (
     click.option(
         "--decay-correction", is_flag=True, help="Correct a signal that decays (hyperpolarised gas)."
     ),
+    click.option(
+        "--delays",
+        metavar="off|warn|estimate|X,Y,Z",
+        help="Gradient delays: estimate and correct, only warn, or correct these (samples) [off].",
+    ),
     click.option("--strict", is_flag=True, help="An unknown element of the header is an error."),
     click.option("--force", is_flag=True, help="Go on although more than a fifth of the readouts is lost."),
 )

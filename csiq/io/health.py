@@ -56,7 +56,8 @@ def describe(scan: Acquisition) -> dict[str, Any]:
         ``centre_out``, ``matrix``, ``fov_mm``, ``voxel_size_mm`` (z y x), ``nyquist_fraction``,
         ``triggered``, ``n_heartbeats`` and ``heartbeat_s`` (median RR; both None if not triggered),
         ``spokes_per_heartbeat`` (median), ``duration_s``, ``TR_s`` (of the header, else the median step, else
-        None), ``n_navigators``, ``n_noise_samples``, ``orientation_known``, ``trajectory_unit``, ``system``,
+        None), ``gradient_delays`` (None if nobody asked),
+        ``n_navigators``, ``n_noise_samples``, ``orientation_known``, ``trajectory_unit``, ``system``,
         ``warnings``.
     """
     geometry = scan.geometry
@@ -85,6 +86,7 @@ def describe(scan: Acquisition) -> dict[str, Any]:
         "orientation_known": geometry.known,
         "trajectory_unit": scan.system.get("trajectory_unit", "cycles/fov"),
         "system": rest,
+        "gradient_delays": scan.delays.as_json() if scan.delays is not None else None,
         "warnings": list(scan.warnings),
     }
 

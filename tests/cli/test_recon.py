@@ -48,6 +48,7 @@ TYPED = {
     "coil_batch": ("1", 1),
     "max_memory": ("8GB", "8GB"),
     "seed": ("7", 7),
+    "delays": ("estimate", "estimate"),
 }
 SWITCHES = [
     "drop_bad", "strict", "force", "decay_correction", "keep_identifiers", "stop_on_plateau", "shadow",
