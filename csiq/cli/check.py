@@ -39,8 +39,8 @@ Examples:
 def check(context: click.Context, raw: Path, as_json: bool, **keys: Any) -> None:
     """Say what is wrong with a raw file, and what a recon would cost.
 
-    Reads the file, estimates gradient delays, prepares the coils, finds the breathing, and estimates memory and
-    time. What would stop csiq recon stops csiq check with the same message and exit code.
+    Reads the file, estimates gradient delays, prepares the coils, finds the breathing, and estimates memory
+    and time. What would stop csiq recon stops csiq check with the same message and exit code.
     """
     examine(raw, config_of(context), as_json=as_json)
 

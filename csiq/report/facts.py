@@ -66,6 +66,11 @@ def data_facts(record: Record) -> Facts:
     ):
         if scan.get(key):
             yield name, " × ".join(f"{v:.4g}" for v in scan[key]) + unit
+    delays = scan.get("gradient_delays")
+    if delays:
+        entries = ", ".join(f"{axis} {value:+.2f}" for axis, value in delays["samples"].items() if value)
+        done = "corrected" if delays["applied"] else "not corrected"
+        yield "gradient delays", f"{entries or 'none'} samples ({delays['source']}, {done})"
     if scan.get("duration_s"):
         yield "duration of the scan", duration(scan["duration_s"])
     if scan.get("triggered") is not None:

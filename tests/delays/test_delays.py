@@ -20,6 +20,7 @@ from csiq.simulate.imperfections import delayed
 from csiq.trajectory import (
     golden_angle_2d,
     golden_means_3d,
+    named_trajectory,
     phyllotaxis_directions,
     phyllotaxis_order,
 )
@@ -48,6 +49,16 @@ def test_delays_are_found_without_noise(name: str) -> None:
     found = estimate_delays(late_scan(directions, true))
     assert found.trusted
     assert np.abs(found.tensor - true.tensor).max() < 0.02
+
+
+def test_a_stack_of_stars_has_delays_in_its_plane() -> None:
+    """Partitions are set before the readout: nothing runs along z, and nothing is found there."""
+    scan = late_scan(golden_angle_2d(176), PLANE)
+    coord = named_trajectory("stack-of-stars", 176, 64, (8, 32, 32))
+    kspace = ellipsoids.kspace_of(correct_delays(replace(scan, coord=coord), PLANE).coord.astype(float))
+    found = estimate_delays(replace(scan, coord=coord, kspace=kspace.astype(np.complex64)))
+    assert found.trusted
+    assert np.abs(found.tensor - PLANE.tensor).max() < 0.02
 
 
 @pytest.mark.parametrize("snr", [2.0, 8.0])
