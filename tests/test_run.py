@@ -30,7 +30,8 @@ CONTRACT = {
 }  # fmt: skip
 FILES = {
     "run.json", "curves.tsv", "ranking.json", "ranking.tsv", "respiration.tsv", "volumes.h5", "curves.png",
-    "report.html", "csiq.log", "extend.h5", *(f"phase-{p}.{kind}" for p in range(1, 5) for kind in ("nii.gz", "json")),
+    "report.html", "csiq.log", "extend.h5",
+    *(f"phase-{p}.{kind}" for p in range(1, 5) for kind in ("nii.gz", "json")),
 }  # fmt: skip
 
 

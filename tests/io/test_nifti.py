@@ -118,12 +118,12 @@ def test_what_is_no_volume_is_refused(geometry: Geometry, raw: Path, tmp_path: P
     with pytest.raises(ConfigError, match="no such file"):
         read_volume(tmp_path / "none.nii")
     (tmp_path / "a.nii").write_text("no image")
-    with pytest.raises(RawDataError, match="no readable NIfTI image|damaged gzip file"):
+    with pytest.raises(RawDataError, match=r"no readable NIfTI image|damaged gzip file"):
         read_volume(tmp_path / "a.nii")
     write_nifti(tmp_path / "b.nii.gz", volume, geometry)
     whole = (tmp_path / "b.nii.gz").read_bytes()
     (tmp_path / "b.nii.gz").write_bytes(whole[: len(whole) // 2])
-    with pytest.raises(RawDataError, match="no readable NIfTI image|damaged gzip file"):
+    with pytest.raises(RawDataError, match=r"no readable NIfTI image|damaged gzip file"):
         read_volume(tmp_path / "b.nii.gz")
     nibabel.Nifti1Image(np.zeros((4, 5, 6, 3), np.float32), np.eye(4)).to_filename(tmp_path / "c.nii")
     with pytest.raises(RawDataError, match="expected one volume"):
