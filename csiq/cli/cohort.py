@@ -1,4 +1,4 @@
-"""``csiq cohort``: a digital cohort with simulated readers, and how far it is."""
+"""``csiq cohort``: raw scans of one's own, or a digital cohort with simulated readers; how far either is."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from csiq.cli.cohort_run import folder_of, is_cohort_run, list_raw, report, run, show_status
 from csiq.cli.options import DEBUG, JSON, options
 from csiq.cli.output import echo_pairs, echo_table, json_line
 
@@ -20,7 +21,11 @@ _BAR = 40  # characters of the longest bar
 
 @click.group(name="cohort")
 def cohort() -> None:
-    """Make a digital cohort of graded scans, and look at it."""
+    """Reconstruct many raw scans, or make a digital cohort."""
+
+
+cohort.add_command(run)
+cohort.add_command(report)
 
 
 @cohort.command(
@@ -32,9 +37,13 @@ Examples:
   csiq cohort init cohort --iterates 36 --iterate-matrix 128 --iterate-matrix 144
                                               iterates of 36 patients' reconstructions, too
   csiq cohort init cohort --resume            go on after an interruption
+  csiq cohort init scans.tsv raw/             no digital cohort: a manifest of the raw files in raw/
+  csiq cohort init scans.tsv a.h5 b.dat --config whole-heart
 """,
 )
-@click.argument("folder", metavar="DIR", type=_FOLDER)
+@click.argument("folder", metavar="DIR|MANIFEST.tsv", type=_FOLDER)
+@click.argument("raw", metavar="[RAW]...", nargs=-1, type=_FOLDER)
+@click.option("--config", metavar="NAME|FILE", help="For the raw files: a preset, or a TOML file.")
 @click.option("--study", default="paper", show_default=True, metavar="NAME", help="What to make: paper.")
 @click.option(
     "--patients", type=click.IntRange(1), default=424, show_default=True, metavar="N", help="People."
@@ -85,8 +94,12 @@ Examples:
 @click.option("--overwrite", is_flag=True, help="Remove what csiq wrote there first.")
 @click.option("-q", "--quiet", is_flag=True, help="No line a patient.")
 @options(JSON, DEBUG)
+@click.pass_context
 def init(
+    context: click.Context,
     folder: Path,
+    raw: tuple[Path, ...],
+    config: str | None,
     study: str,
     patients: int,
     matrix: int,
@@ -107,13 +120,21 @@ def init(
 
     DIR/graded.tsv lists the volumes with their grades and splits, DIR/scans.tsv the raw scans. Everything
     follows from the seed, whatever the number of workers; what is finished stays finished. Research use only.
+
+    Given a MANIFEST.tsv and RAW files or folders: write the table that csiq cohort run takes. Scans are
+    called as their files; change names and configurations with any editor.
     """
+    if raw or folder.suffix == ".tsv":
+        list_raw(context, folder, raw, config, overwrite=overwrite, as_json=as_json)
+        return
+    if config is not None:
+        raise click.UsageError("--config is for raw files that are listed", context)
     from csiq.arrays import default_threads
     from csiq.cohort.cohort_folder import StudyConfig
     from csiq.cohort.following import Running
     from csiq.cohort.study import init_cohort
 
-    config = StudyConfig(
+    asked = StudyConfig(
         study,
         patients,
         matrix,
@@ -126,7 +147,7 @@ def init(
         iterate_matrix,
     )
     running = Running(workers or default_threads(), overwrite, resume)
-    record = init_cohort(folder, config, running, image_maker(), _silent if quiet else _line_a_patient())
+    record = init_cohort(folder, asked, running, image_maker(), _silent if quiet else _line_a_patient())
     _show(folder, record, as_json=as_json)
 
 
@@ -135,15 +156,20 @@ def init(
     epilog="""\b
 Examples:
   csiq cohort status cohort
-  csiq cohort status cohort --json
+  csiq cohort status scans.csiq               raw scans: running, finished, failed, waiting
+  csiq cohort status scans.tsv --json
 """,
 )
-@click.argument("folder", metavar="DIR", type=_FOLDER)
+@click.argument("folder", metavar="DIR|MANIFEST.tsv", type=_FOLDER)
 @options(JSON, DEBUG)
 def status(folder: Path, as_json: bool) -> None:
-    """Say how far a cohort is."""
+    """Say how far a cohort is, also while it runs."""
     from csiq.cohort.study import state_of
 
+    given, folder = folder, folder_of(folder)
+    if given.suffix == ".tsv" or is_cohort_run(folder):
+        show_status(folder, as_json=as_json)
+        return
     state = state_of(folder)
     if as_json:
         click.echo(json_line(state))

@@ -38,7 +38,7 @@ COMMANDS = {
         "csiq.cli.simulate", "simulate", "Simulate a breathing whole-heart scan, with its truth."
     ),
     "tune": Entry("csiq.cli.tune", "tune", "Find the weight of the penalty by image quality."),
-    "cohort": Entry("csiq.cli.cohort", "cohort", "Make a digital cohort of graded scans, and look at it."),
+    "cohort": Entry("csiq.cli.cohort", "cohort", "Reconstruct many raw scans, or make a digital cohort."),
     "study": Entry("csiq.cli.study", "study", "Repeat the paper's study on simulated raw scans."),
     "train": Entry("csiq.cli.train", "train", "Train a grading network on graded volumes."),
     "agree": Entry("csiq.cli.agree", "agree", "Say how readers agree, every pair of them."),

@@ -9,9 +9,9 @@ import click
 
 from csiq.cli.options import DEBUG, JSON, options
 from csiq.cli.output import echo_pairs, json_line
+from csiq.cli.progress import line_a_scan, only_failures
 
 if TYPE_CHECKING:
-    from csiq.cohort.database import Progress
     from csiq.study.estimate import TimeNeeded
 
 _PATH = click.Path(path_type=Path)
@@ -130,7 +130,7 @@ def _run(
     workers, overwrite, resume = how
     running = Running(workers or default_threads(), overwrite, resume)
     request = StudyRequest(cohort, **given)
-    listen = _only_failures if quiet else _line_a_scan
+    listen = only_failures if quiet else line_a_scan
     return run_study(request, folder, running, listen, _silent if quiet else _foretell)
 
 
@@ -164,16 +164,3 @@ def _foretell(needed: TimeNeeded, scans: int) -> None:
 
 def _silent(needed: TimeNeeded, scans: int) -> None:
     """Say nothing beforehand."""
-
-
-def _only_failures(step: Progress) -> None:
-    if step.error is not None:
-        click.echo(f"csiq: warning: {step.name}: {step.error}", err=True)
-
-
-def _line_a_scan(step: Progress) -> None:
-    from csiq.report.verdict import duration
-
-    failed = f", failed: {step.error}" if step.error is not None else ""
-    left = f", {duration(step.seconds_left)} left" if step.done < step.total else ""
-    click.echo(f"{step.name}, {step.done} of {step.total}, {duration(step.seconds)}{left}{failed}", err=True)

@@ -1,7 +1,8 @@
 """``evaluation.html``: one self-contained page of all parts of a study, each beside the paper's numbers.
 
 It works offline and under a content security policy that allows nothing but its own style (by hash) and
-images that lie in the page itself. There is no script in it.
+images that lie in the page itself. There is no script in it, unless a table can be sorted: the script that
+does it is allowed by hash, too, and without it the table is read as it stands.
 """
 
 from __future__ import annotations
@@ -43,7 +44,7 @@ def render(
     about : mapping
         ``title``, ``subject``, ``use``, ``tiles``, ``notes``, ``command``, ``provenance``, ``hashes``; of
         another study than ``csiq evaluate`` also ``program``, ``record`` (its JSON file) and ``rule`` (what
-        counts as a clear difference).
+        counts as a clear difference), or ``foot`` (the last line) where nothing is held against the paper.
     drawn : mapping of str to bytes, optional
         SVG of pictures that have been drawn already, by their names.
 
@@ -57,15 +58,16 @@ def render(
         undefined=jinja2.StrictUndefined,
         loader=jinja2.PackageLoader("csiq.evaluation", "templates"),
     )
-    style = _style()
-    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
+    style, script = _style(), _script(sections)
     page = environment.get_template("evaluation.html").render(
-        # the style is ours and its hash stands in the policy; everything else on the page is escaped
+        # style and script are ours and their hashes stand in the policy; everything else is escaped
         style=Markup(style),
-        style_hash=digest,
+        style_hash=_digest(style),
+        script=Markup(script),
+        script_hash=_digest(script) if script else "",
         sections=[_shown(section, drawn or {}) for section in sections],
         citation=CITATION,
-        **{"program": "csiq evaluate", "record": "evaluation.json", "rule": RULE, **about},
+        **{"program": "csiq evaluate", "record": "evaluation.json", "rule": RULE, "foot": "", **about},
     )
     if len(page.encode()) > MAX_BYTES:
         raise ResourceError(f"the page would have {len(page.encode())} bytes, at most {MAX_BYTES} are meant")
@@ -76,6 +78,18 @@ def _style() -> str:
     places = (("csiq.report", "report.css"), ("csiq.evaluation", "evaluation.css"))
     files = (resources.files(package).joinpath("templates", name) for package, name in places)
     return "".join(file.read_text(encoding="utf-8") for file in files)
+
+
+def _script(sections: Sequence[Section]) -> str:
+    """Return the script that sorts tables, if there is one to sort."""
+    tables = [item for section in sections for item in section.items if isinstance(item, Table)]
+    if not any(table.order for table in tables):
+        return ""
+    return resources.files("csiq.evaluation").joinpath("templates", "sort.js").read_text(encoding="utf-8")
+
+
+def _digest(text: str) -> str:
+    return base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
 
 
 def _shown(section: Section, drawn: Mapping[str, bytes]) -> dict[str, Any]:

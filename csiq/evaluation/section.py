@@ -29,6 +29,10 @@ class Table:
         Below it.
     words : tuple of int
         Columns of text, beside the first: they are aligned to the left.
+    links : sequence of (str or None)
+        Where the first cell of each row leads, relative to the page; none if empty.
+    order : sequence of tuples of (float, str or None)
+        What each cell is sorted by, None last: people can sort such a table by a click on its head.
     """
 
     name: str
@@ -38,6 +42,8 @@ class Table:
     data: Sequence[Mapping[str, Any]]
     note: str = ""
     words: tuple[int, ...] = ()
+    links: Sequence[str | None] = ()
+    order: Sequence[tuple[float | str | None, ...]] = ()
 
 
 @dataclass(frozen=True)

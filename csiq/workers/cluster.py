@@ -16,6 +16,7 @@ from functools import partial
 from queue import Empty, SimpleQueue
 from typing import Any
 
+from csiq._version import __version__
 from csiq.errors import ConfigError, ResourceError
 from csiq.workers.apart import Apart
 from csiq.workers.engine import Call, Ended, WorkerLost
@@ -158,6 +159,9 @@ class ClusterEngine:
 def _on_worker(call: Call, key: str, item: Any) -> Any:
     from distributed import get_worker
 
+    if call.version != __version__:
+        versions = f"the worker has csiq {__version__}, the program that uses it {call.version}"
+        raise ConfigError(versions, field="--scheduler", hint="the same version everywhere")
     worker = get_worker()
     threads = int(worker.state.nthreads)
     with _ALONE:

@@ -7,11 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
+from csiq._version import __version__
+
 
 class Task(Protocol):
     """Called in another process with an item and how many threads it may use; named in a module."""
 
-    def __call__(self, item: Any, threads: int) -> Any:
+    def __call__(self, item: Any, /, threads: int) -> Any:
         """Do it."""
 
 
@@ -47,10 +49,13 @@ class Call:
     task : callable
     log_of : callable
         The file that what is printed during an item's task is appended to; its folder is made.
+    version : str
+        Of the program; a worker of another one refuses.
     """
 
     task: Task
     log_of: Callable[[Any], Path]
+    version: str = __version__
 
     def log(self, item: Any) -> Path:
         """Return the log of an item, its folder made."""
