@@ -98,7 +98,7 @@ def _interrupted(error: BaseException, arguments: Sequence[str]) -> dict[str, An
     by_person = not isinstance(error, Terminated)
     number = signal.SIGINT if by_person else signal.SIGTERM
     content = Interrupted("stopped by Ctrl-C" if by_person else "terminated", signal=number).as_dict()
-    resumable = any(name in arguments[:1] for name in ("recon", "tune"))
+    resumable = any(name in arguments[:1] for name in ("recon", "tune", "cohort", "study"))
     return content if resumable else {**content, "hint": None}
 
 
