@@ -157,9 +157,10 @@ def write_truth(path: str | Path, scan: Acquisition, truth: Truth) -> None:
                 file.create_dataset(name, data=getattr(truth, name), compression="gzip", compression_opts=1)
                 _describe(file[name], scan)
         for number, vessels in enumerate(truth.centrelines):
+            # groups that a path makes on its way get the time of day
+            phase = file.require_group(f"centrelines/phase-{number + 1}")
             for name, line in vessels.items():
-                rows = np.column_stack([line.points, line.radius])
-                file[f"centrelines/phase-{number + 1}/{name}"] = rows
+                phase[name] = np.column_stack([line.points, line.radius])
 
 
 def _describe(data: h5py.Dataset, scan: Acquisition) -> None:

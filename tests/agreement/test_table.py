@@ -76,7 +76,7 @@ def test_every_fault_is_said_at_once_with_its_line(tmp_path):
 @pytest.mark.parametrize(
     ("lines", "says"),
     [
-        (["id,a,b", "1,2,3"], "separated by tabs"),
+        (["id,a,b", "1,2,3"], "separated by commas, expected tabs"),
         (["id a", "1 2"], r"1 columns of grades \(a\), a comparison needs two"),
         (["id patient split", "1 2 3"], "0 columns of grades"),
         (["id a a", "1 2 3"], "column 'a' is there twice"),

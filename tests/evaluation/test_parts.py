@@ -207,7 +207,7 @@ def test_voxels_the_model_does_not_know_are_named(study):
 
 def test_hyperparameters_are_those_of_the_card(study):
     part = network_figure.section(study)
-    assert part.lead[0].startswith("hp1 5 voxels, hp2 0.3")
+    assert part.lead[0].startswith(f"hp1 5 voxels, hp2 {study.card['network']['keep']:g}, hp3 ")
     assert network_figure.hyperparameters({"network": {}}) == dict.fromkeys(("hp1", "hp2", "hp3", "hp4"), "–")
 
 
