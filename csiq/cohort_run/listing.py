@@ -7,8 +7,10 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from csiq.cohort.manifest import CohortScan, read_cohort, write_cohort
+from csiq.cohort.manifest import CohortScan, write_cohort
+from csiq.config import load_config
 from csiq.errors import ConfigError, OutputError
+from csiq.presets import preset_text
 
 #: How raw files end that a folder is searched for.
 SUFFIXES = (".h5", ".hdf5", ".dat", ".cfl")
@@ -40,6 +42,8 @@ def write_listing(
     """
     if manifest.exists() and not overwrite:
         raise OutputError("exists", file=manifest, hint="--overwrite")
+    if config is not None:
+        _check_config(config, manifest.parent)
     files = list(dict.fromkeys(path.resolve() for path in _raw_files(given)))
     if not files:
         raise ConfigError("no raw files there", field="RAW", hint=f"they end in {', '.join(SUFFIXES)}")
@@ -50,14 +54,15 @@ def write_listing(
         CohortScan(name, _beside(base, file, manifest.parent), config)
         for name, file in zip(names, files, strict=True)
     ]
-    draft = manifest.with_name(f".{manifest.name}.csiq-tmp")
-    try:
-        write_cohort(draft, scans)
-        read_cohort(draft)
-        draft.replace(manifest)
-    finally:
-        draft.unlink(missing_ok=True)
+    write_cohort(manifest, scans)
     return scans
+
+
+def _check_config(config: str, folder: Path) -> None:
+    if not config.endswith(".toml"):
+        preset_text(config)
+    else:
+        load_config(file=folder / config)
 
 
 def _raw_files(given: Sequence[Path]) -> Iterable[Path]:

@@ -18,8 +18,8 @@ from csiq.report.verdict import GRADED_BY, RESEARCH_USE, duration
 
 _STOPS = {
     "plateau": "grade",
-    "max_iter": "last iteration",
-    "time_limit": "time limit",
+    "max_iter": "iterations",
+    "time_limit": "time",
     "solver_converged": "solver",
 }
 
@@ -54,15 +54,16 @@ def _about(record: dict[str, Any], rows: list[ScanRow]) -> dict[str, Any]:
     counts, manifest = counts_of(rows), str(record["config"].get("manifest"))
     graded = any(row.grade is not None for row in rows)
     left = len(rows) - counts[COMPLETE] - counts[FAILED]
+    notes = [f"{counts[FAILED]} of {len(rows)} scans failed: see Failures."] if counts[FAILED] else []
+    if left:
+        notes.append(f"{left} of {len(rows)} scans are not finished: csiq cohort run --resume goes on.")
     return {
         "program": "csiq cohort",
         "title": f"A cohort of {len(rows)} scan{'s' if len(rows) != 1 else ''}",
         "subject": manifest,
         "use": f"{RESEARCH_USE} {GRADED_BY}" if graded else RESEARCH_USE,
         "tiles": [(str(counts[state]), state) for state in STATES if counts[state]],
-        "notes": [f"{left} of {len(rows)} scans are not finished: csiq cohort run --resume goes on."]
-        if left
-        else [],
+        "notes": notes,
         "command": f"csiq cohort run {manifest}",
         "provenance": [("csiq", __version__), ("scans", len(rows)), ("manifest", manifest)],
         "hashes": sorted(
@@ -94,7 +95,8 @@ def _scans(folder: Path, rows: list[ScanRow]) -> Section:
     note = (
         "Best phase: in brackets those that cannot be told from it (less than 0.25 of a grade). Grade: that "
         "of the best phase, with its SD over patches. Plateau: where the grade's rule stopped the run, or "
-        "would have. A dash: not known."
+        "would have. Outside the domain: the network "
+        "has not seen such images, and the grade may mean little. A dash: not known."
     )
     caption = "Scans, in the order of the manifest"
     links = [_link(folder, row.scan) for row in rows]
@@ -143,10 +145,12 @@ def _remarks(row: ScanRow) -> list[str]:
     found = []
     if row.status == FAILED:
         found.append("see Failures")
+    elif row.error:
+        found.append("its numbers cannot be read")
     if row.rescan_advised:
         found.append("rescan advised")
     if row.in_domain is False:
-        found.append("outside the training domain")
+        found.append("outside the domain")
     if row.warnings:
         found.append(f"{row.warnings} warning{'s' if row.warnings != 1 else ''}")
     return found
