@@ -36,6 +36,8 @@ Examples:
   csiq cohort init small --patients 40 --matrix 96 --no-raw
   csiq cohort init cohort --iterates 36 --iterate-matrix 128 --iterate-matrix 144
                                               iterates of 36 patients' reconstructions, too
+  csiq cohort init cohort --coarse 424 --coarse-matrix 128 --coarse-matrix 144
+                                              each patient once more, in larger voxels
   csiq cohort init cohort --resume            go on after an interruption
   csiq cohort init scans.tsv raw/             no digital cohort: a manifest of the raw files in raw/
   csiq cohort init scans.tsv a.h5 b.dat --config whole-heart
@@ -90,6 +92,21 @@ Examples:
     metavar="N",
     help="Of the scans of iterates, repeatable: one is drawn for each patient [--raw-matrix].",
 )
+@click.option(
+    "--coarse",
+    type=click.IntRange(0),
+    default=0,
+    show_default=True,
+    metavar="N",
+    help="First patients with a volume of larger voxels, too.",
+)
+@click.option(
+    "--coarse-matrix",
+    type=click.IntRange(16),
+    multiple=True,
+    metavar="N",
+    help="Of these, repeatable: one is drawn for each patient [--raw-matrix].",
+)
 @click.option("--resume", is_flag=True, help="Keep what is finished, and go on.")
 @click.option("--overwrite", is_flag=True, help="Remove what csiq wrote there first.")
 @click.option("-q", "--quiet", is_flag=True, help="No line a patient.")
@@ -111,6 +128,8 @@ def init(
     iterates: int,
     test_iterates: int,
     iterate_matrix: tuple[int, ...],
+    coarse: int,
+    coarse_matrix: tuple[int, ...],
     resume: bool,
     overwrite: bool,
     quiet: bool,
@@ -145,6 +164,8 @@ def init(
         iterates,
         test_iterates,
         iterate_matrix,
+        coarse,
+        coarse_matrix,
     )
     running = Running(workers or default_threads(), overwrite, resume)
     record = init_cohort(folder, asked, running, image_maker(), _silent if quiet else _line_a_patient())
@@ -229,6 +250,7 @@ def _echo_state(state: dict[str, Any]) -> None:
             "iterates": "{done} of {of} patients".format(**state["iterates"])
             if state["iterates"]["of"]
             else None,
+            "coarse volumes": "{done} of {of}".format(**state["coarse"]) if state["coarse"]["of"] else None,
             "disk": in_bytes(state["disk_bytes"]),
             "made": "; ".join(runs) or None,
         }

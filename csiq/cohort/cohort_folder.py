@@ -23,9 +23,10 @@ OWN_FILES = re.compile(
     r"cohort\.json|timing\.json|README\.txt|graded\.tsv|patients\.tsv|scans\.tsv"
     r"|volumes/p\d+\.(nii|json)|raw/p\d+(\.truth)?\.h5"
     r"|(graded-)?iterates\.tsv|iterates/p\d+-i\d\d-phase\d\.(nii|json)"
+    r"|graded-coarse\.tsv|coarse/p\d+\.(nii|json)"
 )
 STUDIES = ("paper",)
-_SUBFOLDERS = ("volumes", "raw", "iterates")
+_SUBFOLDERS = ("volumes", "raw", "iterates", "coarse")
 _RESERVE = 50e6  # bytes that tables and logs may take
 
 
@@ -52,6 +53,10 @@ class StudyConfig:
         How many test patients have, to test on; these are in ``iterates.tsv`` alone.
     iterate_matrices : tuple of int
         Matrices of the scans of iterates, one drawn for each patient; ``raw_matrix`` if there are none.
+    coarse : int
+        How many patients, the first by number, have a coarse volume graded as well.
+    coarse_matrices : tuple of int
+        Matrices of coarse volumes, one drawn for each patient; ``raw_matrix`` if there are none.
     """
 
     study: str = "paper"
@@ -64,6 +69,8 @@ class StudyConfig:
     iterates: int = 0
     test_iterates: int = 0
     iterate_matrices: tuple[int, ...] = ()
+    coarse: int = 0
+    coarse_matrices: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         if self.study not in STUDIES:
@@ -78,6 +85,8 @@ class StudyConfig:
             ("--iterates", self.iterates, 0),
             ("--test-iterates", self.test_iterates, 0),
             *(("--iterate-matrix", matrix, 16) for matrix in self.iterate_matrices),
+            ("--coarse", self.coarse, 0),
+            *(("--coarse-matrix", matrix, 16) for matrix in self.coarse_matrices),
         ):
             if value < least:
                 raise ConfigError(f"{value} is below {least}", field=name)
@@ -167,8 +176,8 @@ def config_of(record: dict[str, Any]) -> StudyConfig:
     """
     try:
         config = dict(record["config"])
-        matrices = tuple(config.pop("iterate_matrices", ()))
-        return StudyConfig(**config, iterate_matrices=matrices)
+        several = {name: tuple(config.pop(name, ())) for name in ("iterate_matrices", "coarse_matrices")}
+        return StudyConfig(**config, **several)
     except TypeError:
         raise RawDataError("its configuration is of another version", field=RECORD) from None
 
@@ -204,11 +213,13 @@ def _check_same(folder: Path, config: StudyConfig) -> None:
     record = read_record(folder)
     before, now = asdict(config_of(record)), asdict(config)
     differ = [key for key in now if now[key] != before[key]]
-    # Raw data and iterates can be added, and more patients as long as nobody has seen a split of fewer
+    # Raw data, iterates, coarse volumes can be added; more patients until somebody has seen a split of fewer
     allowed = {"raw"} if record.get("status") == "complete" else {"raw", "n_patients"}
-    allowed |= {key for key in ("iterates", "test_iterates") if now[key] > before[key]}
+    allowed |= {key for key in ("iterates", "test_iterates", "coarse") if now[key] > before[key]}
     if not before["iterates"] and not before["test_iterates"]:
         allowed.add("iterate_matrices")
+    if not before["coarse"]:
+        allowed.add("coarse_matrices")
     wrong = [f"{key} {before[key]}, now {now[key]}" for key in differ if key not in allowed]
     if wrong:
         raise OutputError(

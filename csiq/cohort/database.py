@@ -81,7 +81,9 @@ class Progress:
         return self.seconds / self.done * (self.total - self.done)
 
 
-def missing_volumes(folder: Path, patients: Sequence[CohortPatient]) -> list[CohortPatient]:
+def missing_volumes(
+    folder: Path, patients: Sequence[CohortPatient], where: str = VOLUMES
+) -> list[CohortPatient]:
     """Return the patients whose volume is not finished, or was measured by another version of the code.
 
     Parameters
@@ -89,9 +91,11 @@ def missing_volumes(folder: Path, patients: Sequence[CohortPatient]) -> list[Coh
     folder : Path
         Of the cohort.
     patients : sequence of CohortPatient
+    where : str
+        Folder of the volumes within the cohort's.
     """
     measured_by = measuring_sha256()
-    target = folder / VOLUMES
+    target = folder / where
     return [
         p
         for p in patients
@@ -100,7 +104,11 @@ def missing_volumes(folder: Path, patients: Sequence[CohortPatient]) -> list[Coh
 
 
 def make_volumes(
-    folder: Path, patients: Sequence[CohortPatient], make: ImageMaker, workers: int = 1
+    folder: Path,
+    patients: Sequence[CohortPatient],
+    make: ImageMaker,
+    workers: int = 1,
+    where: str = VOLUMES,
 ) -> Iterator[Progress]:
     """Make, measure and write the volumes of patients; yield as each is finished.
 
@@ -114,13 +122,15 @@ def make_volumes(
     make : callable
     workers : int
         Processes; the files do not depend on it.
+    where : str
+        Folder of the volumes within the cohort's.
 
     Raises
     ------
     ResourceError
         If a worker process died.
     """
-    target = folder / VOLUMES
+    target = folder / where
     yield from progress_of(target, partial(make_volume, target, make), patients, workers)
 
 

@@ -7,6 +7,13 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from csiq.cohort.coarse import (
+    COARSE,
+    coarse_patients,
+    coarse_summary,
+    grade_coarse,
+    write_coarse_manifest,
+)
 from csiq.cohort.cohort_folder import (
     StudyConfig,
     check_room,
@@ -35,6 +42,7 @@ from csiq.cohort.iterates import (
     remove_others,
     started_iterates,
 )
+from csiq.cohort.manifest import GradedScan
 from csiq.cohort.patients import CohortPatient, draw_patients
 from csiq.cohort.raw import (
     bytes_of_scan,
@@ -61,6 +69,7 @@ graded.tsv      volumes, patients, split, grades of readers 1a, 1b and 2, refere
 patients.tsv    people, difficulty of their scans, measured features
 volumes/        the graded images, NIfTI; a JSON beside each
 iterates.tsv, iterates/  iterates of a reconstruction of some patients who train, if asked for
+coarse/         the same patients in larger voxels, if asked for; graded-coarse.tsv lists those who test
 scans.tsv, raw/ raw scans of test patients (ISMRMRD) with their truth, unless left out
 cohort.json     configuration, formula, readers, summary
 timing.json     how long it took; the only file that is not determined by the seed
@@ -104,10 +113,16 @@ def init_cohort(
         follow(folder, "volumes", make_volumes(folder, left, make, workers), listen, workers)
         graded = grade_cohort(folder, patients, seed=config.seed)
         write_tables(folder, graded)
+        coarse = _make_coarse(folder, config, graded, make, listen, workers) if config.coarse else []
         wanted = config.iterates or config.test_iterates
         iterates = _make_iterates(folder, config, graded, listen, workers) if wanted else []
+        # the test part of the manifest stays one image a patient, as the paper's
+        further = [*coarse, *(one.scan for one in iterates)]
+        write_tables(folder, graded, [scan for scan in further if scan.split != TEST])
         chosen = _make_raw(folder, config, graded, listen, workers) if config.raw else []
-        return _finish(folder, config, graded, chosen, iterates)
+        told = {"iterates": iterates_summary(iterates)} if iterates else {}
+        told |= {"coarse": coarse_summary(coarse)} if coarse else {}
+        return _finish(folder, config, graded, chosen, told)
 
 
 def state_of(folder: Path) -> dict[str, Any]:
@@ -123,6 +138,7 @@ def state_of(folder: Path) -> dict[str, Any]:
     patients = draw_patients(config.n_patients, seed=config.seed, matrix=config.matrix)
     n_test = n_test_of(config.n_patients)
     n_raw = n_raw_of(n_test) if config.raw else 0
+    coarse = _coarse_of(config, patients)
     with_iterates = started_iterates(folder, patients)
     half_made = missing_iterates(folder, with_iterates, _sizes_of(config))
     return {
@@ -134,6 +150,7 @@ def state_of(folder: Path) -> dict[str, Any]:
             "done": len(with_iterates) - len(half_made),
             "of": min(config.iterates, config.n_patients - n_test) + min(config.test_iterates, n_test),
         },
+        "coarse": {"done": len(coarse) - len(missing_volumes(folder, coarse, COARSE)), "of": len(coarse)},
         "disk_bytes": used_bytes(folder),
         "runs": runs_of(folder),
         "summary": record.get("summary"),
@@ -157,13 +174,31 @@ def _make_iterates(
     follow(folder, "iterates", make_iterates(folder, left, sizes, iterate_maker(), workers), listen, workers)
     found = grade_iterates(folder, rows, seed=config.seed)
     write_iterate_table(folder, found)
-    # the test part of the manifest stays one image a patient, as the paper's
-    write_tables(folder, graded, [one.scan for one in found if one.row.split != TEST])
+    return found
+
+
+def _make_coarse(
+    folder: Path,
+    config: StudyConfig,
+    graded: Sequence[GradedPatient],
+    make: ImageMaker,
+    listen: Listener,
+    workers: int,
+) -> list[GradedScan]:
+    rows = graded[: config.coarse]
+    left = missing_volumes(folder, _coarse_of(config, [row.patient for row in rows]), COARSE)
+    follow(folder, COARSE, make_volumes(folder, left, make, workers, COARSE), listen, workers)
+    found = grade_coarse(folder, rows, seed=config.seed)
+    write_coarse_manifest(folder, found)
     return found
 
 
 def _sizes_of(config: StudyConfig) -> ScanSizes:
     return ScanSizes(config.iterate_matrices or (config.raw_matrix,), config.raw_coils)
+
+
+def _coarse_of(config: StudyConfig, patients: Sequence[CohortPatient]) -> list[CohortPatient]:
+    return coarse_patients(patients[: config.coarse], config.coarse_matrices or (config.raw_matrix,))
 
 
 def _make_raw(
@@ -183,7 +218,7 @@ def _finish(
     config: StudyConfig,
     graded: Sequence[GradedPatient],
     chosen: Sequence[CohortPatient],
-    iterates: Sequence[GradedIterate],
+    told: dict[str, Any],
 ) -> dict[str, Any]:
     record = write_record(
         folder,
@@ -193,7 +228,7 @@ def _finish(
         preference=asdict(PREFERENCE),
         raw=[patient.name for patient in chosen],
         summary=summary_of(graded),
-        **({"iterates": iterates_summary(iterates)} if iterates else {}),
+        **told,
     )
     write_text(folder / "README.txt", _README.format(version=record["csiq"]))
     return record
@@ -202,6 +237,7 @@ def _finish(
 def _bytes_needed(config: StudyConfig, patients: Sequence[CohortPatient], n_volumes: int) -> int:
     volumes = n_volumes * bytes_of_volume(config.matrix)
     largest = max(_sizes_of(config).matrices)
+    volumes += sum(bytes_of_volume(patient.matrix) for patient in _coarse_of(config, patients))
     volumes += (config.iterates + config.test_iterates) * PER_PATIENT * bytes_of_volume(largest)
     if not config.raw:
         return volumes

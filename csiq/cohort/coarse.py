@@ -1,0 +1,80 @@
+"""Coarse volumes: the image of each patient once more in larger voxels, as quick reconstructions have.
+
+A network that learns from volumes of one voxel size takes the softness of larger voxels for a blur. So each
+patient is scanned and gridded once more at a smaller matrix over the same 208 mm, and that image is measured,
+graded and read like the first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from csiq.cohort.database import features_of
+from csiq.cohort.grading import GradedPatient, reader_scores
+from csiq.cohort.manifest import GradedScan, write_manifest
+from csiq.cohort.patients import CohortPatient
+from csiq.cohort.readers import as_row, read, reader_rng
+from csiq.cohort.splits import TEST
+from csiq.quality.reference import grade
+
+#: Folder of the coarse volumes within a cohort's, and the manifest of those of test patients.
+COARSE, TESTING = "coarse", "graded-coarse.tsv"
+_STREAM = 9  # of a patient's random numbers; a scan draws from 2 to 7, iterates from 8
+_READING = 1000  # stretch of random numbers of readers; iterates have those below
+
+
+def coarse_patients(patients: Sequence[CohortPatient], matrices: Sequence[int]) -> list[CohortPatient]:
+    """Return patients with the matrix of their coarse volume, one drawn for each."""
+    return [replace(patient, matrix=_drawn(patient, matrices)) for patient in patients]
+
+
+def grade_coarse(folder: Path, rows: Sequence[GradedPatient], *, seed: int) -> list[GradedScan]:
+    """Have finished coarse volumes graded and read by the formula and the readers of the others.
+
+    Parameters
+    ----------
+    folder : Path
+        Of the cohort.
+    rows : sequence of GradedPatient
+        Whose split they share.
+    seed : int
+        Of the cohort.
+
+    Raises
+    ------
+    RawDataError
+        If a volume was not measured.
+    """
+    found = []
+    for row in rows:
+        path = folder / COARSE / f"{row.patient.name}.nii"
+        features = features_of(path)
+        quality = grade(features)
+        rng = reader_rng(seed, row.patient.number, _READING)
+        readings = as_row(read(quality, *reader_scores(features), rng))
+        found.append(GradedScan(path, row.patient.name, row.split, readings, round(quality, 4)))
+    return found
+
+
+def write_coarse_manifest(folder: Path, scans: Sequence[GradedScan]) -> None:
+    """Write ``graded-coarse.tsv``, those of test patients: they are in no other manifest."""
+    testing = [scan for scan in scans if scan.split == TEST]
+    if testing:
+        write_manifest(folder / TESTING, testing)
+
+
+def coarse_summary(scans: Sequence[GradedScan]) -> dict[str, Any]:
+    """Return how many there are and how their grades lie, plain numbers."""
+    grades = [scan.reference for scan in scans]
+    found = {"mean": round(float(np.mean(grades)), 3), "sd": round(float(np.std(grades)), 3)}
+    return {"volumes": len(scans), "reference": found}
+
+
+def _drawn(patient: CohortPatient, matrices: Sequence[int]) -> int:
+    rng = np.random.default_rng([patient.seed, _STREAM])
+    return int(matrices[int(rng.integers(len(matrices)))])
