@@ -96,8 +96,8 @@ def about(study: Material, bars: Sequence[Bar]) -> dict[str, Any]:
         ],
         "notes": notes(study),
         "command": f"csiq study {config['cohort']} -o DIR --scans {config['scans']} --tuning "
-        "{config['tuning']} "
-        f"--solvers {solvers} --matrix {config['matrix']}",
+        f"{config['tuning']} --solvers {solvers} --matrix {config['matrix']} "
+        f"--max-iter {config['max_iter']} --model {model['name']}",
         "provenance": [
             ("matrix", config["matrix"]),
             ("iterations", config["max_iter"]),

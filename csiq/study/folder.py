@@ -92,4 +92,7 @@ def _check_same(folder: Path, config: Mapping[str, Any]) -> None:
     hashes = {s: h for s, h in before.get("config_sha256", {}).items() if now["config_sha256"].get(s, h) != h}
     wrong += [f"configuration of {solver}" for solver in hashes]
     if wrong:
-        raise OutputError(f"was made of another {', '.join(wrong)}", file=folder, hint="--overwrite")
+        hint = "--overwrite begins anew"
+        if wrong == ["model"]:
+            hint = f"--model with {before['model']['name']} goes on; {hint}"
+        raise OutputError(f"was made of another {', '.join(wrong)}", file=folder, hint=hint)

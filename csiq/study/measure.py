@@ -92,6 +92,7 @@ def measured_selfnav(raw: Path, config: Config) -> PartRecord:
         "grade": grade.grade if grade is not None else None,
         "grade_sd": grade.grade_sd if grade is not None else None,
         "in_domain": grade.in_domain if grade is not None else None,
+        "model": {"name": grader.name, "sha256": grader.sha256} if grader is not None else {},
         "seconds": {"selfnav": time.perf_counter() - started},
     }
     return PartRecord([], facts)

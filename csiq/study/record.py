@@ -61,12 +61,22 @@ def write_record(folder: Path, record: PartRecord, **facts: Any) -> None:
     write_json(folder / FACTS, {"schema_version": SCHEMA_VERSION, **facts, **record.facts})
 
 
-def is_finished(folder: Path) -> bool:
-    """Return whether a record is whole and of this version."""
+def is_finished(folder: Path, sha256: str = "") -> bool:
+    """Return whether a record is whole, of this version, and graded by the network of this hash ("": any).
+
+    A record that does not say what graded it is taken as it is.
+    """
     try:
-        return bool(read_json(folder / FACTS)["schema_version"] == SCHEMA_VERSION)
+        facts = read_json(folder / FACTS)
+        return bool(facts["schema_version"] == SCHEMA_VERSION) and not is_of_other_network(facts, sha256)
     except (RawDataError, KeyError, TypeError):
         return False
+
+
+def is_of_other_network(facts: Mapping[str, Any], sha256: str) -> bool:
+    """Return whether a record says that another network graded it than that of this hash ("": any)."""
+    graded_by = (facts.get("model") or {}).get("sha256")
+    return bool(sha256 and graded_by and graded_by != sha256)
 
 
 def read_record(folder: Path) -> PartRecord:

@@ -37,6 +37,8 @@ class Setting:
         Name or file of the network.
     device : str
         ``cpu``, ``auto`` or ``cuda:0``.
+    sha256 : str
+        Of the network, told once it is loaded: what another one graded has no place in the study.
     """
 
     matrix: int
@@ -44,6 +46,7 @@ class Setting:
     max_iter: int = 20
     model: str = "default"
     device: str = "cpu"
+    sha256: str = ""
 
     def config(self, solver: str, preset: str | None = None) -> Config:
         """Return the configuration of a reconstruction: one thread, no rule that stops it.

@@ -7,6 +7,7 @@ A further part of the page is a function of :class:`csiq.study.material.Material
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -88,15 +89,16 @@ def run_study(
     """
     folder = Path(folder)
     scans = choose_scans(request)
-    config = request.described(_model_of(request))
+    model = _model_of(request)
+    config, setting = request.described(model), replace(request.setting, sha256=model["sha256"])
     with open_folder(folder, config, overwrite=running.overwrite, resume=running.resume):
         roles = {scan.name: scan.role for scan in scans}
         # whoever kills it can still have the page of what is there
         write_record(folder / RECORD, config, "running", roles=roles)
-        jobs = jobs_of(folder, scans, request.solvers)
+        jobs = jobs_of(folder, scans, request.solvers, setting.sha256)
         if jobs:
-            foretell(time_needed(jobs, request.setting, running.workers), len(jobs))
-        steps = work_through(folder, jobs, request.setting, running.workers)
+            foretell(time_needed(jobs, setting, running.workers), len(jobs))
+        steps = work_through(folder, jobs, setting, running.workers)
         failed, _ = followed(folder, steps, listen, lambda made: {"scans": made, "workers": running.workers})
         record: dict[str, Any] = {}
         if not failed or _has_curves(folder, scans, request.solvers):

@@ -8,9 +8,12 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from csiq.arrays import choose_device
 from csiq.cohort.database import Progress
 from csiq.cohort.raw import make_scan
+from csiq.errors import ModelError
 from csiq.io.atomic import TEMPORARY
+from csiq.preparation import load_grader
 from csiq.simulate.truth import truth_path
 from csiq.study.measure import measured_by_solver, measured_selfnav
 from csiq.study.record import folder_of, is_finished, write_record
@@ -45,7 +48,7 @@ class Job:
         return self.scan.name
 
 
-def jobs_of(folder: Path, scans: Sequence[StudyScan], solvers: Sequence[str]) -> list[Job]:
+def jobs_of(folder: Path, scans: Sequence[StudyScan], solvers: Sequence[str], sha256: str = "") -> list[Job]:
     """Return what is not finished, scan by scan; scans to tune on have no self-navigated image.
 
     Parameters
@@ -54,11 +57,14 @@ def jobs_of(folder: Path, scans: Sequence[StudyScan], solvers: Sequence[str]) ->
         Of the study.
     scans : sequence of StudyScan
     solvers : sequence of str
+    sha256 : str
+        Of the network: what another one graded is made anew.
     """
     jobs = []
     for scan in scans:
         wanted = (*solvers, SELFNAV) if scan.role == TESTING else tuple(solvers)
-        left = tuple(part for part in wanted if not is_finished(folder_of(folder / SCANS, scan.name, part)))
+        places = {part: folder_of(folder / SCANS, scan.name, part) for part in wanted}
+        left = tuple(part for part, place in places.items() if not is_finished(place, sha256))
         if left:
             jobs.append(Job(scan, left))
     return jobs
@@ -90,7 +96,14 @@ def work_through(folder: Path, jobs: Sequence[Job], setting: Setting, workers: i
 
 
 def do(folder: Path, setting: Setting, job: Job) -> None:
-    """Make what is missing of one scan."""
+    """Make what is missing of one scan.
+
+    Raises
+    ------
+    ModelError
+        If the network is another one by now than when the study began.
+    """
+    _check_network(setting)
     raw = job.scan.raw or _simulated(folder / SIMULATED, setting, job.scan)
     try:
         for part in job.parts:
@@ -102,6 +115,14 @@ def do(folder: Path, setting: Setting, job: Job) -> None:
     finally:
         if job.scan.raw is None:
             _remove(raw)
+
+
+def _check_network(setting: Setting) -> None:
+    """Refuse to grade by another network than the scans before: csiq may be updated while a study goes on."""
+    grader = load_grader(setting.config(DEFAULT), choose_device(setting.device))
+    if setting.sha256 and (grader is None or grader.sha256 != setting.sha256):
+        hint = "--resume --model names the one it began with, --overwrite begins anew"
+        raise ModelError("the network changed while the study went on", field="--model", hint=hint)
 
 
 def _preset(job: Job) -> str:

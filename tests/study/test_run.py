@@ -13,7 +13,7 @@ import pytest
 from csiq.cli.entry import main
 from csiq.cohort.database import Progress
 from csiq.cohort.following import Running
-from csiq.errors import CohortError, ConfigError, RawDataError
+from csiq.errors import CohortError, ConfigError, ModelError, RawDataError
 from csiq.io.tables import read_table
 from csiq.study import times
 from csiq.study.estimate import TimeNeeded, time_needed
@@ -83,6 +83,24 @@ def test_jobs_are_what_is_not_finished(cohort, tmp_path):
     done.mkdir()
     (done / "facts.json").write_text('{"schema_version": 1}')
     assert jobs_of(tmp_path, scans, ("nlcg", "pnlcg"))[0].parts == ("pnlcg", "selfnav")
+
+
+def test_what_another_network_graded_is_made_anew(cohort, tmp_path):
+    scans = choose_scans(StudyRequest(cohort, n_scans=1, n_tuning=0))
+    place = folder_of(tmp_path / "scans", scans[0].name, "pnlcg")
+    write_record(place, record(rising([1, 1, 1, 1], 3), model={"name": "a", "sha256": "a" * 64}))
+    selfnav = folder_of(tmp_path / "scans", scans[0].name, "selfnav")
+    write_record(selfnav, PartRecord([], {"grade": 1.0}))  # says nothing of who graded it
+    assert jobs_of(tmp_path, scans, ("pnlcg",), "a" * 64) == []
+    assert [job.parts for job in jobs_of(tmp_path, scans, ("pnlcg",), "b" * 64)] == [("pnlcg",)]
+
+
+def test_a_network_that_changes_meanwhile_is_refused(cohort, tmp_path):
+    """An update of csiq may bring another default network while a study goes on."""
+    job = jobs_of(tmp_path, choose_scans(StudyRequest(cohort, n_scans=1, n_tuning=0)), ("pnlcg",))[0]
+    with pytest.raises(ModelError, match="changed while the study went on"):
+        do(tmp_path, Setting(MATRIX, COILS, 2, sha256="a" * 64), job)
+    assert not (tmp_path / "simulated").exists()
 
 
 def test_what_fails_is_named_and_the_others_are_shown(cohort, tmp_path, monkeypatch):
