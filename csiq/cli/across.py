@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from csiq.cli.across_images import Asked, How, Image, images_of, name_of_model
+from csiq.cli.across_images import Asked, How, Image, are_of_one_scan, images_of, name_of_model
 
 if TYPE_CHECKING:
     from csiq.ranking import Comparison
@@ -72,6 +72,32 @@ def compare_across(context: click.Context, arguments: Sequence[str], *, as_json:
         click.echo(json_line(content))
     else:
         _echo(comparison)
+
+
+def compare_runs(folders: Sequence[str], *, as_json: bool) -> None:
+    """Compare runs with each other if all are of one scan, graded by one model, and have names of their own.
+
+    Runs of several scans are not asked which is best: whoever wants to know says ``--across``.
+
+    Parameters
+    ----------
+    folders : sequence of str
+        Runs, ranked each by itself.
+    as_json : bool
+        Print one more object, ``{"across": ...}``, the content of ``comparison.json``.
+    """
+    from csiq.cli.output import json_line
+
+    asked = [asked_of(folder) for folder in folders]
+    if len(asked) < 2 or len({one.label for one in asked}) < len(asked) or not are_of_one_scan(asked):
+        return
+    images = list(images_of(asked, How(None, "cpu", "all", None)))
+    comparison = compared(images)
+    if as_json:
+        click.echo(json_line({"across": as_content(comparison, images)}))
+        return
+    click.echo(f"\nall {len(asked)} runs, one scan")
+    _echo(comparison)
 
 
 def _targets(outputs: Sequence[Path], *, overwrite: bool) -> list[Path]:

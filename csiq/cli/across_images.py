@@ -77,6 +77,14 @@ def images_of(asked: Sequence[Asked], how: How) -> Iterator[Image]:
             yield from _chosen(_regraded(one, record, grader()), how.phase, one)
 
 
+def are_of_one_scan(asked: Sequence[Asked]) -> bool:
+    """Return whether all are runs of one raw file, graded by one model."""
+    records = [_record_of(one.path) for one in asked]
+    scans = {record.section("input").get("sha256") if record is not None else None for record in records}
+    models = {_model_of(record) for record in records if record is not None}
+    return len(scans) == 1 and None not in scans and len(models) == 1
+
+
 def _record_of(path: Path) -> Record | None:
     from csiq.report.record import read_record
 

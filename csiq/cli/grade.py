@@ -28,6 +28,12 @@ WATCHING = (
         metavar="FILE",
         help="Write it when it is time to stop.",
     ),
+    click.option(
+        "--end-file",
+        type=click.Path(path_type=Path),
+        metavar="FILE",
+        help="The other program has ended once this file is there.",
+    ),
     click.option("--timeout", metavar="TIME", help="Give up if no iterate comes for e.g. 90s or 10m."),
     click.option(
         "--every", type=click.IntRange(1), default=1, metavar="N", help="Grade each N-th iteration."
@@ -95,7 +101,8 @@ def grade(
     has taken the model to the scale of the site's reader.
 
     With --watch the iterates of a folder are graded as they come, in the order of the numbers in their names,
-    until the rule fires or the run of csiq has ended (exit code 0), or nothing comes any more (--timeout).
+    until the rule fires, the run of csiq has ended or --end-file is there (exit code 0), or nothing comes any
+    more (--timeout, exit code 5). However it ends, the last line says which iteration to take.
     """
     from csiq.errors import ConfigError
     from csiq.plugins import load_assessor
@@ -120,7 +127,7 @@ def _check_watching(context: click.Context, watch: bool, folder: Path | None) ->
     from csiq.errors import ConfigError
 
     names = {"watch": folder is not None, "pattern": folder is not None}
-    names |= dict.fromkeys(("rule", "stop_file", "timeout", "every", "phases"), watch)
+    names |= dict.fromkeys(("rule", "stop_file", "end_file", "timeout", "every", "phases"), watch)
     for name, fits in names.items():
         if context.get_parameter_source(name) == ParameterSource.COMMANDLINE and not fits:
             needs = "--run DIR" if name in ("watch", "pattern") else "--watch"

@@ -30,6 +30,7 @@ class Options:
     as_json: bool = False
     rule: str | None = None
     stop_file: Path | None = None
+    end_file: Path | None = None
     timeout: str | None = None
     every: int = 1
     phases: int | None = None
@@ -50,19 +51,30 @@ def watch_folder(folder: Path, grader: Assessor, given: Options, pause: float = 
     ------
     ConfigError
         If the folder or an option is wrong.
+    OutputError
+        If the stop file is there already: the other program would stop at once.
     ResourceError
         If no iterate came within the timeout.
     """
+    from csiq.errors import OutputError, ResourceError
     from csiq.stopping import parse_stopping_rule
     from csiq.watch import Arrivals, Watch, follow
 
     rule = parse_stopping_rule(given.rule or _DEFAULT_RULE)
     arrivals = Arrivals(folder, given.pattern, given.phases, given.voxel_size, settle=pause)
     arrivals.files()
+    if given.stop_file is not None and given.stop_file.exists():
+        raise OutputError("is there already", file=given.stop_file, field="--stop-file", hint="remove it")
     watch = Watch(rule, given.every, pause, _timeout(given.timeout))
     last: Seen | None = None
-    for last in follow(arrivals, grader, watch, _whether_running(folder)):
-        _say(last, arrivals, given)
+    try:
+        for last in follow(arrivals, grader, watch, _whether_running(folder, given.end_file)):
+            _say(last, arrivals, given)
+    except (ResourceError, KeyboardInterrupt):
+        # what was found is not lost: which iteration to take is known without a plateau, too
+        if last is not None:
+            _say_end(last, rule, given)
+        raise
     if last is not None:
         _say_end(last, rule, given)
 
@@ -79,12 +91,14 @@ def _timeout(text: str | None) -> float | None:
         raise ConfigError(error.what, field="--timeout", hint=error.hint) from None
 
 
-def _whether_running(folder: Path) -> Callable[[], bool]:
-    """Return a function that says whether more may come: what is no run of csiq never says that it ended."""
+def _whether_running(folder: Path, end_file: Path | None) -> Callable[[], bool]:
+    """Return a function that says whether more may come: a run of csiq says so, others by a file."""
 
     def running() -> bool:
         from csiq.report.record import read_record
 
+        if end_file is not None and end_file.exists():
+            return False
         if not (folder / "run.json").is_file():
             return True
         return read_record(folder).run.get("status") == "running"
@@ -131,7 +145,7 @@ def _say_end(last: Seen, rule: Rule, given: Options) -> None:
         "iteration": last.iterate.iteration,
         "best_iteration": last.best,
     }
-    words = f"the run has ended at iteration {last.iterate.iteration}"
+    words = f"the last iterate is of iteration {last.iterate.iteration}; no plateau was seen"
     if last.stop is not None:
         content = {"event": "stop", **last.stop.as_json(), "best_iteration": last.best}
         words = f"stop at iteration {last.stop.iteration}: {rule.sentence()}"

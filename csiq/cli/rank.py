@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 Examples:
   csiq rank scan.csiq
   csiq rank *.csiq --json
+  csiq rank weak.csiq strong.csiq           each, and if they are of one scan, against each other
   csiq rank scan.csiq --figure
   csiq rank --across lamda-*.csiq -o comparison
   csiq rank ours=scan.csiq/phase-2.nii.gz theirs=bart.cfl --voxel-size 1 1 1
@@ -66,11 +67,12 @@ def rank(
     """Rank the breathing phases of finished runs.
 
     Phases closer than 0.25 grade cannot be told apart and share a rank. Rewrites ranking.json and
-    ranking.tsv of each run. With --across, or with a LABEL= before a path, all phases and volumes (NIfTI,
-    HDF5, DICOM, BART; graded as csiq grade does) are compared with each other instead, and no run is touched:
-    images of one scan reconstructed in several ways, above all.
+    ranking.tsv of each run. Several runs of one scan are compared with each other as well, phase by phase.
+    With --across, or with a LABEL= before a path, all phases and volumes (NIfTI, HDF5, DICOM, BART; graded as
+    csiq grade does) are compared with each other instead, and no run is touched: images of one scan
+    reconstructed in several ways, above all.
     """
-    from csiq.cli.across import compare_across, is_labelled
+    from csiq.cli.across import compare_across, compare_runs, is_labelled
 
     if across or any(is_labelled(folder) for folder in folders):
         compare_across(context, folders, as_json=as_json)
@@ -84,6 +86,7 @@ def rank(
     kinds = [kind for kind, asked in (("png", keys["figure"]), ("svg", keys["svg"])) if asked]
     for folder in folders:
         _rank_phases(Path(folder), kinds, as_json=as_json)
+    compare_runs(folders, as_json=as_json)
 
 
 def _refuse(context: click.Context, names: tuple[str, ...], what: str, hint: str) -> None:

@@ -52,6 +52,8 @@ class Arrivals:
         What was left out, and why.
     latest : int or None
         The last iteration that was returned or left out; a file of an earlier one that comes now is too late.
+    ended : bool
+        Set it once nothing more will come: a first iteration then needs none behind it to be whole.
     """
 
     folder: Path
@@ -62,6 +64,7 @@ class Arrivals:
     give_up: float = 30.0
     warnings: list[str] = field(default_factory=list)
     latest: int | None = None
+    ended: bool = False
     _seen: dict[Path, tuple[tuple[int, int], float]] = field(default_factory=dict)
     _waiting_since: float | None = None
 
@@ -156,7 +159,8 @@ class Arrivals:
         """Return how many files make an iteration; None while that is not known."""
         if self.n_phases is None:
             first = min(groups, default=None)
-            if first is None or (len(groups) == 1 and groups[first][0].phase is not None):
+            waits = len(groups) == 1 and not self.ended
+            if first is None or (waits and groups[first][0].phase is not None):
                 return None
             self.n_phases = max(map(len, groups.values()))
         return self.n_phases if any(f[0].phase is not None for f in groups.values()) else 1

@@ -93,6 +93,7 @@ def follow(
     while True:
         # asked before looking: what was saved before the end is then never missed
         goes_on = running()
+        arrivals.ended = not goes_on
         for iterate in arrivals.new():
             latest = time.monotonic()
             eye = eye or _Eye(iterate, grader, watch)

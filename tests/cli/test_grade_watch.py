@@ -13,7 +13,7 @@ import pytest
 from csiq.acquisition import Geometry
 from csiq.cli import main
 from csiq.cli.grade_watch import Options, watch_folder
-from csiq.errors import ConfigError, ResourceError
+from csiq.errors import ConfigError, OutputError, ResourceError
 from csiq.io.cfl import write_cfl
 from csiq.io.tables import write_json
 from csiq.io.volumes import write_volumes
@@ -127,6 +127,52 @@ def test_it_gives_up_when_nothing_comes(tmp_path, capsys):
     save_nifti(tmp_path / "img-3.nii", 1.0)
     with pytest.raises(ResourceError, match=r"within 0.1 s after iteration 3; has the other"):
         watched(tmp_path, capsys, timeout="0.1s")
+    # what was graded till then is not lost
+    said = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert said == {"event": "end", "iteration": 3, "best_iteration": 3}
+
+
+def test_a_program_that_ends_before_a_plateau_says_so_by_a_file(tmp_path, capsys):
+    for k, value in enumerate((0.5, 1.0, 2.0)):
+        save_nifti(tmp_path / f"img-{k}.nii", value)
+    (tmp_path / "DONE").write_text("")
+    found = watched(tmp_path, capsys, end_file=tmp_path / "DONE")
+    assert [f["iteration"] for f in found if f["event"] == "iterate"] == [
+        0,
+        1,
+        2,
+    ]  # what is there is graded first
+    assert found[-1] == {"event": "end", "iteration": 2, "best_iteration": 2}
+
+
+def test_a_single_iteration_in_files_of_its_phases_needs_none_behind_it_at_the_end(tmp_path, capsys):
+    for phase in (1, 2):
+        save_nifti(tmp_path / f"it0-phase{phase}.nii", float(phase))
+    (tmp_path / "DONE").write_text("")
+    found = watched(tmp_path, capsys, end_file=tmp_path / "DONE", timeout="20s")
+    assert [(f["iteration"], f["phase"]) for f in found[:-1]] == [(0, 1), (0, 2)]
+
+
+def test_a_stop_file_of_yesterday_is_refused(tmp_path, capsys):
+    save_nifti(tmp_path / "img-0.nii", 1.0)
+    (tmp_path / "STOP").write_text("{}")
+    with pytest.raises(OutputError, match="is there already"):
+        watched(tmp_path, capsys, stop_file=tmp_path / "STOP")
+
+
+def test_whoever_interrupts_it_is_told_which_iteration_to_take(tmp_path, capsys):
+    class Interrupted(Brightness):
+        def grade(self, volume, voxel_size):
+            if np.abs(volume).mean() > 1.5:
+                raise KeyboardInterrupt
+            return super().grade(volume, voxel_size)
+
+    for k, value in enumerate((0.5, 1.0, 2.0)):
+        save_nifti(tmp_path / f"img-{k}.nii", value)
+    with pytest.raises(KeyboardInterrupt):
+        watch_folder(tmp_path, Interrupted(), Options(), pause=0.02)
+    end = capsys.readouterr().out.splitlines()[-1]
+    assert end.endswith("no plateau was seen; the image to take is of iteration 1")
 
 
 def test_iterates_of_another_shape_are_refused(tmp_path, capsys):

@@ -68,6 +68,28 @@ def edit_run(folder, **changes):
 # ---------------------------------------------------------------- phases of each run
 
 
+def test_runs_of_one_scan_are_compared_with_each_other_as_well(runs, capsys):
+    """The paper's "select the image with the best quality" by the shortest of command lines."""
+    assert main(["rank", "weak.csiq", "strong.csiq", "--json"]) == 0
+    *each, across = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [one["run"] for one in each] == ["weak.csiq", "strong.csiq"]
+    assert across["across"]["best"] == "strong phase 2"
+    assert main(["rank", "weak.csiq", "strong.csiq"]) == 0
+    said = capsys.readouterr().out
+    assert "all 2 runs, one scan" in said
+    assert main(["rank", "--across", "weak.csiq", "strong.csiq"]) == 0
+    assert said.endswith(capsys.readouterr().out)
+
+
+@pytest.mark.parametrize(
+    "changes", [{"input": {"sha256": "4e" * 32}}, {"model": {"name": "x", "sha256": ""}}]
+)
+def test_runs_of_several_scans_or_models_are_ranked_each_by_itself(changes, runs, capsys):
+    edit_run(runs / "strong.csiq", **changes)
+    assert main(["rank", "weak.csiq", "strong.csiq", "--json"]) == 0
+    assert ["run" in json.loads(line) for line in capsys.readouterr().out.splitlines()] == [True, True]
+
+
 def test_the_pairs_are_drawn_when_asked(runs, capsys):
     assert main(["rank", "weak.csiq", "--figure", "--svg"]) == 0
     assert (runs / "weak.csiq" / "ranking.png").read_bytes().startswith(b"\x89PNG")
