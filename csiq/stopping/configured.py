@@ -34,7 +34,12 @@ def own_rule(config: Config, spent: float = 0.0) -> Rule | None:
 def compared_rules(config: Config, spent: float = 0.0) -> tuple[Rule, ...]:
     """Return the rules of which a run records where they would have stopped it."""
     own = own_rule(config, spent)
-    return standard_rules(plateau_rule(config), [own] if own is not None else [])
+    return standard_rules(plateau_rule(config), [*_time_limit(config, spent), *([own] if own else [])])
+
+
+def _time_limit(config: Config, spent: float) -> list[TimeLimit]:
+    limit = config.solver.time_limit
+    return [TimeLimit(seconds_of(limit), spent)] if limit is not None else []
 
 
 def acting_rules(config: Config, spent: float) -> tuple[Rule, ...]:
@@ -44,7 +49,4 @@ def acting_rules(config: Config, spent: float) -> tuple[Rule, ...]:
     if not config.stop.shadow:
         rules += [plateau_rule(config)] if config.stop.stop_on_plateau else []
         rules += [own] if own is not None else []
-    rules.append(MaxIter(config.solver.max_iter))
-    if config.solver.time_limit is not None:
-        rules.append(TimeLimit(seconds_of(config.solver.time_limit), spent))
-    return tuple(rules)
+    return (*rules, MaxIter(config.solver.max_iter), *_time_limit(config, spent))

@@ -109,6 +109,7 @@ def test_time_counts_what_was_spent_before_in_every_rule():
     assert own.parts[1].parts[1] == TimeLimit(5, 4.0)
     assert acting_rules(config, 4.0)[-1] == TimeLimit(7.0, 4.0)
     assert compared_rules(config, 4.0)[-1] == own
+    assert acting_rules(config, 4.0)[-1] in compared_rules(config, 4.0)
     assert own_rule(config_of()) is None
 
 
