@@ -24,8 +24,7 @@ from torch import Tensor
 
 from csiq.arrays import default_threads, use_threads
 from csiq.quality.grade import Grader
-from csiq.quality.kinds import KINDS
-from csiq.quality.network import PATCH, STRIDE, GradingNetwork
+from csiq.quality.network import IQDCNN, PATCH, STRIDE
 from csiq.quality.patches import N_PATCHES, SIDE, volume_slices
 
 #: Grading all phases may take this share of an iteration at paper scale.
@@ -60,7 +59,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     report(
         f"The {_A_SLICE * asked.slices} patches of {asked.slices} slices, the network alone (1 thread)",
         ("network", "patches", "s", "patches/s", "times shared"),
-        [found for name, network in networks(grader).items() for found in sharing_rows(name, network, asked)],
+        sharing_rows(grader.name, grader.network, asked),
     )
 
 
@@ -100,18 +99,7 @@ def row(grader: Grader, n: int, asked: argparse.Namespace) -> tuple[object, ...]
     )
 
 
-def networks(grader: Grader) -> dict[str, GradingNetwork]:
-    """Return the shipped network, and those of other kinds with random weights."""
-    shipped = grader.network
-    others = {
-        kind.title: kind().build().eval().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        for kind in KINDS.values()
-        if not isinstance(shipped, type(kind().build()))
-    }
-    return {grader.name: shipped, **others}
-
-
-def sharing_rows(name: str, network: GradingNetwork, asked: argparse.Namespace) -> list[tuple[object, ...]]:
+def sharing_rows(name: str, network: IQDCNN, asked: argparse.Namespace) -> list[tuple[object, ...]]:
     """Return the seconds of patches one at a time, a slice's patches at a time, and shared."""
     slices = torch.rand(asked.slices, SIDE, SIDE)
     patches = slices.unfold(1, PATCH, STRIDE).unfold(2, PATCH, STRIDE).reshape(-1, PATCH, PATCH)

@@ -26,7 +26,6 @@ import torch
 from harness import report, side_by_side
 
 from csiq.arrays import default_threads, use_threads
-from csiq.quality.kinds import KINDS
 from csiq.training.device import Place, has_bf16
 from csiq.training.mapped_volume import MappedVolume, write_mapped
 from csiq.training.settings import TrainConfig
@@ -111,9 +110,6 @@ def drawing_of(config: TrainConfig, volumes: list[MappedVolume]) -> Drawing:
 def step_cases(base: TrainConfig) -> dict[str, Case]:
     """Return the steps compared; each has as many patches as the first."""
     alone = {"window": 128, "batch": base.batch * base.patches_a_side**2}
-    other = {
-        f"network {kind.title}": {"network": kind()} for name, kind in KINDS.items() if name != "iq-dcnn"
-    }
     return {
         SETTLED: Case(),
         "single patches instead of windows": Case(alone),
@@ -122,7 +118,6 @@ def step_cases(base: TrainConfig) -> dict[str, Case]:
         "bfloat16, channels first": Case(channels_last=False),
         "without batch normalisation": Case({"batch_norm": False}),
         "Adam instead of SGD": Case({"optimiser": "adam"}),
-        **{name: Case(changes) for name, changes in other.items()},
     }
 
 
@@ -170,23 +165,17 @@ def drawing_rows(
 def training_rows(
     base: TrainConfig, volumes: list[MappedVolume], asked: argparse.Namespace
 ) -> list[tuple[object, ...]]:
-    """Return what some steps of each network took as a training takes them, and what follows for all."""
-    trainers = {}
-    for kind in KINDS.values():
-        drawing = drawing_of(replace(base, network=kind()), volumes)
-        trainers[kind.title] = Trainer(drawing, 2.0, Place.choose("cpu"))
-    runs = {name: trainer.run() for name, trainer in trainers.items()}
-    # every round takes further steps of the same training: the first is not counted
-    best = side_by_side({name: partial(taken, run, asked.steps) for name, run in runs.items()}, repeats=2)
-    for run in runs.values():
-        run.close()
-    rows = []
-    for name, seconds in best.items():
-        a_step = seconds / asked.steps
-        n_weights = sum(part.numel() for part in trainers[name].result().parameters())
-        minutes = f"{1000 * a_step / 60:.1f}", base.iterations, f"{base.iterations * a_step / 60:.0f}"
-        rows.append((name, n_weights, asked.steps, f"{1e3 * a_step:.0f}", *minutes))
-    return rows
+    """Return what some steps took as a training takes them, and what follows for all."""
+    name = base.network.title
+    trainer = Trainer(drawing_of(base, volumes), 2.0, Place.choose("cpu"))
+    run = trainer.run()
+    # the second round takes further steps of the same training: the first is not counted
+    best = side_by_side({name: partial(taken, run, asked.steps)}, repeats=2)
+    run.close()
+    a_step = best[name] / asked.steps
+    n_weights = sum(part.numel() for part in trainer.result().parameters())
+    minutes = f"{1000 * a_step / 60:.1f}", base.iterations, f"{base.iterations * a_step / 60:.0f}"
+    return [(name, n_weights, asked.steps, f"{1e3 * a_step:.0f}", *minutes)]
 
 
 def taken(run: Iterator[dict[str, Any]], n_steps: int) -> None:

@@ -24,7 +24,7 @@ _DATA = (
         metavar="DIR",
         help="Folder to write [csiq-model].",
     ),
-    click.option("--name", help="Name of the model [that of the network]."),
+    click.option("--name", default="iq-dcnn", help="Name of the model [iq-dcnn]."),
     click.option("--note", default="", metavar="TEXT", help="A sentence for the model card."),
     click.option(
         "--reader",
@@ -36,12 +36,6 @@ _DATA = (
     click.option("--validate", default="", metavar="A,B", help="Parts looked at meanwhile [none]."),
 )
 _HYPER = (
-    click.option(
-        "--network",
-        type=click.Choice(["iq-dcnn", "iq-resnet"]),
-        default="iq-dcnn",
-        help="The paper's, or a small residual one [iq-dcnn].",
-    ),
     click.option("--iterations", type=click.IntRange(1), default=6000, help="Optimiser steps [6000]."),
     click.option("--seed", type=click.IntRange(0), default=0, help="Of everything that is random [0]."),
     click.option("--first-kernel", type=click.IntRange(1), default=5, help="hp1: receptive field [5]."),
@@ -99,7 +93,6 @@ Examples:
   csiq train cohort -o cv --cross-validate --iterations 1500
   csiq train cohort -o model --confidence train3   and a second training without train3: stated intervals
   csiq train cohort -o models --retrain 10 --resume
-  csiq train cohort -o residual --network iq-resnet
   csiq train cohort -o small --set widths=8,16,32,32 --set batch=32 --set optimiser=adam
 """,
 )
@@ -117,7 +110,6 @@ def train(graded: Path, **given: Any) -> None:
     from csiq.training.output_folder import opened
 
     use_threads(given["threads"])
-    given["name"] = given["network"] if given["name"] is None else given["name"]
     task = task_of(graded, given)
     what = "cross-validate" if given["cross_validate"] else "retrain" if given["retrain"] else "train"
     _check(given)
@@ -155,11 +147,8 @@ def _names(text: str) -> tuple[str, ...]:
 def _config(given: dict[str, Any]) -> Any:
     from csiq.training.options import config_with
 
-    plain = {
-        key: given[key]
-        for key in ("network", "iterations", "seed", "first_kernel", "keep", "learning_rate", "half_edge")
-    }
-    return config_with(plain, given["further"])
+    keys = ("iterations", "seed", "first_kernel", "keep", "learning_rate", "half_edge")
+    return config_with({key: given[key] for key in keys}, given["further"])
 
 
 def _check(given: dict[str, Any]) -> None:

@@ -12,13 +12,12 @@ from csiq.quality.model_file import ModelFile, read_tensors
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from csiq.quality.kinds import AnyConfig
-    from csiq.quality.network import GradingNetwork
+    from csiq.quality.network import IQDCNN, NetworkConfig
 
 _MEMBER = re.compile(r"member-(\d+)\.(.+)")
 
 
-def build_network(model: ModelFile) -> GradingNetwork:
+def build_network(model: ModelFile) -> IQDCNN:
     """Return the network of a model with its weights; of an ensemble, the first member.
 
     Raises
@@ -29,7 +28,7 @@ def build_network(model: ModelFile) -> GradingNetwork:
     return build_networks(model)[0]
 
 
-def build_networks(model: ModelFile) -> tuple[GradingNetwork, ...]:
+def build_networks(model: ModelFile) -> tuple[IQDCNN, ...]:
     """Return all networks of a model: one, or the members of its ensemble.
 
     Raises
@@ -37,12 +36,11 @@ def build_networks(model: ModelFile) -> tuple[GradingNetwork, ...]:
     ModelError
         As :func:`build_network`.
     """
-    from csiq.quality.kinds import config_of
     from csiq.quality.network import NetworkConfig
 
     tensors, described = read_tensors(model)
     described = described or (model.card or {}).get("network")
-    config = config_of(described) if described else NetworkConfig()
+    config = NetworkConfig.from_dict(described) if described else NetworkConfig()
     members: dict[int, dict[str, Tensor]] = {1: {}}
     for name, value in tensors.items():
         found = _MEMBER.fullmatch(name)
@@ -63,8 +61,10 @@ def ensemble_tensors(members: Sequence[Mapping[str, Tensor]]) -> dict[str, Tenso
     return found
 
 
-def _loaded(config: AnyConfig, tensors: dict[str, Tensor], name: str) -> GradingNetwork:
-    network = config.build()
+def _loaded(config: NetworkConfig, tensors: dict[str, Tensor], name: str) -> IQDCNN:
+    from csiq.quality.network import IQDCNN
+
+    network = IQDCNN(config)
     wanted = network.state_dict()
     for key in [*wanted, *tensors]:
         want = tuple(wanted[key].shape) if key in wanted else None

@@ -24,7 +24,7 @@ from csiq.quality.patches import HALF_EDGE, Slices, patch_offsets, patch_window,
 from csiq.quality.site_calibration import SiteCalibration
 
 if TYPE_CHECKING:
-    from csiq.quality.network import GradingNetwork
+    from csiq.quality.network import IQDCNN
 
 __all__ = ["Grade", "Grader", "build_network"]
 
@@ -46,9 +46,7 @@ class Grader:
     warnings : tuple of str
     """
 
-    def __init__(
-        self, networks: GradingNetwork | Sequence[GradingNetwork], model: ModelFile, device: Device
-    ) -> None:
+    def __init__(self, networks: IQDCNN | Sequence[IQDCNN], model: ModelFile, device: Device) -> None:
         import torch
 
         self.name = model.name
@@ -71,12 +69,12 @@ class Grader:
         ]
 
     @property
-    def network(self) -> GradingNetwork:
+    def network(self) -> IQDCNN:
         """The network, where it grades (of an ensemble the first); it takes slices (n, height, width)."""
         return self._networks[0]
 
     @property
-    def networks(self) -> tuple[GradingNetwork, ...]:
+    def networks(self) -> tuple[IQDCNN, ...]:
         """The networks, where they grade: one, or the members of an ensemble."""
         return tuple(self._networks)
 

@@ -8,7 +8,7 @@ patches. A slice of 208x208 gives 6x6 grades, the same as 36 patches of 128x128 
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar
 
 from torch import Tensor, nn
 
@@ -19,82 +19,8 @@ PATCH = 128
 STRIDE = 16
 
 
-class CardEntry:
-    """What all configurations of networks share: how they stand in a model card.
-
-    Attributes
-    ----------
-    kind : str
-        The word for this kind of network in a card.
-    title : str
-        Its name for people.
-    """
-
-    kind: ClassVar[str]
-    title: ClassVar[str]
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return the entry of the model card."""
-        values: dict[str, Any] = asdict(self)  # type: ignore[call-overload]
-        return {"kind": self.kind, **{k: list(v) if isinstance(v, tuple) else v for k, v in values.items()}}
-
-    @classmethod
-    def from_dict(cls, entry: dict[str, Any]) -> Self:
-        """Return the configuration of a model card.
-
-        Raises
-        ------
-        ModelError
-            If it describes another kind of network.
-        """
-        if entry.get("kind") != cls.kind:
-            raise ModelError(f"expected kind '{cls.kind}', got {entry.get('kind')!r}", field="network.kind")
-        values = {k: tuple(v) if isinstance(v, list) else v for k, v in entry.items() if k != "kind"}
-        try:
-            return cls(**values)
-        except TypeError as error:
-            raise ModelError(f"not an {cls.title}: {error}", field="network") from error
-
-
-def check_keep(keep: float) -> None:
-    """Raise ModelError unless a keep probability is in (0, 1]."""
-    if not 0 < keep <= 1:
-        raise ModelError(f"keep probability {keep} is not in (0, 1]", field="network.keep")
-
-
-class GradingNetwork(nn.Module):
-    """What all networks share: ``features`` of a slice, then a ``regression`` from those under each patch.
-
-    Both are sequences of layers without padding, their strides multiply to 16: one pass over a slice grades
-    every patch of it.
-
-    Attributes
-    ----------
-    features, regression : torch.nn.Sequential
-    """
-
-    features: nn.Sequential
-    regression: nn.Sequential
-
-    def forward(self, slices: Tensor) -> Tensor:
-        """Grade every patch of each slice.
-
-        Parameters
-        ----------
-        slices : float32 tensor, (n, height, width)
-            Normalised magnitude, sides of at least 128.
-
-        Returns
-        -------
-        float32 tensor, (n, rows, columns)
-            Grades of the patches whose corners lie at multiples of 16; ``rows = (height - 128) // 16 + 1``.
-        """
-        grades: Tensor = self.regression(self.features(slices[:, None]))[:, 0]
-        return grades
-
-
 @dataclass(frozen=True)
-class NetworkConfig(CardEntry):
+class NetworkConfig:
     """What fixes the shape of an IQ-DCNN.
 
     The paper states four convolutions, the first kernel (5), pooling and ReLU, three fully connected layers
@@ -102,6 +28,8 @@ class NetworkConfig(CardEntry):
 
     Attributes
     ----------
+    kind, title : str
+        The word for this network in a model card, and its name for people.
     widths : (int, int, int, int)
         Channels after each convolution.
     first_kernel, kernel : int
@@ -122,7 +50,8 @@ class NetworkConfig(CardEntry):
     keep: float = 0.3
 
     def __post_init__(self) -> None:
-        check_keep(self.keep)
+        if not 0 < self.keep <= 1:
+            raise ModelError(f"keep probability {self.keep} is not in (0, 1]", field="network.keep")
         if self.last_side < 1:
             raise ModelError(f"kernels leave nothing of a {PATCH}x{PATCH} patch", field="network.kernel")
 
@@ -134,17 +63,44 @@ class NetworkConfig(CardEntry):
             side = (side - kernel + 1) // 2
         return side
 
-    def build(self) -> IQDCNN:
-        """Return a network of this shape, its weights random."""
-        return IQDCNN(self)
+    def as_dict(self) -> dict[str, Any]:
+        """Return the entry of the model card."""
+        values = {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(self).items()}
+        return {"kind": self.kind, **values}
+
+    @classmethod
+    def from_dict(cls, entry: dict[str, Any]) -> NetworkConfig:
+        """Return the configuration of a model card.
+
+        Raises
+        ------
+        ModelError
+            If it describes another kind of network.
+        """
+        if entry.get("kind") != cls.kind:
+            raise ModelError(f"expected kind '{cls.kind}', got {entry.get('kind')!r}", field="network.kind")
+        values: dict[str, Any] = {
+            k: tuple(v) if isinstance(v, list) else v for k, v in entry.items() if k != "kind"
+        }
+        try:
+            return cls(**values)
+        except TypeError as error:
+            raise ModelError(f"not an {cls.title}: {error}", field="network") from error
 
 
-class IQDCNN(GradingNetwork):
+class IQDCNN(nn.Module):
     """The network of Piccini et al. 2020, fully convolutional.
 
     Parameters
     ----------
     config : NetworkConfig, optional
+
+    Attributes
+    ----------
+    features : torch.nn.Sequential
+        Of a slice; their strides multiply to 16.
+    regression : torch.nn.Sequential
+        The grade from the features under each patch.
 
     References
     ----------
@@ -172,3 +128,19 @@ class IQDCNN(GradingNetwork):
             nn.Dropout(drop),
             nn.Conv2d(second, 1, 1),
         )
+
+    def forward(self, slices: Tensor) -> Tensor:
+        """Grade every patch of each slice.
+
+        Parameters
+        ----------
+        slices : float32 tensor, (n, height, width)
+            Normalised magnitude, sides of at least 128.
+
+        Returns
+        -------
+        float32 tensor, (n, rows, columns)
+            Grades of the patches whose corners lie at multiples of 16; ``rows = (height - 128) // 16 + 1``.
+        """
+        grades: Tensor = self.regression(self.features(slices[:, None]))[:, 0]
+        return grades

@@ -7,7 +7,7 @@ from dataclasses import fields
 from typing import Any
 
 from csiq.errors import ConfigError, nearest
-from csiq.quality.kinds import KINDS
+from csiq.quality.network import NetworkConfig
 from csiq.training.settings import TrainConfig
 
 
@@ -17,7 +17,6 @@ def config_with(given: Mapping[str, Any], further: Sequence[str] = ()) -> TrainC
     Parameters
     ----------
     given : mapping
-        ``network`` is the kind of network, the paper's if it is left out.
     further : sequence of str
         ``KEY=VALUE``; they win.
 
@@ -26,8 +25,7 @@ def config_with(given: Mapping[str, Any], further: Sequence[str] = ()) -> TrainC
     ConfigError
         If a key is not known, or a value cannot be.
     """
-    kind = KINDS[given.get("network", "iq-dcnn")]
-    plain, network = TrainConfig(), kind()
+    plain, network = TrainConfig(), NetworkConfig()
     known: dict[str, Any] = {f.name: getattr(plain, f.name) for f in fields(plain) if f.name != "network"}
     inner: dict[str, Any] = {f.name: getattr(network, f.name) for f in fields(network)}
     values = dict(given)
@@ -37,7 +35,7 @@ def config_with(given: Mapping[str, Any], further: Sequence[str] = ()) -> TrainC
         if not sign or name not in {**known, **inner}:
             raise ConfigError(f"no setting '{key}'", field="--set", hint=nearest(name, {**known, **inner}))
         values[name] = _like({**known, **inner}[name], value.strip(), name)
-    net = kind(**{key: values.get(key, value) for key, value in inner.items()})
+    net = NetworkConfig(**{key: values.get(key, value) for key, value in inner.items()})
     return TrainConfig(**{key: values.get(key, value) for key, value in known.items()}, network=net)
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from csiq.agreement import anti_bias_l1, pearson_r2, weighted_kappa
-from csiq.quality.network import GradingNetwork
+from csiq.quality.network import IQDCNN
 from csiq.quality.patches import patch_window, volume_slices
 from csiq.training.device import Place
 from csiq.training.graded_set import GradedImage
@@ -32,19 +32,19 @@ class Predictor:
         self._slices: list[np.ndarray | None] = [None] * len(self.images)
         self._last: tuple[int, dict[str, float]] | None = None
 
-    def patch_grades(self, network: GradingNetwork) -> np.ndarray:
+    def patch_grades(self, network: IQDCNN) -> np.ndarray:
         """Return the grade of each patch, float64 (n_images, 3, k, k, k)."""
         network.eval()
         return np.stack([self._grade(network, number) for number in range(len(self.images))])
 
-    def scores(self, network: GradingNetwork, iteration: int) -> dict[str, float]:
+    def scores(self, network: IQDCNN, iteration: int) -> dict[str, float]:
         """Return :func:`scores` of a network; those of the same iteration are not computed twice."""
         if self._last is None or self._last[0] != iteration:
             found = scores(self.patch_grades(network), [image.grade for image in self.images])
             self._last = iteration, found
         return self._last[1]
 
-    def _grade(self, network: GradingNetwork, number: int) -> np.ndarray:
+    def _grade(self, network: IQDCNN, number: int) -> np.ndarray:
         slices = self._slices_of(number)
         stack = torch.from_numpy(slices.astype(np.float32)).reshape(-1, *slices.shape[-2:])
         parts = stack.to(self.place.device).split(_AT_A_TIME if self.place.device.type == "cpu" else 64)

@@ -14,7 +14,7 @@ import numpy as np
 from csiq.errors import ConfigError, RawDataError
 from csiq.io.tables import read_json, write_json
 from csiq.quality.model_file import encode_tensors, save_model
-from csiq.quality.network import GradingNetwork
+from csiq.quality.network import IQDCNN
 from csiq.training.card import CardFacts, make_card
 from csiq.training.curves import TensorBoard, draw_curve
 from csiq.training.device import Place
@@ -141,7 +141,7 @@ def _trainer(
 
 
 def _follow(task: TrainingTask, trainer: Trainer, predictor: Predictor, folder: Path, tell: Listener) -> None:
-    def check(network: GradingNetwork) -> dict[str, float]:
+    def check(network: IQDCNN) -> dict[str, float]:
         found = predictor.scores(network, trainer.iteration)
         return {f"validation_{key}": found[key] for key in ("patch_l1", "patient_l1")}
 

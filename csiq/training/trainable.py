@@ -1,8 +1,8 @@
 """The network as it is trained: normalised between its layers, which the finished network no longer needs.
 
 Batch normalisation and a fixed centre and spread of the input make training faster and steadier. In
-evaluation both are affine, so they are folded into the convolutions: what is kept is a plain network of
-:mod:`csiq.quality.kinds`. Normalisation follows the pooling, where there is a quarter of the values; a gain
+evaluation both are affine, so they are folded into the convolutions: what is kept is a plain IQ-DCNN of
+:mod:`csiq.quality.network`. Normalisation follows the pooling, where there is a quarter of the values; a gain
 above zero keeps the largest of four the largest, so that it folds all the same. (A gain below zero would add
 nothing: the convolution can change its sign.)
 """
@@ -15,9 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from csiq.quality.kinds import AnyConfig
-from csiq.quality.network import GradingNetwork
-from csiq.quality.residual_network import Residual
+from csiq.quality.network import IQDCNN, NetworkConfig
 
 #: About the mean and the SD of normalised slices: blood is 1, air 0.
 CENTRE, SPREAD = 0.3, 0.3
@@ -30,20 +28,20 @@ class Trainable(nn.Module):
 
     Parameters
     ----------
-    config : NetworkConfig or ResidualConfig
+    config : NetworkConfig
     batch_norm : bool
         Without it, only the input is centred.
     """
 
-    def __init__(self, config: AnyConfig, *, batch_norm: bool) -> None:
+    def __init__(self, config: NetworkConfig, *, batch_norm: bool) -> None:
         super().__init__()
         self.config = config
-        plain = config.build()
+        plain = IQDCNN(config)
         self.features = _normalised(plain.features, batch_norm)
         self.regression = _normalised(plain.regression, batch_norm)
 
     def forward(self, windows: Tensor) -> Tensor:
-        """Grade every patch of each window, as :meth:`GradingNetwork.forward` does."""
+        """Grade every patch of each window, as :meth:`IQDCNN.forward` does."""
         return self.regression(self.features((windows[:, None] - CENTRE) / SPREAD))[:, 0]
 
     def start(self, mean_grade: float) -> None:
@@ -65,9 +63,9 @@ class Trainable(nn.Module):
         running = [buffer for buffer in self.buffers() if buffer.is_floating_point()]
         return [*(parameter.detach() for parameter in self.parameters()), *running]
 
-    def folded(self) -> GradingNetwork:
+    def folded(self) -> IQDCNN:
         """Return the network that gives the same grades in evaluation, without normalisation."""
-        network = self.config.build()
+        network = IQDCNN(self.config)
         plain: list[Any] = [layer for layer in network.modules() if isinstance(layer, nn.Conv2d)]
         with torch.no_grad():
             for number, (target, (conv, norm)) in enumerate(zip(plain, self._pairs(), strict=True)):
@@ -101,22 +99,15 @@ class Trainable(nn.Module):
 
 
 def _normalised(stages: nn.Sequential, batch_norm: bool) -> nn.Sequential:
-    """Return stages with normalisation before each ReLU that follows a convolution, and before each sum."""
+    """Return stages with normalisation before each ReLU that follows a convolution."""
     if not batch_norm:
         return stages
     layers: list[nn.Module] = []
     convolution: nn.Conv2d | None = None
     for layer in stages:
         if isinstance(layer, nn.ReLU) and convolution is not None:
-            layers.append(_norm(convolution))
+            layers.append(nn.BatchNorm2d(convolution.out_channels, momentum=_MOMENTUM))
             convolution = None
-        if isinstance(layer, Residual):
-            last = layer.branch[-1]
-            layer.branch = nn.Sequential(*_normalised(layer.branch, batch_norm), _norm(last))
         convolution = layer if isinstance(layer, nn.Conv2d) else convolution
         layers.append(layer)
     return nn.Sequential(*layers)
-
-
-def _norm(convolution: Any) -> nn.BatchNorm2d:
-    return nn.BatchNorm2d(convolution.out_channels, momentum=_MOMENTUM)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import pickle
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from csiq.errors import RawDataError
 from csiq.io.atomic import atomic_write
-from csiq.quality.network import GradingNetwork
+from csiq.quality.network import IQDCNN
 from csiq.training.curves import Log
 from csiq.training.device import Place, put
 from csiq.training.loss import batch_loss, volume_loss
@@ -30,7 +30,7 @@ from csiq.training.windows import Batch, Drawing
 
 CHECKPOINT = "checkpoint.pt"
 #: Looks at held-out patients with a network, and returns what to write down.
-Check = Callable[[GradingNetwork], dict[str, float]]
+Check = Callable[[IQDCNN], dict[str, float]]
 _MOMENTUM = 0.9
 _NO_CHECKPOINT = (RuntimeError, ValueError, TypeError, KeyError, EOFError, OSError, pickle.UnpicklingError)
 _FIRST_AVERAGE = 10.0
@@ -117,14 +117,16 @@ class Trainer:
             decay = 0.0
         torch._foreach_lerp_(self._average, self.network.averaged(), 1 - decay)
 
-    def result(self) -> GradingNetwork:
+    def result(self) -> IQDCNN:
         """Return a network with the averaged weights, in evaluation mode."""
         network = Trainable(self.config.network, batch_norm=self.config.batch_norm)
         for part, mean in zip(network.averaged(), self._average, strict=True):
             part.copy_(mean)
         return put(network.folded(), self.place)
 
-    def run(self, folder: Path | None = None, check: Check | None = None) -> Iterator[dict[str, Any]]:
+    def run(
+        self, folder: Path | None = None, check: Check | None = None
+    ) -> Generator[dict[str, Any], None, None]:
         """Train to the last iteration, yielding one record a step; the caller may stop at any moment.
 
         Parameters

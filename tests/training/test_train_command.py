@@ -10,7 +10,6 @@ import sys
 import time
 from pathlib import Path
 
-import click
 import pytest
 from click.testing import CliRunner, Result
 
@@ -19,8 +18,6 @@ from csiq.cli.model import model
 from csiq.cli.train import train
 from csiq.io.tables import read_json, read_table, write_json
 from csiq.quality.grade import Grader
-from csiq.quality.kinds import KINDS
-from csiq.quality.residual_network import IQResNet, ResidualConfig
 from tests.training.graded_folder import make_graded
 
 TINY = ["--iterations", "3", "--threads", "1", "--keep", "0.9", "--precision", "float32", "--device", "cpu"]
@@ -102,27 +99,6 @@ def test_folder_that_is_in_use(
     (tmp_path / "precious.txt").write_text("keep me")
     assert main(["train", str(manifest), "-o", str(tmp_path), "--overwrite", *TINY]) == 7
     assert (tmp_path / "precious.txt").exists()
-
-
-def test_the_residual_network(manifest: Path, tmp_path: Path) -> None:
-    out = tmp_path / "out"
-    few = ["hidden=8" if part == "hidden=8,4" else part for part in TINY]
-    done = _run(manifest, "-o", out, "--splits", "train1", "--network", "iq-resnet", *few, "--json")
-    assert done.exit_code == 0, done.output
-    assert json.loads(done.output)["model"] == "iq-resnet.safetensors"
-    card = read_json(out / "iq-resnet.json")
-    assert card["title"] == "IQ-ResNet for whole-heart MRI"
-    assert card["network"] == ResidualConfig(widths=(4, 4, 4, 4), hidden=8, keep=0.9).as_dict()
-    (network,) = Grader.load(out / "iq-resnet.safetensors").networks
-    assert isinstance(network, IQResNet)
-    assert main(["model", "verify", str(out / "iq-resnet.safetensors")]) == 0
-    assert main(["model", "show", str(out / "iq-resnet.safetensors"), "--json"]) == 0
-
-
-def test_every_kind_of_network_can_be_asked_for() -> None:
-    (option,) = (one for one in train.params if one.name == "network")
-    assert isinstance(option.type, click.Choice)
-    assert list(option.type.choices) == list(KINDS)
 
 
 def test_overwrite_removes_its_own_files_only(manifest: Path, tmp_path: Path) -> None:
