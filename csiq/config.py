@@ -9,12 +9,13 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import os
 import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args, get_type_hints
 
 import msgspec
 from msgspec import Meta
@@ -214,7 +215,7 @@ SECTION_OF = {_key(f.name): name for name, cls in _SECTIONS.items() for f in fie
 
 
 def load_config(
-    preset: str | None = None,
+    preset: str | os.PathLike[str] | None = None,
     file: str | Path | None = None,
     overrides: Mapping[str, Any] | None = None,
 ) -> Config:
@@ -222,8 +223,9 @@ def load_config(
 
     Parameters
     ----------
-    preset : str, optional
-        Name of a file in ``recon_configs``, without ``.toml``.
+    preset : str or path, optional
+        Name of a file in ``recon_configs``, without ``.toml``. A path, or a string that ends in ``.toml``, is
+        taken as ``file``.
     file : path, optional
         A TOML file; not together with ``preset``.
     overrides : mapping, optional
@@ -237,8 +239,10 @@ def load_config(
     if preset is not None and file is not None:
         raise ConfigError("--preset and --config exclude each other", field="--preset")
     name, text = ("", "")
-    if preset is not None:
+    if isinstance(preset, str) and not preset.endswith(".toml"):
         name, text = f"{preset}.toml", preset_text(preset)
+    elif preset is not None:
+        name, text = str(preset), _read(Path(preset))
     elif file is not None:
         name, text = str(file), _read(Path(file))
     return parse_config(text, overrides or {}, name)
@@ -248,7 +252,7 @@ def parse_config(text: str, overrides: Mapping[str, Any], file: str = "") -> Con
     """Return the configuration of a TOML text and options; ``file`` is named in errors."""
     try:
         merged = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+    except (ValueError, RecursionError) as error:  # also numbers of thousands of digits, and deep nesting
         raise ConfigError(f"not TOML: {error}", file=file) from None
     _check_keys(merged, file)
     given = {key: value for key, value in overrides.items() if value is not None}
@@ -262,7 +266,18 @@ def parse_config(text: str, overrides: Mapping[str, Any], file: str = "") -> Con
     except msgspec.ValidationError as error:
         what, _, path = str(error).partition(" - at `$.")
         key = re.sub(r"\[.*", "", path.rstrip("`").rpartition(".")[2]).rstrip("_")
-        raise ConfigError(_lower_first(what), file=file or None, field=_shown(key, given)) from None
+        hint = _known_values(path.rstrip("`"))
+        raise ConfigError(
+            _lower_first(what), file=file or None, field=_shown(key, given), hint=hint
+        ) from None
+
+
+def _known_values(path: str) -> str | None:
+    """Return a hint with the values a key may have, if they are words; ``path`` is ``section.attribute``."""
+    section, _, attribute = path.partition(".")
+    hints = get_type_hints(_SECTIONS[section]) if section in _SECTIONS else {}
+    values = [value for value in get_args(hints.get(attribute)) if isinstance(value, str)]
+    return f"known: {', '.join(values)}" if values else None
 
 
 def _check_keys(merged: dict[str, Any], file: str) -> None:

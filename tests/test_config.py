@@ -75,6 +75,22 @@ def test_unreadable_files_are_one_line(tmp_path):
         load_config(file=binary)
 
 
+def test_a_path_is_a_file_wherever_it_is_given(tmp_path):
+    file = tmp_path / "mine.toml"
+    file.write_text("[gating]\nphases = 7\n")
+    for given in ((file,), (str(file),), (None, file), (None, str(file))):
+        assert load_config(*given).gating.phases == 7
+    with pytest.raises(ConfigError, match=r"nothing\.toml: cannot be read"):
+        load_config(tmp_path / "nothing.toml")
+    with pytest.raises(ConfigError, match="exclude each other"):
+        load_config(file, file)
+
+
+def test_a_wrong_word_is_answered_with_the_words_there_are():
+    with pytest.raises(ConfigError, match="--return: invalid enum value 'lst'; known: best, last, best-per"):
+        load_config(overrides={"return": "lst"})
+
+
 def test_the_hash_leaves_out_what_does_not_change_the_iterates():
     base = Config().sha256()
     for key, value in {

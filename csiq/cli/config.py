@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from csiq.cli.choices import presets
 from csiq.cli.options import DEBUG, JSON, options
 
 
@@ -21,7 +22,14 @@ def config() -> None:
     """List, show and check configurations."""
 
 
-@config.command("list")
+@config.command(
+    "list",
+    epilog="""\b
+Examples:
+  csiq config list
+  csiq config list --json
+""",
+)
 @options(JSON, DEBUG)
 def list_(as_json: bool) -> None:
     """List the configurations that ship with csiq."""
@@ -45,17 +53,35 @@ def _about(name: str) -> str:
     return " ".join(line.lstrip("# ") for line in lines[:first])
 
 
-@config.command()
-@click.argument("name")
-@options(DEBUG)
-def show(name: str) -> None:
+@config.command(
+    epilog="""\b
+Examples:
+  csiq config show whole-heart
+  csiq config show radial-2d > mine.toml      to start from
+  csiq config show xenon-lung --json          every key, also those that it leaves at their defaults
+"""
+)
+@click.argument("name", shell_complete=presets)
+@options(JSON, DEBUG)
+def show(name: str, as_json: bool) -> None:
     """Print a configuration: the TOML text of a preset."""
+    from csiq.cli.output import json_line
+    from csiq.config import load_config
     from csiq.presets import preset_text
 
-    click.echo(preset_text(name), nl=False)
+    if as_json:
+        click.echo(json_line({"preset": name, "config": load_config(preset=name).as_dict()}))
+    else:
+        click.echo(preset_text(name), nl=False)
 
 
-@config.command()
+@config.command(
+    epilog="""\b
+Examples:
+  csiq config check mine.toml
+  csiq config check mine.toml --json          every key, merged with the defaults
+"""
+)
 @click.argument("file", type=click.Path(path_type=Path))
 @options(JSON, DEBUG)
 def check(file: Path, as_json: bool) -> None:

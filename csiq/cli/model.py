@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from csiq.cli.choices import models
 from csiq.cli.model_making import calibrate, import_model
 from csiq.cli.options import DEBUG, JSON, options
 from csiq.cli.output import echo_pairs, echo_table, json_line
@@ -14,7 +15,15 @@ if TYPE_CHECKING:
     from csiq.quality.model_file import ModelFile
 
 
-@click.group(name="model")
+@click.group(
+    name="model",
+    epilog="""\b
+Examples:
+  csiq model list
+  csiq model show
+  csiq model calibrate graded.tsv --reader reader1
+""",
+)
 def model() -> None:
     """List, show, verify, import and calibrate grading models."""
 
@@ -23,7 +32,14 @@ model.add_command(import_model)
 model.add_command(calibrate)
 
 
-@model.command(name="list")
+@model.command(
+    name="list",
+    epilog="""\b
+Examples:
+  csiq model list
+  csiq model list --json
+""",
+)
 @options(JSON, DEBUG)
 def list_models(as_json: bool) -> None:
     """List the models that ship with csiq, and the graders of other packages."""
@@ -51,8 +67,15 @@ def list_models(as_json: bool) -> None:
     echo_table(("model", "voxels", "what it is"), shown)
 
 
-@model.command(name="show")
-@click.argument("name", default="default", metavar="[NAME|FILE]")
+@model.command(
+    name="show",
+    epilog="""\b
+Examples:
+  csiq model show                             the default
+  csiq model show mine.safetensors --json     its whole card
+""",
+)
+@click.argument("name", default="default", metavar="[NAME|FILE]", shell_complete=models)
 @options(JSON, DEBUG)
 def show(name: str, as_json: bool) -> None:
     """Show the card of a model: training data, range, voxel sizes, accuracy."""
@@ -97,8 +120,15 @@ def _described(found: ModelFile) -> dict[str, Any]:
     }
 
 
-@model.command(name="verify")
-@click.argument("name", default="default", metavar="[NAME|FILE]")
+@model.command(
+    name="verify",
+    epilog="""\b
+Examples:
+  csiq model verify
+  csiq model verify mine.safetensors
+""",
+)
+@click.argument("name", default="default", metavar="[NAME|FILE]", shell_complete=models)
 @options(JSON, DEBUG)
 def verify(name: str, as_json: bool) -> None:
     """Check a model: whole, equal to its card's SHA-256, finite, and an IQ-DCNN."""

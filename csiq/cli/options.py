@@ -9,6 +9,8 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
+from csiq.cli.choices import models, presets, trajectories
+
 Decorator = Callable[[Any], Any]
 
 _FILE = click.Path(path_type=Path)
@@ -18,6 +20,7 @@ READING = (
     click.option(
         "--trajectory",
         metavar="NAME|FILE[:DATASET]",
+        shell_complete=trajectories,
         help="phyllotaxis, golden2d, golden3d, "
         "stack-of-stars, or a file (.npy or HDF5, z y x per sample in cycles per field of view).",
     ),
@@ -118,7 +121,12 @@ STOPPING = (
         help="Truth of a simulated scan to hold the iterates against [with --shadow: RAW.truth.h5].",
     ),
     click.option("--min-grade", type=float, metavar="G", help="Below this best grade a rescan is advised."),
-    click.option("--model", metavar="NAME|FILE", help="Grading network; see csiq model list."),
+    click.option(
+        "--model",
+        metavar="NAME|FILE",
+        shell_complete=models,
+        help="Grading network; see csiq model list.",
+    ),
 )
 
 #: Where it computes; nothing here changes the result.
@@ -145,7 +153,10 @@ RUNNING = (
 #: Where the configuration comes from.
 CONFIGURATION = (
     click.option(
-        "--preset", metavar="NAME", help="A configuration that ships with csiq; see csiq config list."
+        "--preset",
+        metavar="NAME",
+        shell_complete=presets,
+        help="A configuration that ships with csiq; see csiq config list.",
     ),
     click.option(
         "--config", "config_file", type=_FILE, metavar="FILE", help="A TOML file; options win over it."

@@ -68,8 +68,8 @@ def recon(
 ) -> None:
     """Reconstruct a radial scan; stop when its grade no longer changes.
 
-    RAW is ISMRMRD (.h5) or Siemens TWIX (.dat). Every option below is also a key of the TOML configuration
-    and wins over it.
+    RAW is ISMRMRD (.h5), Siemens TWIX (.dat), BART (.cfl) or plain arrays (.h5, .npy); see docs/formats.md.
+    Every option below is also a key of the TOML configuration and wins over it.
     """
     from csiq.cli.fractions import fractions_of, write_fractions
     from csiq.cli.live import display_for

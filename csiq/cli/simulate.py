@@ -8,6 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from csiq.cli.choices import trajectories
+from csiq.cli.options import DEBUG, JSON, options
+
 if TYPE_CHECKING:
     from csiq.simulate.protocol import ScanConfig
 
@@ -45,6 +48,7 @@ Examples:
     default="phyllotaxis",
     show_default=True,
     metavar="NAME",
+    shell_complete=trajectories,
     help="phyllotaxis, golden3d, golden2d or stack-of-stars.",
 )
 @click.option(
@@ -75,19 +79,27 @@ Examples:
     help="Where to compute k-space; a GPU's differs by 1e-4.",
 )
 @click.option("--overwrite", is_flag=True, help="Replace a file of that name.")
-def simulate(output: Path, device: str, overwrite: bool, **options: Any) -> None:
+@click.option("-q", "--quiet", is_flag=True, help="Say nothing.")
+@options(JSON, DEBUG)
+def simulate(output: Path, device: str, overwrite: bool, quiet: bool, as_json: bool, **keys: Any) -> None:
     """Simulate a breathing whole-heart scan, with its truth."""
     from csiq.arrays import choose_device
     from csiq.simulate.scan import simulate_scan, truth_path, write_simulated
 
     refuse_existing(output, truth_path(output), overwrite=overwrite)
-    config = scan_config({name: v for name, v in options.items() if v is not None})
+    config = scan_config({name: v for name, v in keys.items() if v is not None})
     scan, truth = simulate_scan(config, device=choose_device(device))
     beside = write_simulated(output, scan, truth)
-    click.echo(
-        f"{output}: {scan.n_spokes} spokes of {scan.n_samples} samples, {scan.n_coils} coils, "
-        f"matrix {options['matrix']}, {100 * scan.nyquist_fraction:.0f} % of Nyquist; truth in {beside.name}"
-    )
+    if as_json:
+        from csiq.cli.output import json_line
+        from csiq.io.health import describe
+
+        click.echo(json_line({"raw": output.name, "truth": beside.name, **describe(scan)}))
+    elif not quiet:
+        click.echo(
+            f"{output}: {scan.n_spokes} spokes of {scan.n_samples} samples, {scan.n_coils} coils, "
+            f"matrix {config.matrix}, {100 * scan.nyquist_fraction:.0f} % of Nyquist; truth in {beside.name}"
+        )
 
 
 def scan_config(given: Mapping[str, Any]) -> ScanConfig:

@@ -7,6 +7,7 @@ import re
 
 import pytest
 
+from csiq import self_test
 from csiq.cli import doctor as doctor_module
 from csiq.cli import main
 from csiq.cli.demo import check_folder
@@ -117,9 +118,24 @@ def test_doctor_finds_this_installation_sound(capsys):
     )
     assert all(c["state"] in ("ok", "note") for c in checks.values())
     assert "direct Fourier sum" in checks["transform"]["found"]
+    assert checks["self-test"]["state"] == "ok"
+    assert "64 of 64 x 64 in" in checks["fft"]["found"]
+    assert checks["cupy"]["state"] == "ok" or "pip install 'csiq[gpu12]'" in checks["cupy"]["found"]
+
+
+def test_the_self_test_sees_what_is_wrong(monkeypatch):
+    assert self_test.SelfTest(0.99, 0.97, 0.2, "cpu").good
+    assert not self_test.SelfTest(0.5, 0.97, 0.2, "cpu").good
+    assert not self_test.SelfTest(0.99, 0.97, 1.0, "cpu").good
+    # a transform that looks at a mirror image: the object is no longer where it should be
+    right = self_test.object_at
+    monkeypatch.setattr(self_test, "object_at", lambda shift: right(shift)[:, ::-1])
+    assert not self_test.self_test("cpu").good
 
 
 def test_doctor_ends_with_5_if_something_is_broken(capsys, monkeypatch):
+    monkeypatch.setattr(doctor_module, "_self_test", lambda: Check("self-test", "ok", "not today"))
+
     def broken() -> Check:
         raise RuntimeError("no such thing")
 
