@@ -19,7 +19,16 @@ _FOLDER = click.Path(path_type=Path)
 _BAR = 40  # characters of the longest bar
 
 
-@click.group(name="cohort")
+@click.group(
+    name="cohort",
+    epilog="""\b
+Examples:
+  csiq cohort init scans.tsv raw/             a manifest of the raw files in raw/
+  csiq cohort run scans.tsv --stop-on-plateau
+  csiq cohort status scans.tsv
+  csiq cohort init cohort                     a digital cohort, with simulated readers
+""",
+)
 def cohort() -> None:
     """Reconstruct many raw scans, or make a digital cohort."""
 
