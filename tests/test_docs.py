@@ -69,7 +69,7 @@ def calls(text: str) -> Iterator[list[str]]:
         for line in re.sub(r"\\\n\s*", " ", code).splitlines():
             # behind two spaces stands what the line does
             command = re.split(r"(?<=\S)\s{2,}", line.strip())[0]
-            if re.search(r"\bcsiq [a-z-]", command) and "import" not in command:
+            if re.search(r"\bcsiq [a-z-]", command) and not re.match(r"(from|import) ", command):
                 yield from commands_of_line(command)
     for inline in re.findall(r"`(csiq [^`]+)`", _FENCE.sub("\n", text)):
         yield from commands_of_line(" ".join(inline.split()))
@@ -143,6 +143,15 @@ def test_every_command_has_a_page_that_shows_it(name):
         if any(call[: len(arguments)] == arguments for call in calls(page.read_text(encoding="utf-8")))
     ]
     assert shown
+
+
+@pytest.mark.parametrize("name", LEAVES)
+def test_examples_in_the_help_are_commands(name):
+    block = textwrap.indent((LEAVES[name].epilog or "").partition("Examples:")[2], "    ")
+    found = list(calls(f"\n\n{block}\n"))
+    assert found
+    for arguments in found:
+        parse(arguments)
 
 
 def headings(page: Path) -> set[str]:
