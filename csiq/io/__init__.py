@@ -8,7 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from csiq.acquisition import Acquisition
-from csiq.errors import RawDataError
+from csiq.errors import CsiqError, RawDataError
 from csiq.io.options import ReadOptions
 
 __all__ = ["ReadOptions", "read_acquisition"]
@@ -35,9 +35,19 @@ def read_acquisition(path: str | Path, options: ReadOptions | None = None) -> Ac
     ConfigError
         If there is no such file, or an option does not fit it.
     """
+    path = Path(path)
+    try:
+        return _read(path, options or ReadOptions())
+    except CsiqError as error:
+        if error.file is not None:
+            raise
+        # What is found in arrays does not know the file they come from
+        raise type(error)(error.what, file=path, field=error.field, hint=error.hint) from error
+
+
+def _read(path: Path, options: ReadOptions) -> Acquisition:
     from csiq.io.sniff import check_readable, identify
 
-    path, options = Path(path), options or ReadOptions()
     if path.suffix in (".cfl", ".hdr"):
         from csiq.io.bart import read_bart
 

@@ -18,7 +18,8 @@ from csiq.acquisition import Acquisition, Geometry, Navigators
 from csiq.errors import RawDataError
 from csiq.io.cfl import data_of, read_cfl, read_shape, write_cfl
 from csiq.io.cfl_images import geometry_of_record
-from csiq.io.finish import Draft, finish
+from csiq.io.draft import Draft
+from csiq.io.finish import finish
 from csiq.io.given_trajectory import given_trajectory, orient_given
 from csiq.io.nifti import sidecar_of
 from csiq.io.options import ReadOptions

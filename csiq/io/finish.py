@@ -5,16 +5,19 @@ The readers differ in how they decode; this part is the same for all of them.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from csiq.acquisition import Acquisition, Geometry, Navigators
+from csiq.acquisition import Acquisition, Navigators
 from csiq.errors import ConfigError, RawDataError
+from csiq.io.draft import Draft
 from csiq.io.options import ReadOptions
+from csiq.io.si_apart import set_si_apart
 from csiq.io.sniff import sha256_of
+
+__all__ = ["Draft", "coil_levels", "crop_matrix", "exclude_coils", "finish", "handle_bad", "name_loud_coils"]
 
 #: A spoke whose largest sample exceeds the median spoke's by this is damaged: the decay of hyperpolarised
 #: gas stays below 20, a flipped bit in the upper exponent gives 256 and more.
@@ -24,29 +27,8 @@ OUTLIER = 50.0
 LOUD = 30.0
 
 
-@dataclass(frozen=True)
-class Draft:
-    """A scan as decoded, not yet checked; the fields are those of :class:`Acquisition`."""
-
-    path: Path
-    kspace: np.ndarray
-    coord: np.ndarray
-    times: np.ndarray
-    heartbeat: np.ndarray
-    geometry: Geometry
-    navigators: Navigators | None = None
-    noise: np.ndarray | None = None
-    triggered: bool = False
-    system: dict[str, Any] = field(default_factory=dict)
-    warnings: tuple[str, ...] = ()
-
-    def noted(self, *more: str, **changes: Any) -> Draft:
-        """Return the draft with changes and further warnings."""
-        return replace(self, warnings=(*self.warnings, *more), **changes)
-
-
 def finish(draft: Draft, options: ReadOptions) -> Acquisition:
-    """Return the checked scan, with the options' coils, readouts and matrix.
+    """Return the checked scan, SI spokes apart, with the options' coils, readouts and matrix.
 
     Raises
     ------
@@ -55,6 +37,7 @@ def finish(draft: Draft, options: ReadOptions) -> Acquisition:
     ConfigError
         If an option does not fit the scan.
     """
+    draft = set_si_apart(draft, options)
     draft = exclude_coils(draft, options.exclude_coil)
     draft = handle_bad(draft, drop=options.drop_bad)
     draft = name_loud_coils(draft)

@@ -10,11 +10,13 @@ import numpy as np
 
 from csiq.acquisition import Geometry
 from csiq.errors import ConfigError, RawDataError, nearest
+from csiq.io.alike import echo_peak
 from csiq.io.hdf5 import check_size, find_dataset, open_h5, reading
+from csiq.io.interleaves import find_interleaves
 from csiq.io.options import ReadOptions
 from csiq.io.sniff import check_readable, identify
 from csiq.io.units import find_unit, unit_scale
-from csiq.trajectory import TRAJECTORIES, interleave_sizes, named_trajectory
+from csiq.trajectory import TRAJECTORIES, named_trajectory, radial_coord
 
 
 def is_name(trajectory: str) -> bool:
@@ -46,6 +48,11 @@ def given_trajectory(
     heartbeat : int array, (n_spokes,), optional
         Tells a phyllotaxis its interleaves.
 
+    Notes
+    -----
+    SI spokes of a phyllotaxis that the file does not flag are found (:mod:`csiq.io.interleaves`) and lie
+    along z; :func:`csiq.io.finish.finish` takes them out of the image.
+
     Returns
     -------
     float32 array, (n_spokes, n_samples, 3)
@@ -60,8 +67,10 @@ def given_trajectory(
     trajectory = options.trajectory or ""
     if is_name(trajectory):
         whole, kept = _nominal_spoke(trajectory, kspace, centre)
-        n = interleaves(heartbeat) if trajectory == "phyllotaxis" else None
-        return named_trajectory(trajectory, kspace.shape[1], whole, geometry.shape, n_interleaves=n)[:, kept]
+        if trajectory == "phyllotaxis":
+            directions = find_interleaves(kspace, heartbeat, options).directions()
+            return radial_coord(directions, geometry.shape, whole)[:, kept]
+        return named_trajectory(trajectory, kspace.shape[1], whole, geometry.shape)[:, kept]
     coord, path = load_trajectory(trajectory), split_dataset(trajectory)[0]
     _check_fit(coord, kspace, path)
     if coord.shape[-1] == 2:
@@ -199,39 +208,3 @@ def _nominal_spoke(name: str, kspace: np.ndarray, centre: int | None) -> tuple[i
     # A partial echo is the end of a longer diameter
     half = max(centre, n_samples - centre)
     return 2 * half, slice(half - centre, half - centre + n_samples)
-
-
-def interleaves(heartbeat: np.ndarray | None) -> int | None:
-    """Return the number of interleaves of a phyllotaxis, or None if nothing tells it.
-
-    Raises
-    ------
-    RawDataError
-        If the heartbeats do not hold the numbers of spokes that a phyllotaxis has in its interleaves.
-    """
-    if heartbeat is None or heartbeat[0] == heartbeat[-1]:
-        return None
-    _, sizes = np.unique(heartbeat, return_counts=True)
-    if not np.array_equal(sizes, interleave_sizes(len(heartbeat), len(sizes))):
-        raise RawDataError(
-            f"{len(sizes)} heartbeats hold {sizes.min()} to {sizes.max()} spokes, "
-            "interleaves of a phyllotaxis are equal",
-            field="--trajectory",
-            hint="give the trajectory as a file",
-        )
-    return len(sizes)
-
-
-def echo_peak(kspace: np.ndarray) -> int:
-    """Return the sample at which the signal, over all coils and spokes, is largest.
-
-    Parameters
-    ----------
-    kspace : complex64 array, (n_coils, n_spokes, n_samples)
-    """
-    energy = np.zeros(kspace.shape[-1])
-    for coil in kspace:
-        magnitude = np.abs(coil)
-        # A median over spokes: one flipped byte must not decide. Not finite samples are found elsewhere.
-        energy += np.nan_to_num(np.median(magnitude, axis=0)).astype(np.float64)
-    return int(np.argmax(energy))

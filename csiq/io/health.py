@@ -14,8 +14,8 @@ import numpy as np
 from csiq.acquisition import Acquisition
 from csiq.arrays import to_host
 from csiq.density import analytic_method
+from csiq.io.alike import echo_peak
 from csiq.io.finish import coil_levels
-from csiq.io.given_trajectory import echo_peak
 from csiq.trajectory import is_fibonacci
 
 #: A coil this much quieter than the median coil is dead.

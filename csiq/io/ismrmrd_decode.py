@@ -9,7 +9,7 @@ import numpy as np
 
 from csiq.acquisition import Geometry, Navigators
 from csiq.io import timing
-from csiq.io.finish import Draft
+from csiq.io.draft import Draft
 from csiq.io.geometry import geometry_from_lps
 from csiq.io.header import check_matrix
 from csiq.io.header_xml import HEARTBEAT_FIELD, TIME_FIELD

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -70,8 +70,12 @@ def _given_trajectory(
     file: RawFile, spokes: Samples, geometry: Geometry, heartbeat: np.ndarray
 ) -> Trajectory:
     centre = file.uniform("center_sample") - int(file.heads["discard_pre"][file.kinds.imaging].max())
+    options = file.options
+    if file.kinds.navigator.size:
+        # Where navigators are flagged, what is not flagged is the image
+        options = replace(options, si_spokes="none")
     coord = given_trajectory(
-        file.options, spokes.kspace, geometry, centre=centre if centre > 0 else None, heartbeat=heartbeat
+        options, spokes.kspace, geometry, centre=centre if centre > 0 else None, heartbeat=heartbeat
     )
     check_radial(coord, geometry, file.path)
     notes: tuple[str, ...] = ()

@@ -9,6 +9,9 @@ from csiq.errors import ConfigError, nearest
 #: Units a trajectory may be in, as ``--traj-units`` names them.
 TRAJECTORY_UNITS = ("cycles/fov", "cycles/pixel", "1/mm", "rad/pixel", "rad/mm", "1/m", "rad/m")
 
+#: What ``--si-spokes`` may say of a phyllotaxis whose SI spokes are not flagged.
+SI_SPOKES = ("auto", "first", "none")
+
 #: The smallest matrix csiq reconstructs.
 MIN_MATRIX = 8
 
@@ -45,6 +48,11 @@ class ReadOptions:
         Field of view in mm, z y x, of files that do not say it (BART's, plain arrays).
     tr : float, optional
         Milliseconds from a spoke to the next, of files without times.
+    interleaves : int, optional
+        How many interleaves a named phyllotaxis has; None: found from heartbeats, or in the samples.
+    si_spokes : str
+        ``first``: the first readout of each of its interleaves is an SI spoke that the file does not flag;
+        ``none``: there is none, every readout that is not flagged makes the image; ``auto``: found.
     max_memory_bytes : int, optional
         Refuse to read more than this; None: the memory of the machine.
 
@@ -66,6 +74,8 @@ class ReadOptions:
     keep_identifiers: bool = False
     fov: tuple[float, float, float] | None = None
     tr: float | None = None
+    interleaves: int | None = None
+    si_spokes: str = "auto"
     max_memory_bytes: int | None = None
 
     def __post_init__(self) -> None:
@@ -81,6 +91,14 @@ class ReadOptions:
             raise ConfigError(f"{self.fov} is no field of view", field="--fov", hint="in mm, z y x")
         if self.tr is not None and not 0 < self.tr < 1e5:
             raise ConfigError(f"{self.tr:g} ms is no TR", field="--tr", hint="in milliseconds")
+        if self.interleaves is not None and self.interleaves < 1:
+            raise ConfigError(f"{self.interleaves} is too few", field="--interleaves", hint="at least 1")
+        if self.si_spokes not in SI_SPOKES:
+            raise ConfigError(
+                f"'{self.si_spokes}' is none of {', '.join(SI_SPOKES)}",
+                field="--si-spokes",
+                hint=nearest(self.si_spokes, SI_SPOKES),
+            )
         if self.echo is not None and self.echo < 0:
             raise ConfigError(f"{self.echo} is negative", field="--echo", hint="echoes count from 0")
         if any(coil < 0 for coil in self.exclude_coil):

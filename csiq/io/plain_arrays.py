@@ -25,7 +25,8 @@ import numpy as np
 
 from csiq.acquisition import Acquisition
 from csiq.errors import ConfigError, RawDataError
-from csiq.io.finish import Draft, finish
+from csiq.io.draft import Draft
+from csiq.io.finish import finish
 from csiq.io.given_trajectory import given_trajectory
 from csiq.io.hdf5 import check_size, find_dataset, find_node, open_h5, reading
 from csiq.io.options import ReadOptions

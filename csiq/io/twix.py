@@ -13,38 +13,34 @@ import traceback
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from csiq.acquisition import Acquisition
+from csiq.acquisition import Acquisition, Navigators
 from csiq.errors import ConfigError, CsiqError, RawDataError
 from csiq.io import timing
-from csiq.io.finish import Draft, finish
-from csiq.io.given_trajectory import given_trajectory, is_name, orient_given, spokes_in_file
+from csiq.io.draft import Draft
+from csiq.io.finish import finish
+from csiq.io.given_trajectory import given_trajectory, is_name, orient_given
 from csiq.io.hdf5 import check_memory
 from csiq.io.options import ReadOptions
 from csiq.io.sniff import check_readable
 from csiq.io.spokes import check_radial
 from csiq.io.twix_header import CARTESIAN, Protocol, geometry_of, system_of
 from csiq.io.twix_layout import Readouts, walk
-
-#: Where fewer lines than this share are measured twice, the second ones are no part of the image
-#: (spectra, repeats); where more are, the scan repeats its lines by design.
-_SURPLUS = 0.05
+from csiq.io.twix_lines import TwixScan, choose_echo, choose_lines, flagged_navigators, usual_size
 
 
 @dataclass(frozen=True)
-class _Scan:
-    """What was read: the imaging readouts' headers, their sizes in the file, noise, and the protocol."""
+class _Clock:
+    """Seconds, heartbeat and kind of imaging readouts and flagged navigators, in the order of acquisition."""
 
-    image: Any
-    n_samples: np.ndarray
-    noise: Any
-    protocol: Protocol
-    dicom: dict[str, Any]
+    times: np.ndarray
+    heartbeat: np.ndarray
+    navigator: np.ndarray
 
 
 def read_twix(path: str | Path, options: ReadOptions | None = None) -> Acquisition:
@@ -97,7 +93,7 @@ def _silenced(path: Path) -> Iterator[None]:
         logging.disable(before)
 
 
-def _load(path: Path, readouts: Readouts) -> _Scan:
+def _load(path: Path, readouts: Readouts) -> TwixScan:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -110,15 +106,21 @@ def _load(path: Path, readouts: Readouts) -> _Scan:
         found = mapVBVD(str(path), quiet=True, removeOS=False, regrid=False)
         measurements = found if isinstance(found, list) else [found]
         scan = measurements[-1]
-        image, sizes = scan.get("image"), readouts.n_samples[readouts.is_image]
-        count = 0 if image is None or image.isBrokenFile else int(image.NAcq)
-        if not count or count != len(sizes):
-            raise RawDataError(f"{count} of {len(sizes)} imaging readouts could be read", file=path)
+        image, navigator = scan.get("image"), scan.get("rtfeedback")
+        _check_found(image, int(readouts.is_image.sum()), "imaging", path)
+        _check_found(navigator, int(readouts.is_feedback.sum()), "feedback", path)
         noise = next((m["noise"] for m in reversed(measurements) if m.get("noise") is not None), None)
-        return _Scan(image, sizes, noise, Protocol(scan["hdr"]["MeasYaps"], path), dict(scan["hdr"]["Dicom"]))
+        protocol = Protocol(scan["hdr"]["MeasYaps"], path)
+        return TwixScan(image, navigator, noise, readouts, protocol, dict(scan["hdr"]["Dicom"]))
 
 
-def _decode(scan: _Scan, path: Path, options: ReadOptions) -> Draft:
+def _check_found(found: Any, expected: int, kind: str, path: Path) -> None:
+    count = 0 if found is None or found.isBrokenFile else int(found.NAcq)
+    if count != expected or (kind == "imaging" and not count):
+        raise RawDataError(f"{count} of {expected} {kind} readouts could be read", file=path)
+
+
+def _decode(scan: TwixScan, path: Path, options: ReadOptions) -> Draft:
     notes: list[str] = []
     geometry = geometry_of(scan.protocol, scan.image.slicePos[0], path)
     if not geometry.known:
@@ -126,36 +128,71 @@ def _decode(scan: _Scan, path: Path, options: ReadOptions) -> Draft:
     trajectory = _check_trajectory(scan, path, options, notes)
     geometry, words = orient_given(trajectory, geometry)
     notes += words
-    echo = _choose_echo(scan, path, options.echo)
-    rows = _usual_size(scan, np.flatnonzero(scan.image.Eco == echo), path, notes)
-    rows = _choose_lines(scan, rows, options, notes)
-    samples = _samples(scan.image, path)[:, rows]
-    pre, post = (int(v) for v in scan.image.cutOff[rows].max(axis=0))
-    if samples.shape[-1] - pre - post < 2:
-        raise RawDataError(f"discards {pre} + {post} of {samples.shape[-1]} samples", file=path)
-    samples = np.ascontiguousarray(samples[..., pre : samples.shape[-1] - post])
-    times = timing.ticks_to_seconds(scan.image.timestamp[rows])
-    heartbeat = timing.heartbeats(times, np.zeros(len(rows), bool), scan.image.pmutime[rows])
-    centre = int(scan.image.centerCol[rows[0]]) - pre
+    echo = choose_echo(scan, path, options.echo)
+    rows = usual_size(scan, np.flatnonzero(scan.image.Eco == echo), path, notes)
+    rows = choose_lines(scan, rows, options, notes)
+    keep = _kept(scan, rows, path)
+    samples = np.ascontiguousarray(_samples(scan.image, path)[:, rows, keep])
+    clock = _clock(scan, rows, flagged_navigators(scan, notes))
+    centre = int(scan.image.centerCol[rows[0]]) - keep.start
+    # Where navigators are flagged, what is not flagged is the image
+    telling = options if not clock.navigator.any() else replace(options, si_spokes="none")
+    image = ~clock.navigator
     coord = given_trajectory(
-        options, samples, geometry, centre=centre if centre > 0 else None, heartbeat=heartbeat
+        telling,
+        samples,
+        geometry,
+        centre=centre if centre > 0 else None,
+        heartbeat=clock.heartbeat[image],
     )
     check_radial(coord, geometry, path)
     return Draft(
         path=path,
         kspace=samples,
         coord=coord,
-        times=times,
-        heartbeat=heartbeat,
+        times=clock.times[image],
+        heartbeat=clock.heartbeat[image],
         geometry=geometry,
+        navigators=_navigators(scan, path, keep, clock),
         noise=_noise(scan, samples.shape[0], path),
-        triggered=timing.is_triggered(times, heartbeat),
+        triggered=timing.is_triggered(clock.times, clock.heartbeat),
         system={**system_of(scan.protocol, scan.dicom, echo), "trajectory_unit": "given"},
         warnings=tuple(notes),
     )
 
 
-def _check_trajectory(scan: _Scan, path: Path, options: ReadOptions, notes: list[str]) -> str:
+def _kept(scan: TwixScan, rows: np.ndarray, path: Path) -> slice:
+    """Return the samples that the scanner does not discard."""
+    pre, post = (int(v) for v in scan.image.cutOff[rows].max(axis=0))
+    if scan.image.NCol - pre - post < 2:
+        raise RawDataError(f"discards {pre} + {post} of {int(scan.image.NCol)} samples", file=path)
+    return slice(pre, int(scan.image.NCol) - post)
+
+
+def _clock(scan: TwixScan, rows: np.ndarray, flagged: np.ndarray) -> _Clock:
+    """Return when the chosen imaging readouts and the flagged navigators happened."""
+    places = np.concatenate([np.flatnonzero(scan.readouts.is_image)[rows], flagged])
+    order = np.argsort(places)
+    nav = scan.navigator if flagged.size else None
+
+    def both(name: str) -> np.ndarray:
+        parts = [getattr(scan.image, name)[rows], *([] if nav is None else [getattr(nav, name)])]
+        return np.asarray(np.concatenate(parts)[order])
+
+    is_navigator = (np.arange(len(places)) >= len(rows))[order]
+    times = timing.ticks_to_seconds(both("timestamp"))
+    return _Clock(times, timing.heartbeats(times, is_navigator, both("pmutime")), is_navigator)
+
+
+def _navigators(scan: TwixScan, path: Path, keep: slice, clock: _Clock) -> Navigators | None:
+    here = clock.navigator
+    if not here.any():
+        return None
+    samples = np.ascontiguousarray(_samples(scan.navigator, path)[..., keep])
+    return Navigators(samples, clock.times[here], clock.heartbeat[here])
+
+
+def _check_trajectory(scan: TwixScan, path: Path, options: ReadOptions, notes: list[str]) -> str:
     """Return the trajectory that was asked for, unless the scan cannot have it."""
     cartesian = scan.protocol.number("sKSpace.ucTrajectory", 0) == CARTESIAN
     kind = "a Cartesian scan" if cartesian else "no trajectory in a TWIX file"
@@ -178,53 +215,6 @@ def _check_trajectory(scan: _Scan, path: Path, options: ReadOptions, notes: list
     return options.trajectory
 
 
-def _choose_echo(scan: _Scan, path: Path, echo: int | None) -> int:
-    found = [int(e) for e in np.unique(scan.image.Eco)]
-    listed = ", ".join(map(str, found))
-    if echo is None and len(found) > 1:
-        raise ConfigError(f"holds {len(found)} echoes", file=path, hint=f"--echo, one of: {listed}")
-    if echo is not None and echo not in found:
-        raise ConfigError(f"there is no echo {echo}", file=path, field="--echo", hint=f"found: {listed}")
-    return found[0] if echo is None else echo
-
-
-def _usual_size(scan: _Scan, rows: np.ndarray, path: Path, notes: list[str]) -> np.ndarray:
-    """Return the readouts as long as most are; spectra share the scan with image lines."""
-    sizes, counts = np.unique(scan.n_samples[rows], return_counts=True)
-    usual = int(sizes[np.argmax(counts)])
-    # pymapvbvd reads every readout with the size of the first
-    if usual != int(scan.image.NCol):
-        raise RawDataError(
-            f"the first readout has {int(scan.image.NCol)} samples, most have {usual}", file=path
-        )
-    odd = len(rows) - int(counts.max())
-    if odd > _SURPLUS * len(rows):
-        raise RawDataError(f"{odd} of {len(rows)} readouts are not of {usual} samples", file=path)
-    if odd:
-        others = ", ".join(str(size) for size in sizes if size != usual)
-        notes.append(f"{odd} of {len(rows)} readouts left out: {others} samples, not {usual} (spectra?)")
-    return rows[scan.n_samples[rows] == usual]
-
-
-def _choose_lines(scan: _Scan, rows: np.ndarray, options: ReadOptions, notes: list[str]) -> np.ndarray:
-    """Return the readouts that make the image, in order: the first of each line."""
-    image = scan.image
-    slices = np.unique(image.Sli[rows])
-    if len(slices) > 1:
-        raise RawDataError(f"{len(slices)} slices; csiq reads one slice or one volume", field="Sli")
-    lines = np.stack([image.Par[rows], image.Lin[rows]], axis=1)
-    _, first = np.unique(lines, axis=0, return_index=True)
-    surplus = len(rows) - len(first)
-    wanted = spokes_in_file(options.trajectory) if options.trajectory else None
-    if not surplus or wanted == len(rows):
-        return rows
-    if surplus > _SURPLUS * len(rows) and wanted != len(first):
-        notes.append(f"the scan repeats its {len(first)} lines; all {len(rows)} readouts are used")
-        return rows
-    notes.append(f"{surplus} of {len(rows)} readouts left out: they repeat a line")
-    return rows[np.sort(first)]
-
-
 def _samples(readouts: Any, path: Path) -> np.ndarray:
     """Return samples as complex64 (n_coils, n_readouts, n_samples)."""
     with _silenced(path):
@@ -233,7 +223,7 @@ def _samples(readouts: Any, path: Path) -> np.ndarray:
     return np.ascontiguousarray(data.transpose(1, 2, 0), dtype=np.complex64)
 
 
-def _noise(scan: _Scan, n_coils: int, path: Path) -> np.ndarray | None:
+def _noise(scan: TwixScan, n_coils: int, path: Path) -> np.ndarray | None:
     if scan.noise is None or int(scan.noise.NCha) != n_coils:
         return None
     return _samples(scan.noise, path).reshape(n_coils, -1)

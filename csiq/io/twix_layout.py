@@ -20,7 +20,7 @@ from csiq.io.sniff import in_bytes
 #: Bits of a readout's evaluation mask.
 ACQEND, RTFEEDBACK, HPFEEDBACK, SYNCDATA = 0, 1, 2, 5
 REFPHASESTAB, PHASESTAB, PHASCOR = 14, 15, 21
-PATREF, PATREF_AND_IMAGE, NOISE = 22, 23, 25
+PATREF, PATREF_AND_IMAGE, NOISE, VOP = 22, 23, 25, 53
 _NOT_IMAGE = (ACQEND, RTFEEDBACK, HPFEEDBACK, SYNCDATA, REFPHASESTAB, PHASESTAB, PHASCOR, NOISE)
 
 
@@ -56,6 +56,11 @@ class Readouts:
         """Which readouts are imaging ones, as pymapvbvd decides it."""
         other = np.any([self.has(bit) for bit in _NOT_IMAGE], axis=0)
         return ~(other | (self.has(PATREF) & ~self.has(PATREF_AND_IMAGE)))
+
+    @property
+    def is_feedback(self) -> np.ndarray:
+        """Which readouts are for feedback, as SI navigators are, as pymapvbvd decides it."""
+        return (self.has(RTFEEDBACK) | self.has(HPFEEDBACK)) & ~self.has(VOP)
 
 
 def walk(path: Path) -> Readouts:

@@ -54,3 +54,28 @@ def edit_rows(path: Path, change: Callable[[np.ndarray], np.ndarray | None]) -> 
 def imaging(rows: np.ndarray) -> np.ndarray:
     """Return the indices of the imaging readouts."""
     return np.flatnonzero((rows["head"]["flags"].astype(np.int64) & ((1 << 18) | (1 << 22))) == 0)
+
+
+def blobs(coord: np.ndarray, n_coils: int, shift: np.ndarray | None = None) -> np.ndarray:
+    """Return the exact k-space of a few tilted Gaussians, each coil seeing them with other weights.
+
+    Parameters
+    ----------
+    coord : float array, (n_spokes, n_samples, 3)
+        Cycles per field of view.
+    n_coils : int
+    shift : float array, (n_spokes,), optional
+        Along z, in fields of view.
+    """
+    rng = np.random.default_rng(5)
+    moved = np.zeros(len(coord)) if shift is None else shift
+    found = np.zeros((n_coils, *coord.shape[:2]), np.complex128)
+    for _ in range(5):
+        axes = rotation(*rng.uniform(-1.5, 1.5, 3))
+        widths = rng.uniform(0.02, 0.12, 3)
+        k = coord.astype(np.float64) @ axes.T * (np.pi * widths)
+        place = rng.uniform(-0.2, 0.2, 3)
+        angle = 2 * np.pi * (coord @ place + coord[..., 0] * moved[:, None])
+        weight = rng.uniform(0.3, 1.5, n_coils) * np.exp(1j * rng.uniform(-0.5, 0.5, n_coils))
+        found += weight[:, None, None] * np.exp(-np.sum(k**2, axis=-1) - 1j * angle)
+    return found.astype(np.complex64)

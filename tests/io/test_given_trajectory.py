@@ -14,7 +14,8 @@ import pytest
 from csiq.acquisition import Acquisition, Geometry
 from csiq.errors import ConfigError, RawDataError
 from csiq.io import ReadOptions, read_acquisition
-from csiq.io.given_trajectory import echo_peak, given_trajectory, interleaves, orient_given, split_dataset
+from csiq.io.alike import echo_peak
+from csiq.io.given_trajectory import given_trajectory, orient_given, split_dataset
 from csiq.trajectory import named_trajectory
 from tests.io.files import random_kspace
 
@@ -110,12 +111,12 @@ def test_a_pickle_is_not_run(rng: np.random.Generator, tmp_path: Path) -> None:
 
 def test_heartbeats_are_the_interleaves_of_a_phyllotaxis(rng: np.random.Generator) -> None:
     kspace = random_kspace(rng, (2, 78, 32))
-    got = given("phyllotaxis", kspace, heartbeat=np.repeat(np.arange(13), 6))
+    told = ReadOptions(trajectory="phyllotaxis", si_spokes="none")
+    got = given_trajectory(told, kspace, WHERE, heartbeat=np.repeat(np.arange(13), 6))
     np.testing.assert_array_equal(got, named_trajectory("phyllotaxis", 78, 32, SHAPE, n_interleaves=13))
-    assert interleaves(None) is None
-    assert interleaves(np.zeros(78, int)) is None
-    with pytest.raises(RawDataError, match="3 heartbeats hold 5 to 50 spokes"):
-        given("phyllotaxis", kspace, heartbeat=np.repeat([0, 1, 2], [5, 50, 23]))
+    for heartbeat in (None, np.zeros(78, int), np.repeat([0, 1, 2], [5, 50, 23])):
+        with pytest.raises(RawDataError, match="neither heartbeats nor the samples tell the interleaves"):
+            given_trajectory(told, kspace, WHERE, heartbeat=heartbeat)
 
 
 def test_a_partial_echo_is_the_end_of_a_diameter(rng: np.random.Generator) -> None:

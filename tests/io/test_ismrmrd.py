@@ -10,12 +10,12 @@ import ismrmrd
 import numpy as np
 import pytest
 
-from csiq.acquisition import Acquisition, Geometry
+from csiq.acquisition import Acquisition, Geometry, Navigators
 from csiq.errors import ConfigError, RawDataError, ShapeError
 from csiq.io import ReadOptions, read_acquisition
 from csiq.io.ismrmrd import read_ismrmrd, write_ismrmrd
-from csiq.trajectory import golden_angle_2d, radial_coord, stack_of_stars
-from tests.io.files import edit_rows, edit_xml, imaging, oblique_geometry, random_kspace
+from csiq.trajectory import golden_angle_2d, phyllotaxis, radial_coord, stack_of_stars
+from tests.io.files import blobs, edit_rows, edit_xml, imaging, oblique_geometry, random_kspace
 
 
 def test_round_trip_keeps_everything(scan: Acquisition, raw: Path) -> None:
@@ -328,3 +328,35 @@ def test_the_measured_cartesian_file_is_refused(shared_data: Path) -> None:
     with pytest.raises(RawDataError, match="a Cartesian scan; csiq needs radial spokes") as caught:
         read_acquisition(path)
     assert caught.value.exit_code == 3
+
+
+def test_si_spokes_that_are_not_flagged_are_found(tmp_path: Path, scan: Acquisition) -> None:
+    coord = radial_coord(phyllotaxis(34, 6), 16, 32)
+    si = radial_coord(np.tile([[1.0, 0.0, 0.0]], (34, 1)), 16, 32)
+    beat = np.repeat(np.arange(34), 6)
+    whole = replace(
+        scan,
+        kspace=blobs(coord, 3),
+        coord=coord,
+        times=0.83 * beat + 3.1e-3 * (1 + np.tile(np.arange(6), 34)),
+        heartbeat=beat,
+        navigators=Navigators(blobs(si, 3), 0.83 * np.arange(34), np.arange(34)),
+    )
+    write_ismrmrd(tmp_path / "a.h5", whole)
+
+    def forget(rows: np.ndarray) -> None:
+        rows["head"]["flags"] = np.where(rows["head"]["flags"] == 1 << 22, 0, rows["head"]["flags"])
+        rows["head"]["trajectory_dimensions"], rows["head"]["center_sample"] = 0, 16
+        for i in range(len(rows)):
+            rows["traj"][i] = np.zeros(0, np.float32)
+
+    edit_rows(tmp_path / "a.h5", forget)
+    found = read_acquisition(tmp_path / "a.h5", ReadOptions(trajectory="phyllotaxis"))
+    assert found.navigators is not None
+    assert whole.navigators is not None
+    np.testing.assert_array_equal(found.navigators.kspace, whole.navigators.kspace)
+    np.testing.assert_array_equal(found.kspace, whole.kspace)
+    np.testing.assert_allclose(found.coord, whole.coord, atol=1e-4)
+    np.testing.assert_array_equal(found.heartbeat, whole.heartbeat)
+    told = ReadOptions(trajectory="phyllotaxis", si_spokes="none")
+    assert read_acquisition(tmp_path / "a.h5", told).navigators is None

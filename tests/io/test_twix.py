@@ -264,12 +264,12 @@ def scan_of(lines: list[int]) -> SimpleNamespace:
 
 
 def test_repeated_lines(tmp_path: Path) -> None:
-    from csiq.io.twix import _choose_lines
+    from csiq.io.twix_lines import choose_lines
 
     def chosen(lines: list[int], trajectory: str | None = "golden3d") -> tuple[list[int], list[str]]:
         notes: list[str] = []
         options = ReadOptions(trajectory=trajectory)
-        rows = _choose_lines(scan_of(lines), np.arange(len(lines)), options, notes)  # type: ignore[arg-type]
+        rows = choose_lines(scan_of(lines), np.arange(len(lines)), options, notes)  # type: ignore[arg-type]
         return rows.tolist(), notes
 
     lines = [*range(40), 7]
