@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 from collections.abc import Mapping
 from pathlib import PurePath
@@ -56,14 +57,17 @@ def base_name(text: str) -> str:
 
 def toml_of(config: Mapping[str, Any]) -> str:
     """Return a merged configuration as TOML; a key without a value is left out."""
-    import json
-
     lines = []
     for section, keys in config.items():
         shown = {k: base_name(v) if k in _PATHS and isinstance(v, str) else v for k, v in keys.items()}
         lines += ["", f"[{section}]"]
-        lines += [f"{key} = {json.dumps(value)}" for key, value in shown.items() if value is not None]
+        lines += [f"{key} = {_toml_value(value)}" for key, value in shown.items() if value is not None]
     return "\n".join(lines).strip()
+
+
+def _toml_value(value: Any) -> str:
+    # JSON's own escapes are in halves of a character, which TOML refuses, as it does a bare DEL
+    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
 def _same(a: Any, b: Any) -> bool:

@@ -12,13 +12,14 @@ from csiq.report.facts import number
 from csiq.report.record import Record
 from csiq.report.verdict import duration
 
-#: Key of ``shadow`` in ``run.json``, and its heading.
+#: Key of ``shadow`` in ``run.json``, its heading in the table, and its name where it stands alone.
 _LOSSES = (
-    ("grade_lost_last", "grade lost, to last"),
-    ("grade_lost_best", "to best"),
-    ("reference_lost_last", "reference lost, to last"),
-    ("reference_lost_best", "to best"),
-    ("nrmse_lost_last", "NRMSE, to last"),
+    ("grade_lost_last", "grade lost, to last", "grade, to last"),
+    ("grade_lost_best", "to best", "grade, to best"),
+    ("reference_lost_last", "reference lost, to last", "reference, to last"),
+    ("reference_lost_best", "to best", "reference, to best"),
+    ("nrmse_lost_last", "NRMSE, to last", "NRMSE, to last"),
+    ("nrmse_lost_best", "to best", "NRMSE, to best"),
 )
 
 
@@ -28,14 +29,15 @@ def shadow_of(record: Record) -> dict[str, Any] | None:
     if not rows:
         return None
     letters = {rule.name: rule.letter for rule in rules_of(record)}
-    known = [(key, name) for key, name in _LOSSES if any(_is_number(row.get(key)) for row in rows)]
+    known = [loss for loss in _LOSSES if any(_is_number(row.get(loss[0])) for row in rows)]
     return {
-        "columns": ["rule", "iteration", "saved", *(name for _, name in known)],
-        "truth": any(key.startswith(("reference", "nrmse")) for key, _ in known),
+        "columns": ["rule", "iteration", "saved", *(heading for _, heading, _ in known)],
+        "names": ["rule", "iteration", "saved", *(name for _, _, name in known)],
+        "truth": any(key.startswith(("reference", "nrmse")) for key, _, _ in known),
         "rows": [
             {
                 "letter": letters.get(str(row.get("rule")), ""),
-                "cells": list(_cells(row, [k for k, _ in known])),
+                "cells": list(_cells(row, [key for key, _, _ in known])),
             }
             for row in rows
         ],

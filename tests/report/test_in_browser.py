@@ -247,6 +247,10 @@ def test_a_phone_shows_it_without_scrolling_sideways(tab, folder, width):
     assert tab.ask("document.documentElement.scrollWidth") <= width
     assert tab.ask("document.querySelector('#plot .narrow').getClientRects().length") == 1
     assert tab.ask("document.querySelector('#plot .wide').getClientRects().length") == 0
+    # rules and ranks stand below each other: nothing that matters has to be scrolled to
+    boxes = "[...document.querySelectorAll('.cards')].map((t) => t.parentElement)"
+    assert tab.ask(f"{boxes}.length") == 2
+    assert tab.ask(f"{boxes}.every((box) => box.scrollWidth <= box.clientWidth)")
     scale = tab.ask("document.querySelector('#plot .narrow').getBoundingClientRect().width / 340")
     assert 12 * scale >= 9  # px of the chart's text
     tab.mouse("mouseMoved", *at(tab, 3, "narrow"))
