@@ -102,6 +102,14 @@ Examples:
     help="Of the scans of iterates, repeatable: one is drawn for each patient [--raw-matrix].",
 )
 @click.option(
+    "--smeared",
+    type=click.IntRange(0),
+    default=0,
+    show_default=True,
+    metavar="N",
+    help="Patients who train, with coronaries smeared in one volume and all but these in another.",
+)
+@click.option(
     "--coarse",
     type=click.IntRange(0),
     default=0,
@@ -137,6 +145,7 @@ def init(
     iterates: int,
     test_iterates: int,
     iterate_matrix: tuple[int, ...],
+    smeared: int,
     coarse: int,
     coarse_matrix: tuple[int, ...],
     resume: bool,
@@ -173,6 +182,7 @@ def init(
         iterates,
         test_iterates,
         iterate_matrix,
+        smeared,
         coarse,
         coarse_matrix,
     )
@@ -258,6 +268,9 @@ def _echo_state(state: dict[str, Any]) -> None:
             "raw scans": "{done} of {of}".format(**state["scans"]),
             "iterates": "{done} of {of} patients".format(**state["iterates"])
             if state["iterates"]["of"]
+            else None,
+            "smeared": "{done} of {of} patients".format(**state["smeared"])
+            if state["smeared"]["of"]
             else None,
             "coarse volumes": "{done} of {of}".format(**state["coarse"]) if state["coarse"]["of"] else None,
             "disk": in_bytes(state["disk_bytes"]),

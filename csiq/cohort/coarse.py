@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -66,13 +65,6 @@ def write_coarse_manifest(folder: Path, scans: Sequence[GradedScan]) -> None:
     testing = [scan for scan in scans if scan.split == TEST]
     if testing:
         write_manifest(folder / TESTING, testing)
-
-
-def coarse_summary(scans: Sequence[GradedScan]) -> dict[str, Any]:
-    """Return how many there are and how their grades lie, plain numbers."""
-    grades = [scan.reference for scan in scans]
-    found = {"mean": round(float(np.mean(grades)), 3), "sd": round(float(np.std(grades)), 3)}
-    return {"volumes": len(scans), "reference": found}
 
 
 def _drawn(patient: CohortPatient, matrices: Sequence[int]) -> int:

@@ -23,10 +23,10 @@ OWN_FILES = re.compile(
     r"cohort\.json|timing\.json|README\.txt|graded\.tsv|patients\.tsv|scans\.tsv"
     r"|volumes/p\d+\.(nii|json)|raw/p\d+(\.truth)?\.h5"
     r"|(graded-)?iterates\.tsv|iterates/p\d+-i\d\d-phase\d\.(nii|json)"
-    r"|graded-coarse\.tsv|coarse/p\d+\.(nii|json)"
+    r"|graded-coarse\.tsv|coarse/p\d+\.(nii|json)|smeared/p\d+-(vessels|rest)\.(nii|json)"
 )
 STUDIES = ("paper",)
-_SUBFOLDERS = ("volumes", "raw", "iterates", "coarse")
+_SUBFOLDERS = ("volumes", "raw", "iterates", "coarse", "smeared")
 _RESERVE = 50e6  # bytes that tables and logs may take
 
 
@@ -53,6 +53,8 @@ class StudyConfig:
         How many test patients have, to test on; these are in ``iterates.tsv`` alone.
     iterate_matrices : tuple of int
         Matrices of the scans of iterates, one drawn for each patient; ``raw_matrix`` if there are none.
+    smeared : int
+        How many patients who train have volumes with smeared coronaries graded as well.
     coarse : int
         How many patients, the first by number, have a coarse volume graded as well.
     coarse_matrices : tuple of int
@@ -69,6 +71,7 @@ class StudyConfig:
     iterates: int = 0
     test_iterates: int = 0
     iterate_matrices: tuple[int, ...] = ()
+    smeared: int = 0
     coarse: int = 0
     coarse_matrices: tuple[int, ...] = ()
 
@@ -85,6 +88,7 @@ class StudyConfig:
             ("--iterates", self.iterates, 0),
             ("--test-iterates", self.test_iterates, 0),
             *(("--iterate-matrix", matrix, 16) for matrix in self.iterate_matrices),
+            ("--smeared", self.smeared, 0),
             ("--coarse", self.coarse, 0),
             *(("--coarse-matrix", matrix, 16) for matrix in self.coarse_matrices),
         ):
@@ -176,8 +180,9 @@ def config_of(record: dict[str, Any]) -> StudyConfig:
     """
     try:
         config = dict(record["config"])
-        several = {name: tuple(config.pop(name, ())) for name in ("iterate_matrices", "coarse_matrices")}
-        return StudyConfig(**config, **several)
+        for name in ("iterate_matrices", "coarse_matrices"):
+            config[name] = tuple(config.get(name, ()))
+        return StudyConfig(**config)
     except TypeError:
         raise RawDataError("its configuration is of another version", field=RECORD) from None
 
@@ -215,7 +220,7 @@ def _check_same(folder: Path, config: StudyConfig) -> None:
     differ = [key for key in now if now[key] != before[key]]
     # Raw data, iterates, coarse volumes can be added; more patients until somebody has seen a split of fewer
     allowed = {"raw"} if record.get("status") == "complete" else {"raw", "n_patients"}
-    allowed |= {key for key in ("iterates", "test_iterates", "coarse") if now[key] > before[key]}
+    allowed |= {key for key in ("iterates", "test_iterates", "smeared", "coarse") if now[key] > before[key]}
     if not before["iterates"] and not before["test_iterates"]:
         allowed.add("iterate_matrices")
     if not before["coarse"]:

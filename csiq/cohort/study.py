@@ -10,7 +10,6 @@ from typing import Any
 from csiq.cohort.coarse import (
     COARSE,
     coarse_patients,
-    coarse_summary,
     grade_coarse,
     write_coarse_manifest,
 )
@@ -53,8 +52,16 @@ from csiq.cohort.raw import (
     write_scans,
 )
 from csiq.cohort.readers import PREFERENCE
+from csiq.cohort.smeared import (
+    SMEARED,
+    grade_smeared,
+    make_smeared,
+    missing_smeared,
+    smeared_of,
+    started_smeared,
+)
 from csiq.cohort.splits import TEST, n_test_of
-from csiq.cohort.summary import summary_of
+from csiq.cohort.summary import grades_summary, summary_of
 from csiq.cohort.volume_file import bytes_of_volume
 from csiq.io.atomic import write_text
 from csiq.quality.reference import formula_sha256
@@ -69,6 +76,7 @@ graded.tsv      volumes, patients, split, grades of readers 1a, 1b and 2, refere
 patients.tsv    people, difficulty of their scans, measured features
 volumes/        the graded images, NIfTI; a JSON beside each
 iterates.tsv, iterates/  iterates of a reconstruction of some patients who train, if asked for
+smeared/        their images with coronaries, or all but these, smeared, if asked for
 coarse/         the same patients in larger voxels, if asked for; graded-coarse.tsv lists those who test
 scans.tsv, raw/ raw scans of test patients (ISMRMRD) with their truth, unless left out
 cohort.json     configuration, formula, readers, summary
@@ -114,14 +122,16 @@ def init_cohort(
         graded = grade_cohort(folder, patients, seed=config.seed)
         write_tables(folder, graded)
         coarse = _make_coarse(folder, config, graded, make, listen, workers) if config.coarse else []
+        smeared = _make_smeared(folder, config, graded, listen, workers) if config.smeared else []
         wanted = config.iterates or config.test_iterates
         iterates = _make_iterates(folder, config, graded, listen, workers) if wanted else []
         # the test part of the manifest stays one image a patient, as the paper's
-        further = [*coarse, *(one.scan for one in iterates)]
+        further = [*coarse, *smeared, *(one.scan for one in iterates)]
         write_tables(folder, graded, [scan for scan in further if scan.split != TEST])
         chosen = _make_raw(folder, config, graded, listen, workers) if config.raw else []
         told = {"iterates": iterates_summary(iterates)} if iterates else {}
-        told |= {"coarse": coarse_summary(coarse)} if coarse else {}
+        several = {"coarse": coarse, "smeared": smeared}
+        told |= {name: grades_summary(scans) for name, scans in several.items() if scans}
         return _finish(folder, config, graded, chosen, told)
 
 
@@ -151,6 +161,7 @@ def state_of(folder: Path) -> dict[str, Any]:
             "of": min(config.iterates, config.n_patients - n_test) + min(config.test_iterates, n_test),
         },
         "coarse": {"done": len(coarse) - len(missing_volumes(folder, coarse, COARSE)), "of": len(coarse)},
+        "smeared": {"done": len(started_smeared(folder, patients)), "of": config.smeared},
         "disk_bytes": used_bytes(folder),
         "runs": runs_of(folder),
         "summary": record.get("summary"),
@@ -197,6 +208,15 @@ def _sizes_of(config: StudyConfig) -> ScanSizes:
     return ScanSizes(config.iterate_matrices or (config.raw_matrix,), config.raw_coils)
 
 
+def _make_smeared(
+    folder: Path, config: StudyConfig, graded: Sequence[GradedPatient], listen: Listener, workers: int
+) -> list[GradedScan]:
+    rows = smeared_of(graded, config.smeared)
+    left = missing_smeared(folder, [row.patient for row in rows])
+    follow(folder, SMEARED, make_smeared(folder, left, workers), listen, workers)
+    return grade_smeared(folder, rows, seed=config.seed)
+
+
 def _coarse_of(config: StudyConfig, patients: Sequence[CohortPatient]) -> list[CohortPatient]:
     return coarse_patients(patients[: config.coarse], config.coarse_matrices or (config.raw_matrix,))
 
@@ -237,6 +257,7 @@ def _finish(
 def _bytes_needed(config: StudyConfig, patients: Sequence[CohortPatient], n_volumes: int) -> int:
     volumes = n_volumes * bytes_of_volume(config.matrix)
     largest = max(_sizes_of(config).matrices)
+    volumes += 2 * config.smeared * bytes_of_volume(config.matrix)
     volumes += sum(bytes_of_volume(patient.matrix) for patient in _coarse_of(config, patients))
     volumes += (config.iterates + config.test_iterates) * PER_PATIENT * bytes_of_volume(largest)
     if not config.raw:

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from csiq.cohort.grading import GradedPatient
+from csiq.cohort.manifest import GradedScan
 from csiq.cohort.readers import READERS
 from csiq.cohort.splits import FOLDS, LEAST, TEST
 
@@ -37,6 +38,13 @@ def summary_of(graded: Sequence[GradedPatient]) -> dict[str, Any]:
         "readers": [_pair(grades, a, b) for a, b in combinations(range(len(READERS)), 2)],
         "shortfalls": _shortfalls(grades, parts),
     }
+
+
+def grades_summary(scans: Sequence[GradedScan]) -> dict[str, Any]:
+    """Return how many there are and how their grades lie, plain numbers."""
+    grades = [scan.reference for scan in scans]
+    found = {"mean": round(float(np.mean(grades)), 3), "sd": round(float(np.std(grades)), 3)}
+    return {"volumes": len(scans), "reference": found}
 
 
 def _part(graded: Sequence[GradedPatient], grades: np.ndarray, rows: list[int]) -> dict[str, Any]:

@@ -14,7 +14,8 @@ from csiq.io.tables import Cell
 from csiq.quality.assessor import as_assessor
 from csiq.quality.features import HeartTruth
 from csiq.quality.patches import ORIENTATIONS, SIDE
-from csiq.trust.degradations import blurred_coronaries, blurred_outside, coronary_distance, with_wires
+from csiq.quality.vessel_distance import coronary_distance
+from csiq.trust.degradations import blurred_coronaries, blurred_outside, with_wires
 
 if TYPE_CHECKING:
     from csiq.heatmap import HeatMap, Occlusion

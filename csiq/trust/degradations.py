@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 from scipy.ndimage import distance_transform_edt, gaussian_filter
-from scipy.spatial import cKDTree
 
-from csiq.quality.centreline import Field, centreline, refine
 from csiq.quality.features import HeartTruth
+from csiq.quality.vessel_distance import coronary_distance
 from csiq.trust.mechanisms import FWHM
 
 _APART = 10.0  # mm between heart and what is changed outside
@@ -71,29 +70,6 @@ def with_wires(volume: np.ndarray, truth: HeartTruth) -> np.ndarray:
         rim += np.exp(-(((away - 1.3 * _RADIUS) / 1.5) ** 2))
     changed = volume * factor + _RIM * level * rim
     return _mixed(volume, changed, np.clip(_away(truth) - _APART / 2, 0, 1))
-
-
-def coronary_distance(volume: np.ndarray, truth: HeartTruth) -> np.ndarray:
-    """Return how far each voxel lies outside the nearest of RCA, LAD and LCX as the image shows them.
-
-    Returns
-    -------
-    float32 array, (z, y, x)
-        mm beyond the lumen; negative within; 99 wherever it is more than 20 mm.
-    """
-    pair = [Field(np.asarray(v, np.float32), truth.voxel_size, 1) for v in (volume, truth.volume)]
-    lines = [refine(pair[0], pair[1], centreline(vessel)) for vessel in truth.vessels.values()]
-    points = np.concatenate([line.points for line in lines])
-    radius = np.concatenate([np.asarray(line.radius) for line in lines])
-    near = np.ones(volume.shape, bool)
-    at = np.clip(np.rint(points / truth.voxel_size).astype(int), 0, np.array(volume.shape) - 1)
-    near[tuple(at.T)] = False
-    near = distance_transform_edt(near, sampling=truth.voxel_size) < 20
-    places = np.argwhere(near) * truth.voxel_size
-    away, which = cKDTree(points).query(places)
-    found = np.full(volume.shape, 99.0, np.float32)
-    found[near] = away - radius[which]
-    return found
 
 
 def _away(truth: HeartTruth) -> np.ndarray:

@@ -14,6 +14,7 @@ from sklearn.metrics import roc_auc_score
 
 from csiq.heatmap import Mask, Occlusion
 from csiq.quality.features import HeartTruth
+from csiq.quality.vessel_distance import coronary_distance
 from csiq.trust.controls import (
     CHANGES,
     conclusions,
@@ -22,7 +23,7 @@ from csiq.trust.controls import (
     partial_rank,
     pointing,
 )
-from csiq.trust.degradations import blurred_coronaries, blurred_outside, coronary_distance, with_wires
+from csiq.trust.degradations import blurred_coronaries, blurred_outside, with_wires
 from tests.trust.scanned_tubes import truth
 
 

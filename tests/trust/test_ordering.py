@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy.stats import spearmanr
 
-from csiq.trust.degradations import coronary_distance
+from csiq.quality.vessel_distance import coronary_distance
 from csiq.trust.mechanisms import MECHANISMS, ORDERING
 from csiq.trust.ordering import LEAST_LEVELS, SPENT, Level, grade_levels, make_levels, order_of, ordering_of
 from tests.trust.scanned_tubes import truth, tubes
