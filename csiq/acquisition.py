@@ -83,7 +83,8 @@ class Acquisition:
     Attributes
     ----------
     kspace : complex64 array, (n_coils, n_spokes, n_samples)
-        Imaging spokes in the order of acquisition; navigators and noise are apart.
+        Imaging spokes in the order of acquisition; navigators and noise are apart. Numbers of another type
+        are cast, here and in ``coord``.
     coord : float32 array, (n_spokes, n_samples, 3)
         Sampled positions, z y x, in cycles per field of view (-n/2 .. n/2).
     times : float64 array, (n_spokes,)
@@ -130,6 +131,12 @@ class Acquisition:
     delays: Delays | None = None
 
     def __post_init__(self) -> None:
+        # integers and double precision would double the memory of everything behind
+        for name, kinds, dtype in (("kspace", "iufc", np.complex64), ("coord", "iuf", np.float32)):
+            array = getattr(self, name)
+            if array.dtype != dtype and array.dtype.kind in kinds:
+                with np.errstate(over="ignore"):  # what does not fit is infinite, and found below
+                    object.__setattr__(self, name, array.astype(dtype))
         _check_shapes(self)
         _check_values(self)
 

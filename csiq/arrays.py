@@ -97,11 +97,19 @@ def choose_device(name: str = "auto") -> Device:
         raise DeviceError(f"'{name}' is no device", field="--device", hint="auto, cpu, cuda or cuda:0")
     index = int(number or 0)
     if index >= count:
-        found = ", ".join(f"cuda:{i}" for i in range(count)) or "no GPU that CuPy can use"
-        raise DeviceError(
-            f"'{name}' is not there", field="--device", hint=f"found: {found}; try --device cpu"
-        )
+        hint = f"found: {_found_gpus(count)}; try --device cpu"
+        raise DeviceError(f"'{name}' is not there", field="--device", hint=hint)
     return Device(index)
+
+
+def _found_gpus(count: int) -> str:
+    if count:
+        return ", ".join(f"cuda:{i}" for i in range(count))
+    try:
+        import cupy  # noqa: F401
+    except ImportError:
+        return "no CuPy, pip install 'csiq[gpu12]' or 'csiq[gpu13]'"
+    return "no GPU that CuPy can use"
 
 
 def to_device(x: Array, device: Device) -> Array:
@@ -231,12 +239,20 @@ def default_threads() -> int:
 
 
 def use_threads(threads: int | None) -> None:
-    """Let everything that follows, torch's network included, use so many threads; all cores if None."""
+    """Let everything that follows use so many threads, torch's network and BLAS included; all cores if None.
+
+    BLAS follows only where threadpoolctl is installed; else ``OPENBLAS_NUM_THREADS`` and its like rule it.
+    """
     global _threads
     import torch
 
     _threads = threads
     torch.set_num_threads(default_threads())
+    try:
+        from threadpoolctl import threadpool_limits
+    except ImportError:
+        return
+    threadpool_limits(default_threads(), user_api="blas")
 
 
 def return_free_memory() -> None:
@@ -260,8 +276,15 @@ def run_tasks(tasks: Sequence[Callable[[], None]], threads: int, xp: Any = np) -
         for task in tasks:
             task()
         return
-    for done in [_pool(threads).submit(task) for task in tasks]:
-        done.result()
+    begun = [_pool(threads).submit(task) for task in tasks]
+    try:
+        for one in begun:
+            one.result()
+    except BaseException:
+        # an error, or a signal: who ends the program need not wait for what has not begun
+        for one in begun:
+            one.cancel()
+        raise
 
 
 _POOL_NAME = "csiq-pool"

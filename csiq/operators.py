@@ -19,7 +19,7 @@ import sigpy
 
 from csiq.arrays import Array, default_threads, run_tasks, xp_of
 from csiq.cuda.memory import GpuPlan
-from csiq.errors import ShapeError
+from csiq.errors import RawDataError, ShapeError
 from csiq.nufft import Nufft, toeplitz_kernel
 from csiq.toeplitz import ToeplitzNormal
 
@@ -46,6 +46,8 @@ class ForwardModel(sigpy.linop.Linop):
     ------
     ShapeError
         If the maps are not four-dimensional, or the phases differ in samples per spoke.
+    RawDataError
+        If a map is not finite, or all of them are zero.
     """
 
     def __init__(
@@ -61,6 +63,7 @@ class ForwardModel(sigpy.linop.Linop):
             raise ShapeError(f"expected maps (n_coils, z, y, x), got shape {smaps.shape}", field="smaps")
         if len({c.shape[1] for c in coords}) != 1:
             raise ShapeError("phases differ in samples per spoke", field="coords")
+        _check_maps(smaps)
         self.smaps = smaps
         self.coords = list(coords)
         self.plan = plan
@@ -107,6 +110,16 @@ class ForwardModel(sigpy.linop.Linop):
 
         kernels = [partial(kernel, phase) for phase in range(len(self.coords))]
         return ToeplitzNormal(kernels, self.smaps, threads=self.threads, plan=self.plan)
+
+
+def _check_maps(smaps: Array) -> None:
+    xp, any_signal = xp_of(smaps), False
+    for coil, smap in enumerate(smaps):  # coil by coil: the answers are as large as a map
+        if not bool(xp.isfinite(smap).all()):
+            raise RawDataError(f"sensitivity map of coil {coil} is not finite", field="smaps")
+        any_signal = any_signal or bool(smap.any())
+    if not any_signal:
+        raise RawDataError(f"sensitivity maps of shape {smaps.shape} are all zero", field="smaps")
 
 
 class Gridding(sigpy.linop.Linop):

@@ -14,12 +14,21 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from csiq.acquisition import Acquisition
-from csiq.arrays import Device, choose_device, default_threads, to_host, use_threads
+from csiq.arrays import Device, default_threads, to_host, use_threads
 from csiq.coils import estimate_smaps
 from csiq.config import Config
 from csiq.gating import Bins, Signal, correct_shift, spoke_shift
 from csiq.loop import Event, Loop, OnEvent, OnIterate, Resumed, ignore
-from csiq.preparation import gate, load_grader, phase_dcf, prepare_coils, set_up, use_device
+from csiq.preparation import (
+    device_for,
+    gate,
+    load_grader,
+    phase_dcf,
+    prepare_coils,
+    set_up,
+    set_up_where_it_fits,
+    use_device,
+)
 from csiq.quality.assessor import Assessor, as_assessor
 from csiq.result import Prepared, Result
 from csiq.solvers import solve, solver_named
@@ -132,7 +141,8 @@ def prepare(
     ------
     CsiqError
     """
-    device, threads = choose_device(config.run.device), config.run.threads or default_threads()
+    threads = config.run.threads or default_threads()
+    device, unexpected = device_for(scan, config)
     use_threads(threads)
     use_device(device)
     solver_named(config.solver.solver)
@@ -145,9 +155,12 @@ def prepare(
     warnings = [*scan.warnings, *_breathing_warnings(signal)]
     on_event(_start_event(scan, bins, config, device, threads))
     with stages("setup"):
-        problem = set_up(scan, bins, smaps, config, device, threads)
+        problem, device, note = set_up_where_it_fits(scan, bins, smaps, config, device)
         assessor = as_assessor(grader) if grader is not None else load_grader(config, device)
-    warnings += _calibration_warnings(scan, assessor)
+    notes = [message for message in (unexpected, note) if message]
+    for message in notes:
+        on_event({"event": "warning", "message": message})
+    warnings += [*notes, *_calibration_warnings(scan, assessor)]
     return Prepared(
         # samples are no longer needed: the right-hand side has them
         problem=problem,

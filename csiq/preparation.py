@@ -8,12 +8,12 @@ from __future__ import annotations
 import numpy as np
 
 from csiq.acquisition import Acquisition
-from csiq.arrays import Device, to_device
+from csiq.arrays import Device, choose_device, default_threads, to_device
 from csiq.coils import compress, drop_dead_coils, whiten
 from csiq.config import Config
-from csiq.cuda.memory import GpuPlan, free_bytes, with_back_off
+from csiq.cuda.memory import GpuPlan, free_bytes, release_pools, with_back_off
 from csiq.density import density_compensation
-from csiq.errors import ModelError
+from csiq.errors import ModelError, ResourceError
 from csiq.gating import Bins, Signal, bin_spokes, correct_shift, respiratory_signal
 from csiq.operators import ForwardModel
 from csiq.plan import gpu_plan, sizes_of
@@ -22,6 +22,40 @@ from csiq.quality.assessor import Assessor
 from csiq.solvers import Problem, SpatialTV, Wavelet, build_problem
 from csiq.stopping import uses_grades
 from csiq.stopping.configured import own_rule
+
+
+def device_for(scan: Acquisition, config: Config) -> tuple[Device, str | None]:
+    """Return where a scan is reconstructed, and what to say where ``auto`` is not what one would expect.
+
+    Raises
+    ------
+    DeviceError
+        If a GPU is asked for by name and is not there.
+    """
+    device = choose_device(config.run.device)
+    if config.run.device != "auto":
+        return device, None
+    if not device.is_gpu:
+        dead = "CuPy is installed but finds no GPU that it can use: computed on the CPU"
+        return device, dead if _has_cupy() else None
+    try:
+        gpu_plan(sizes_of(scan, config), config, free_bytes(device))
+    except ResourceError as error:
+        return Device(), _too_small(error)
+    return device, None
+
+
+def _too_small(error: ResourceError) -> str:
+    """Return the warning about a GPU that a scan does not fit on."""
+    return f"the GPU has too little memory ({error.what}): computed on the CPU"
+
+
+def _has_cupy() -> bool:
+    try:
+        import cupy  # noqa: F401
+    except ImportError:
+        return False
+    return True
 
 
 def use_device(device: Device) -> None:
@@ -82,6 +116,22 @@ def set_up(
     if not device.is_gpu:
         return build(None)
     return with_back_off(build, gpu_plan(sizes_of(scan, config), config, free_bytes(device)))
+
+
+def set_up_where_it_fits(
+    scan: Acquisition, bins: Bins, smaps: np.ndarray, config: Config, device: Device
+) -> tuple[Problem, Device, str | None]:
+    """Return the problem, where it is, and a warning: with ``auto`` on the CPU if a GPU's memory ran out."""
+    threads = config.run.threads or default_threads()
+    try:
+        return set_up(scan, bins, smaps, config, device, threads), device, None
+    except ResourceError as error:
+        if config.run.device != "auto" or not device.is_gpu:
+            raise
+        note = _too_small(error)
+    # out here the error is gone, and with it the frames that held the arrays
+    release_pools()
+    return set_up(scan, bins, smaps, config, Device(), threads), Device(), note
 
 
 def phase_dcf(scan: Acquisition, bins: Bins, method: str) -> np.ndarray:

@@ -9,8 +9,7 @@ from __future__ import annotations
 import logging
 import math
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -25,10 +24,12 @@ from csiq.errors import OutputError, RawDataError, ResourceError
 from csiq.history import COLUMNS, History
 from csiq.io.beside import Beside
 from csiq.io.run_folder import RunFolder, read_json
-from csiq.io.sniff import check_readable
+from csiq.io.run_log import log_into
+from csiq.io.sniff import check_readable, in_bytes
 from csiq.loop import Event, OnEvent, Resumed
 from csiq.pipeline import Result, load_grader, reconstruct
 from csiq.plan import check_memory, estimate
+from csiq.preparation import device_for
 from csiq.run_json import Facts, facts_of, header, one_or_each, result_json, so_far
 from csiq.run_results import bright_level, write_images, write_respiration, write_shadow
 from csiq.scan_file import read_scan
@@ -76,7 +77,7 @@ def run(
     check_given(config)
     solver_named(config.solver.solver)
     grader = load_grader(config, device)
-    with RunFolder.open(output, overwrite=overwrite, resume=resume) as folder, _log_into(folder.path):
+    with RunFolder.open(output, overwrite=overwrite, resume=resume) as folder, log_into(folder.path):
         this = _Run(config, raw, folder, on_event or (lambda event: None), grader.sha256 if grader else None)
         if resume and folder.status == "complete":
             done = read_json(folder.path / "run.json")
@@ -85,25 +86,6 @@ def run(
                 return None
             this.extends = True
         return this.go(resume)
-
-
-@contextmanager
-def _log_into(folder: Path) -> Iterator[None]:
-    """Write the log of this run to ``csiq.log``."""
-    handler = logging.FileHandler(folder / "csiq.log", encoding="utf-8")
-    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
-    level = _log.level
-    _log.addHandler(handler)
-    _log.setLevel(logging.DEBUG)
-    try:
-        yield
-    except Exception:
-        _log.exception("stopped by an error")
-        raise
-    finally:
-        _log.removeHandler(handler)
-        _log.setLevel(level)
-        handler.close()
 
 
 @dataclass
@@ -135,7 +117,9 @@ class _Run:
             interrupted = not isinstance(error, Exception) or getattr(error, "status", "") == "interrupted"
             # what was refused has changed nothing: an interrupted run stays what it was
             if self.begun:
-                self._write_status("interrupted" if interrupted else "failed")
+                # a disk that is full or gone cannot be told so, and the first error says more
+                with suppress(ResourceError):
+                    self._write_status("interrupted" if interrupted else "failed")
             raise
         if result.stop.reason == "nan":
             raise RawDataError(
@@ -160,7 +144,7 @@ class _Run:
         self.truth, warning = truth_table_of(self.config, self.raw, self.facts.geometry, self.folder)
         if self.truth is not None and resumed is not None:
             self.truth.take_up(resumed.history.last.iteration)
-        check_memory(estimate(scan, self.config, choose_device(self.config.run.device)), self.config)
+        check_memory(estimate(scan, self.config, device_for(scan, self.config)[0]), self.config)
         for message in (*scan.warnings, *([warning] if warning else [])):
             self._on_event({"event": "warning", "message": message})
         self._check_disk()
@@ -232,7 +216,7 @@ class _Run:
         need, free = (2 + 2 * 6 + kept) * volume, self.folder.free_bytes()
         if need > free:
             raise ResourceError(
-                f"the run needs {need / 1e9:.1f} GB of disk, {free / 1e9:.1f} GB free",
+                f"the run needs {in_bytes(need)} of disk, {in_bytes(free)} free",
                 file=self.folder.path,
                 hint="choose another folder with -o",
             )

@@ -267,7 +267,7 @@ def test_a_wrong_option_leaves_no_folder(raw, tmp_path):
 
 def test_a_disk_too_small_is_said_before_the_work(raw, tmp_path, monkeypatch):
     monkeypatch.setattr(run_module.RunFolder, "free_bytes", lambda self: 1000)
-    with pytest.raises(ResourceError, match="GB of disk"):
+    with pytest.raises(ResourceError, match="B of disk"):
         run(config_of(), raw, tmp_path / "out")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from itertools import combinations
@@ -53,6 +54,16 @@ class PairAgreement:
     def is_reliable(self) -> bool:
         """Whether alpha is 0.8 or more, which the paper asks of readers who agree."""
         return self.alpha >= RELIABLE
+
+    @property
+    def undefined(self) -> str | None:
+        """What is not defined, and why; None if everything is."""
+        names = [name for name in ("kappa", "alpha", "spearman") if math.isnan(getattr(self, name))]
+        if not names:
+            return None
+        few = "no case was graded by both" if self.n == 0 else "only one case was graded by both"
+        why = few if self.n < 2 else "grades that do not vary"
+        return f"{', '.join(names)} undefined: {why}"
 
     def as_dict(self) -> dict[str, Any]:
         """Return the object of ``csiq agree --json``, with NaN where JSON says null."""

@@ -79,6 +79,9 @@ def agree(
             write_results(folder, found.readers, pairs, facts)
     if not quiet:
         _warn(found, drawn=folder is not None)
+        for pair in pairs:
+            if pair.undefined:
+                click.echo(f"csiq: warning: {pair.a} and {pair.b}: {pair.undefined}", err=True)
     if as_json:
         further = {"kappa_labels": "used"} if kappa == "irr" else {}
         click.echo(json_line({"pairs": [pair.as_dict() for pair in pairs], **further}))

@@ -56,7 +56,7 @@ def examine(raw: Path, config: Config, *, as_json: bool = False) -> None:
     from csiq.arrays import choose_device
     from csiq.delays import with_delays
     from csiq.plan import check_memory, estimate
-    from csiq.preparation import gate, load_grader, prepare_coils
+    from csiq.preparation import device_for, gate, load_grader, prepare_coils
     from csiq.scan_file import read_scan
     from csiq.solvers import solver_named
 
@@ -66,7 +66,7 @@ def examine(raw: Path, config: Config, *, as_json: bool = False) -> None:
     scan = read_scan(config, raw)
     if scan.delays is None:
         scan = with_delays(scan, "warn")
-    need = estimate(scan, config, device, grader)
+    need = estimate(scan, config, device_for(scan, config)[0], grader)
     check_memory(need, config)
     signal, bins = gate(prepare_coils(scan, config), config)
     if as_json:

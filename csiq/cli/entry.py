@@ -7,7 +7,7 @@ import signal
 import sys
 import traceback
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import Any, NoReturn
 
@@ -18,10 +18,14 @@ from csiq.errors import CsiqError, Interrupted
 
 #: Commands that print events, the last of which may be an error.
 _WITH_EVENTS = ("recon", "demo", "tune")
+#: Commands whose threads may compute for a long time after a signal; they have no processes to end.
+_AT_ONCE = ("recon", "demo", "tune")
+#: What batch systems send some time before they kill.
+_SIGNALS = (signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2)
 
 
 class Terminated(BaseException):
-    """SIGTERM arrived; no ``Exception``, so that nothing on the way swallows it."""
+    """SIGTERM or its like arrived; no ``Exception``, so that nothing on the way swallows it."""
 
 
 def main(args: Sequence[str] | None = None) -> int:
@@ -32,11 +36,21 @@ def main(args: Sequence[str] | None = None) -> int:
     args : sequence of str, optional
         Without the name of the program; those of the process by default.
     """
-    arguments = list(sys.argv[1:] if args is None else args)
+    code = _run(list(sys.argv[1:] if args is None else args))
+    if args is None and code in (130, 143) and sys.argv[1:2] and sys.argv[1] in _AT_ONCE:
+        # everything is written and let go; the interpreter would wait for threads in the midst of a transform
+        for stream in (sys.stdout, sys.stderr):
+            with suppress(OSError):
+                stream.flush()
+        os._exit(code)
+    return code
+
+
+def _run(arguments: list[str]) -> int:
     if "_CSIQ_COMPLETE" in os.environ:
         csiq.main(arguments, prog_name="csiq", complete_var="_CSIQ_COMPLETE")
     try:
-        with _sigterm_raises(), csiq.make_context("csiq", arguments) as context:
+        with _signals_raise(), csiq.make_context("csiq", arguments) as context:
             csiq.invoke(context)
             sys.stdout.flush()
     except BaseException as error:
@@ -45,19 +59,20 @@ def main(args: Sequence[str] | None = None) -> int:
 
 
 @contextmanager
-def _sigterm_raises() -> Iterator[None]:
+def _signals_raise() -> Iterator[None]:
     def terminate(number: int, frame: FrameType | None) -> NoReturn:
         raise Terminated
 
     try:
-        before = signal.signal(signal.SIGTERM, terminate)
+        before = [(number, signal.signal(number, terminate)) for number in _SIGNALS]
     except ValueError:  # not the main thread: signals are somebody else's business
         yield
         return
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before:
+            signal.signal(number, handler)
 
 
 def _end(error: BaseException, arguments: list[str]) -> int:
@@ -89,6 +104,11 @@ def describe(error: BaseException, arguments: Sequence[str] = ()) -> dict[str, A
         return _interrupted(error, arguments)
     if isinstance(error, click.ClickException):
         return _plain(error.exit_code, _usage_message(error), hint=_usage_hint(error))
+    from csiq.failures import as_csiq_error
+
+    known = as_csiq_error(error)
+    if known is not None:
+        return known.as_dict()
     where = "" if _given("--debug", arguments) else "--debug shows where; "
     hint = f"{where}please report it with the command and csiq.log"
     return _plain(1, f"this is a bug in csiq: {type(error).__name__}: {error}", hint=hint)

@@ -10,6 +10,7 @@ from typing import Any
 
 from csiq.config import Config
 from csiq.errors import CsiqError, RawDataError
+from csiq.failures import as_csiq_error
 from csiq.io import lock
 from csiq.io.tables import read_json, write_json
 
@@ -145,8 +146,9 @@ def _stamp(raw: Path) -> dict[str, int] | None:
 
 
 def _described(error: Exception) -> dict[str, Any]:
-    if isinstance(error, CsiqError):
-        return {**error.as_dict(), "line": error.one_line()}
+    known = error if isinstance(error, CsiqError) else as_csiq_error(error)
+    if known is not None:
+        return {**known.as_dict(), "line": known.one_line()}
     what = f"this is a bug in csiq: {type(error).__name__}: {error}"
     line = " ".join(f"{what}; please report it with csiq.log".split())
     return {"status": "error", "code": 1, "message": " ".join(what.split()), "line": line}

@@ -24,7 +24,18 @@ from typing import Any, TypeVar
 
 from csiq.cuda.toeplitz import SLAB_BYTES, planes_of
 from csiq.errors import ResourceError
+from csiq.failures import is_out_of_memory
 from csiq.nufft import doubled_shape
+
+__all__ = [
+    "GpuPlan",
+    "GpuProblem",
+    "free_bytes",
+    "is_out_of_memory",
+    "plan_gpu",
+    "release_pools",
+    "with_back_off",
+]
 
 T = TypeVar("T")
 
@@ -213,23 +224,6 @@ def with_back_off(run: Callable[[GpuPlan], T], plan: GpuPlan, release: Callable[
         )
         plan = smaller
         (release or release_pools)()
-
-
-def is_out_of_memory(error: BaseException | None) -> bool:
-    """Whether an error, or one that caused it, says that memory ran out.
-
-    SigPy's operators wrap what goes wrong in a RuntimeError; torch and cuFFT have classes of their own.
-    """
-    while error is not None:
-        name = type(error).__name__
-        if isinstance(error, MemoryError) or name == "OutOfMemoryError":
-            return True
-        if name == "CuFFTError" and "ALLOC" in str(error):
-            return True
-        if name == "CUDARuntimeError" and "MemoryAllocation" in str(error):
-            return True
-        error = error.__cause__
-    return False
 
 
 def release_pools() -> None:

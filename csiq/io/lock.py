@@ -107,7 +107,9 @@ class FolderLock:
         """Remove the lock file and let go."""
         self._released.set()
         if self._handle >= 0:
-            self._path.unlink(missing_ok=True)
+            # on a share that is gone or read-only by now: its next user sees that we are dead
+            with suppress(OSError):
+                self._path.unlink(missing_ok=True)
             os.close(self._handle)
             self._handle = -1
 

@@ -68,7 +68,7 @@ def read_json(path: str | Path) -> Any:
         return json.loads(Path(path).read_text(encoding="utf-8"))
     except OSError as error:
         raise RawDataError(f"cannot be read: {error.strerror}", file=path) from None
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise RawDataError(f"is no JSON: {error}", file=path) from None
 
 

@@ -100,7 +100,7 @@ def _read_card(base: str, card: Any) -> tuple[dict[str, Any] | None, tuple[str, 
         return None, (f"{base} has no model card beside it: its grades are uncertified",)
     try:
         parsed = json.loads(card.read_text(encoding="utf-8"))
-    except (ValueError, OSError) as error:
+    except (ValueError, RecursionError, OSError) as error:
         raise ModelError(f"model card cannot be read: {error}", file=card.name) from error
     if not isinstance(parsed, dict):
         raise ModelError("expected a JSON object", file=card.name)
@@ -143,7 +143,10 @@ def read_tensors(model: ModelFile) -> tuple[dict[str, Tensor], dict[str, Any] | 
     for key, value in tensors.items():
         if not bool(torch.isfinite(value).all()):
             raise ModelError("weights are not finite", file=file, field=key)
-    return tensors, _header_network(model.weights)
+    try:
+        return tensors, _header_network(model.weights)
+    except (ValueError, RecursionError) as error:  # without a card no checksum vouches for it
+        raise ModelError(f"no JSON ({error})", file=file, field="network") from None
 
 
 def _header_network(weights: bytes) -> dict[str, Any] | None:

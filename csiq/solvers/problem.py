@@ -15,7 +15,7 @@ from typing import Protocol
 import numpy as np
 
 from csiq.arrays import Array, combined, norm2, vdot, xp_of
-from csiq.errors import ConfigError, RawDataError
+from csiq.errors import ConfigError, RawDataError, ShapeError
 from csiq.operators import ForwardModel
 from csiq.solvers.penalties import Penalty, PhaseTV
 from csiq.solvers.total_variation import phase_total_variation, prox_phase_tv
@@ -172,11 +172,14 @@ def build_problem(
 
     Raises
     ------
+    ShapeError
+        If k-space or the weights are not of the model's coils and spokes.
     RawDataError
         If the gridded image is zero or not finite.
     ConfigError
         If a penalty comes twice.
     """
+    _check_fit(model, kspace, dcf)
     names = [penalty.name for penalty in penalties]
     if len({PhaseTV.name, *names}) <= len(names):
         raise ConfigError("each penalty once", field="penalties", hint="lamda is that along the phases")
@@ -190,6 +193,16 @@ def build_problem(
         peak = _peak(rhs)
     further = tuple(penalty.scaled(peak) for penalty in penalties if penalty.weight > 0)
     return Problem(normal, rhs, gridded, energy, lamda * peak, model.threads, further)
+
+
+def _check_fit(model: ForwardModel, kspace: Array, dcf: Array) -> None:
+    expected = tuple(model.oshape)
+    if tuple(kspace.shape) != expected:
+        maps = tuple(model.smaps.shape)
+        what = f"maps {maps} and their spokes make k-space {expected}, got {tuple(kspace.shape)}"
+        raise ShapeError(what, field="smaps, kspace")
+    if tuple(dcf.shape) != expected[1:]:
+        raise ShapeError(f"expected weights {expected[1:]}, got {tuple(dcf.shape)}", field="dcf")
 
 
 def _peak(volumes: Array) -> float:

@@ -19,6 +19,7 @@ from csiq.loop import Event, OnEvent, ignore
 from csiq.pipeline import Result
 from csiq.plan import check_memory, estimate
 from csiq.plugins import load_assessor
+from csiq.preparation import device_for
 from csiq.quality.assessor import Assessor
 from csiq.scan_file import read_scan
 from csiq.solvers import solver_named
@@ -126,7 +127,7 @@ class _Tuning:
     def _sweep(self, held: list[Acquisition], started: float) -> Choice:
         scan = held[0]
         truth, warning = truth_of_scan(self.config, self.raw, scan.geometry)
-        check_memory(estimate(scan, self.config, choose_device(self.config.run.device)), self.config)
+        check_memory(estimate(scan, self.config, device_for(scan, self.config)[0]), self.config)
         for message in (*scan.warnings, *([warning] if warning else [])):
             self._on_event({"event": "warning", "message": message})
         del scan

@@ -112,6 +112,22 @@ def test_a_cohorts_readers_are_said_to_be_simulated(table, capsys, tmp_path):
     assert read_json(tmp_path / "out" / "agreement.json")["note"] == "simulated readers, research use only"
 
 
+def test_what_is_undefined_is_null_and_says_why(tmp_path, capsys):
+    """Of readers who never change their mind there is no correlation: neither 0 nor 1."""
+    path = tmp_path / "readers.tsv"
+    path.write_text("id\ta\tb\tc\td\n1\t2\t2\t1\t\n2\t2\t2\t3\t\n3\t2\t2\t4\t1\n")
+    assert main(["agree", str(path), "--json"]) == 0
+    shown = capsys.readouterr()
+    pairs = {(p["a"], p["b"]): p for p in json.loads(shown.out)["pairs"]}
+    same = pairs["a", "b"]
+    assert (same["n"], same["kappa"], same["alpha"], same["spearman"]) == (3, None, None, None)
+    assert (same["bias"], same["mae"]) == (0.0, 0.0)
+    assert pairs["a", "c"]["spearman"] is None
+    assert "a and b: kappa, alpha, spearman undefined: grades that do not vary\n" in shown.err
+    assert "a and c: spearman undefined: grades that do not vary\n" in shown.err
+    assert "c and d: alpha, spearman undefined: only one case was graded by both\n" in shown.err
+
+
 def test_warnings_can_be_left_out(tmp_path, capsys):
     path = tmp_path / "readers.tsv"
     path.write_text("id\ta\tb\tnote\n1\t2\t5\twell\n2\t1\t1\t\n")

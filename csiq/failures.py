@@ -1,0 +1,62 @@
+"""What memory and devices raise, as errors for people: whatever library was asked last has its own words."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from csiq.errors import CsiqError, DeviceError, ResourceError
+
+#: How CuPy's and torch's errors of a GPU are called; torch's older ones are a RuntimeError that says so.
+_OF_GPU = ("CUDARuntimeError", "CUDADriverError", "CuFFTError", "CUBLASError", "AcceleratorError")
+_SMALLER = "try --coils 4, --coil-batch 1, --matrix or --phases 2"
+
+
+def as_csiq_error(error: BaseException) -> CsiqError | None:
+    """Return what an error means if memory ran out or a GPU failed, else None.
+
+    Parameters
+    ----------
+    error : BaseException
+        Of any library.
+
+    Returns
+    -------
+    ResourceError, DeviceError or None
+        With exit code 5: no bug, and what was finished is there to go on from.
+    """
+    if is_out_of_memory(error):
+        return ResourceError("memory ran out", field="memory", hint=_SMALLER)
+    for one in _chain(error):
+        if _is_of_gpu(one):
+            words = " ".join(str(one).split())[:160] or type(one).__name__
+            hint = "what was finished is kept: --resume goes on, with --device cpu without the GPU"
+            return DeviceError(f"the GPU failed: {words}", field="--device", hint=hint)
+    return None
+
+
+def is_out_of_memory(error: BaseException | None) -> bool:
+    """Whether an error, or one that caused it, says that memory ran out.
+
+    SigPy's operators wrap what goes wrong in a RuntimeError; torch and cuFFT have classes of their own.
+    """
+    return any(_says_no_memory(one) for one in _chain(error))
+
+
+def _chain(error: BaseException | None) -> Iterator[BaseException]:
+    while error is not None:
+        yield error
+        error = error.__cause__
+
+
+def _says_no_memory(error: BaseException) -> bool:
+    name = type(error).__name__
+    return (
+        isinstance(error, MemoryError)
+        or name == "OutOfMemoryError"
+        or (name == "CuFFTError" and "ALLOC" in str(error))
+        or (name == "CUDARuntimeError" and "MemoryAllocation" in str(error))
+    )
+
+
+def _is_of_gpu(error: BaseException) -> bool:
+    return type(error).__name__ in _OF_GPU or (isinstance(error, RuntimeError) and "CUDA error" in str(error))
