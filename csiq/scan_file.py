@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from csiq.acquisition import Acquisition
+from csiq.arrays import use_threads
 from csiq.config import Config
 from csiq.io import ReadOptions, read_acquisition
 from csiq.quantities import bytes_of
@@ -30,6 +31,8 @@ def read_options(config: Config) -> ReadOptions:
 
 def read_scan(config: Config, raw: Path) -> Acquisition:
     """Read a raw file as a configuration says, decay and gradient delays corrected if it asks for that."""
+    if config.run.threads is not None:
+        use_threads(config.run.threads)
     scan = read_acquisition(raw, read_options(config))
     if config.data.decay_correction:
         from csiq.decay import correct_decay
