@@ -86,7 +86,7 @@ def image_of(path: Path) -> Image:
 
 def distances(domain: Domain, images: Iterable[Image]) -> np.ndarray:
     """Return how far images lie, 1 at the threshold."""
-    found = [domain.distance(domain.describe(volume_slices(*image).values)) for image in images]
+    found = [domain.distance(describe_slices(volume_slices(*image).values)) for image in images]
     return np.array(found) / domain.threshold
 
 

@@ -5,8 +5,7 @@ Descriptors of the normalised slices are held against their mean and covariance 
 and a heart zoomed by a wrong unit of the trajectory has been graded by nobody.
 
 There are far more descriptors than hearts need to differ, so the covariance is shrunk towards uncorrelated
-ones (Ledoit and Wolf), and the threshold comes from images left out of the fit. Models of csiq's first schema
-hold eight statistics; their cards are read as before.
+ones (Ledoit and Wolf), and the threshold comes from images left out of the fit.
 
 References
 ----------
@@ -24,57 +23,15 @@ from typing import Any
 
 import numpy as np
 
-from csiq.arrays import Array, to_host, xp_of
 from csiq.errors import ModelError, ShapeError
-from csiq.quality.descriptors import DESCRIPTORS, describe_slices
-from csiq.quality.patches import SIDE
+from csiq.quality.descriptors import DESCRIPTORS
 
 #: What a card calls :data:`csiq.quality.descriptors.DESCRIPTORS`; another list takes another name.
 DESCRIPTOR_SET = "csiq-descriptors-1"
 #: Share of the training set, each image left out of the fit, that lies within the threshold.
 WITHIN = 0.99
 _FOLDS, _LEAST_SHRINKAGE = 5, 0.05
-
-#: Names of the eight statistics of models of the first schema, in order.
-FEATURES = (
-    "log median within 64 mm",
-    "log 10th percentile within 64 mm",
-    "log 90th percentile within 64 mm",
-    "log median beyond 64 mm",
-    "log 90th percentile beyond 64 mm",
-    "log RMS difference of neighbours",
-    "log RMS second over first difference",
-    "log RMS within 64 mm",
-)
-_RADIUS = 64
-_FLOOR = 1e-3
-
-
-def features(slices: Array) -> np.ndarray:
-    """Return the eight statistics of models of the first schema.
-
-    Parameters
-    ----------
-    slices : float32 array, (3, n_offsets, 208, 208)
-        From :func:`csiq.quality.patches.volume_slices`; values that are not finite count as zero.
-
-    Returns
-    -------
-    float64 array, (8,)
-        As named in ``FEATURES``.
-    """
-    xp = xp_of(slices)
-    values = xp.nan_to_num(slices.reshape(-1, SIDE, SIDE), nan=0.0, posinf=0.0, neginf=0.0)
-    row, column = xp.ogrid[:SIDE, :SIDE]
-    near = (row - SIDE // 2) ** 2 + (column - SIDE // 2) ** 2 <= _RADIUS**2
-    heart, rest = values[:, near], values[:, ~near]
-    first = xp.diff(values, axis=-1)
-    second = xp.diff(first, axis=-1)
-    rms = [xp.sqrt(xp.mean(d * d)) for d in (first[:, near[:, 1:]], second[:, near[:, 2:]], heart)]
-    low, median, high = xp.percentile(heart, xp.asarray([10.0, 50.0, 90.0]))
-    rest_median, rest_high = xp.percentile(rest, xp.asarray([50.0, 90.0]))
-    raw = [median, low, high, rest_median, rest_high, rms[0], rms[1] / (rms[0] + _FLOOR), rms[2]]
-    return np.log([max(float(to_host(value)), 0.0) + _FLOOR for value in raw])
+_OTHER_SET = "the model is of another version of csiq"
 
 
 @dataclass(frozen=True)
@@ -84,7 +41,7 @@ class Domain:
     Attributes
     ----------
     mean : float64 array, (n_descriptors,)
-        89 of :mod:`csiq.quality.descriptors`, or the eight :data:`FEATURES`.
+        Of :data:`csiq.quality.descriptors.DESCRIPTORS`.
     covariance : float64 array, (n_descriptors, n_descriptors)
     threshold : float
         Mahalanobis distance beyond which an image is called far.
@@ -119,15 +76,11 @@ class Domain:
         Raises
         ------
         ShapeError
-            If there are fewer than 4 patients, or the descriptors are of no known set.
+            If there are fewer than 4 patients, or other descriptors.
         """
         who = list(groups) if groups is not None else list(range(len(samples)))
         samples = np.asarray(samples, dtype=np.float64)
-        if (
-            samples.ndim != 2
-            or len(set(who)) < 4
-            or samples.shape[1] not in (len(DESCRIPTORS), len(FEATURES))
-        ):
+        if samples.ndim != 2 or len(set(who)) < 4 or samples.shape[1] != len(DESCRIPTORS):
             raise ShapeError(
                 f"expected 4 patients or more and {len(DESCRIPTORS)} descriptors, got {samples.shape}"
             )
@@ -153,12 +106,14 @@ class Domain:
             return None
         try:
             entry, voxels = card["domain"], card["voxel_size_mm"]
-            mean = np.array(entry["mean"], float)
-            spread = _unpacked(entry) if "correlation" in entry else np.array(entry["covariance"], float)
+            what = entry["statistics"]
+            mean, spread = np.array(entry["mean"], float), _unpacked(entry)
             known = cls(mean, spread, float(entry["threshold"]), (float(voxels["min"]), float(voxels["max"])))
         except (KeyError, TypeError, ValueError) as error:
             raise ModelError(f"model card lacks a usable domain ({error})", field="domain") from error
-        wanted = len(DESCRIPTORS) if entry.get("statistics") == DESCRIPTOR_SET else len(FEATURES)
+        if what != DESCRIPTOR_SET:
+            raise ModelError(f"expected '{DESCRIPTOR_SET}'", field="domain.statistics", hint=_OTHER_SET)
+        wanted = len(DESCRIPTORS)
         if mean.shape != (wanted,) or spread.shape != (wanted,) * 2:
             raise ModelError(f"expected {wanted} statistics, got {mean.shape}", field="domain.mean")
         if not _is_covariance(spread) or not np.isfinite(mean).all():
@@ -167,13 +122,6 @@ class Domain:
 
     def as_dict(self) -> dict[str, Any]:
         """Return the entry of the model card; the matrix is text: a line instead of thousands."""
-        if len(self.mean) == len(FEATURES):
-            return {
-                "statistics": list(FEATURES),
-                "mean": np.round(self.mean, 6).tolist(),
-                "covariance": np.round(self.covariance, 8).tolist(),
-                "threshold": round(self.threshold, 4),
-            }
         spread = np.sqrt(np.diag(self.covariance))
         below = (self.covariance / np.outer(spread, spread))[np.tril_indices(len(spread), -1)]
         return {
@@ -184,10 +132,6 @@ class Domain:
             "threshold": round(self.threshold, 4),
             "within": WITHIN,
         }
-
-    def describe(self, slices: Array) -> np.ndarray:
-        """Return the statistics of one image that this domain is about, float64 (n_descriptors,)."""
-        return features(slices) if len(self.mean) == len(FEATURES) else describe_slices(slices)
 
     @cached_property
     def _whitening(self) -> np.ndarray:

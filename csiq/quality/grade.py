@@ -17,6 +17,7 @@ from csiq.errors import ModelError
 from csiq.quality.assessor import Grade
 from csiq.quality.build import build_network, build_networks
 from csiq.quality.confidence import Confidence
+from csiq.quality.descriptors import describe_slices
 from csiq.quality.domain import Domain
 from csiq.quality.evidence import Evidence
 from csiq.quality.model_file import ModelFile, open_model
@@ -121,7 +122,7 @@ class Grader:
         grades = members.mean(axis=0)
         finite = np.isfinite(grades)
         n_failed = int(grades.size - finite.sum())
-        sample = self._domain.describe(slices.values) if self._domain is not None else None
+        sample = describe_slices(slices.values) if self._domain is not None else None
         complaints = self._complaints(sample, voxel_size)
         warnings = (*self.warnings, *slices.warnings, *complaints, *_failures(n_failed, grades.size))
         if n_failed > MAX_FAILED * grades.size:
@@ -141,7 +142,7 @@ class Grader:
             mm, z y x.
         """
         slices = volume_slices(volume, voxel_size, self._half_edge)
-        sample = self._domain.describe(slices.values) if self._domain is not None else None
+        sample = describe_slices(slices.values) if self._domain is not None else None
         return Evidence.of(self._grade_slices(slices), self._distance(sample))
 
     def side_line(self) -> SideLine | None:

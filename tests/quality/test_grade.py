@@ -14,7 +14,8 @@ from csiq.arrays import Device
 from csiq.errors import ModelError, ShapeError
 from csiq.quality.build import ensemble_tensors
 from csiq.quality.confidence import Confidence
-from csiq.quality.domain import Domain, features
+from csiq.quality.descriptors import describe_slices
+from csiq.quality.domain import Domain
 from csiq.quality.grade import Grade, Grader
 from csiq.quality.model_file import encode_tensors, save_model
 from csiq.quality.network import IQDCNN, NetworkConfig
@@ -37,8 +38,8 @@ def model(tmp_path: Path, volume: np.ndarray) -> Path:
     """An untrained network with a card: enough to test everything but the grades' meaning."""
     torch.manual_seed(5)
     network = IQDCNN(SMALL)
-    sample = features(volume_slices(volume, VOXEL).values)
-    domain = Domain(sample, 0.01 * np.eye(8), 3.0, (1.0, 3.25))
+    sample = describe_slices(volume_slices(volume, VOXEL).values)
+    domain = Domain(sample, 0.01 * np.eye(len(sample)), 3.0, (1.0, 3.25))
     card = {"domain": domain.as_dict(), "voxel_size_mm": {"min": 1.0, "max": 3.25}}
     path = tmp_path / "tiny.safetensors"
     save_model(path, encode_tensors(network.state_dict(), SMALL.as_dict()), card)
