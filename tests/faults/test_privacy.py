@@ -25,22 +25,20 @@ def csiq(line):
     code = main(line.split())
     assert code == 0, (line, code)
 
-recon = "--phases 2 --max-iter 2 --coils 2 --device cpu --threads 1 --json"
-csiq("check zyx-ward/scan.h5")
+recon = "--phases 2 --max-iter 1 --coils 2 --device cpu --threads 1 --json"
 csiq("info zyx-ward/scan.h5 --json")
 csiq(f"recon zyx-ward/scan.h5 -o out {recon} --save-iterates")
 csiq("report out")
 csiq("rank out")
 csiq("curves out")
-csiq("grade --run out --json")
-csiq("grade out/phase-1.nii.gz")
+csiq("grade out/phase-1.nii.gz --json")
 for target in ("again.h5", "again.cfl"):
     csiq(f"convert zyx-ward/scan.h5 {target}")
 csiq("convert out/volumes.h5 heart")
 csiq("convert out/volumes.h5 heart.nii.gz")
 csiq("convert zyx-ward/scan.dat twix.h5 --trajectory golden3d")
-code = main("recon zyx-ward/dated.h5 -o dated --phases 1 --max-iter 1 --device cpu -q".split())
-assert code == 0, code
+csiq("info zyx-ward/dated.h5 --json")
+csiq("convert zyx-ward/dated.h5 dated.h5")
 code = main("recon zyx-ward/scan.h5 -o out --lamda -1".split())
 assert code == 2, code
 """
@@ -157,7 +155,7 @@ def test_scripts_in_every_field_do_not_run(tmp_path: Path) -> None:
         return head + named + rest.partition("</systemVendor>")[2]
 
     edit_xml(raw, vendor)
-    options = ["--phases", "2", "--max-iter", "1", "--device", "cpu", "--keep-identifiers", "-q"]
+    options = ["--phases", "1", "--max-iter", "1", "--device", "cpu", "--keep-identifiers", "-q"]
     assert main(["recon", str(raw), "-o", str(tmp_path / "out"), *options]) == 0
     page = tmp_path / "out" / "report.html"
     assert "window.hacked" in page.read_text()
