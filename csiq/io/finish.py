@@ -13,6 +13,7 @@ import numpy as np
 from csiq.acquisition import Acquisition, Navigators
 from csiq.errors import ConfigError, RawDataError
 from csiq.io.draft import Draft
+from csiq.io.noise import given_noise
 from csiq.io.options import ReadOptions
 from csiq.io.si_apart import set_si_apart
 from csiq.io.sniff import sha256_of
@@ -38,6 +39,9 @@ def finish(draft: Draft, options: ReadOptions) -> Acquisition:
         If an option does not fit the scan.
     """
     draft = set_si_apart(draft, options)
+    if options.noise is not None:
+        dwell = draft.system.get("dwell_s")
+        draft = replace(draft, noise=given_noise(options, len(draft.kspace), dwell))
     draft = exclude_coils(draft, options.exclude_coil)
     draft = handle_bad(draft, drop=options.drop_bad)
     draft = name_loud_coils(draft)

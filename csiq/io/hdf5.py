@@ -167,3 +167,22 @@ def groups_of(file: h5py.File) -> list[str]:
             if isinstance(link, h5py.HardLink) and file.get(name, getclass=True) is h5py.Group:
                 names.append(str(name))
     return names
+
+
+def text_of(node: h5py.Dataset, path: Path) -> bytes:
+    """Return the one text of a dataset.
+
+    Raises
+    ------
+    RawDataError
+        If it holds something else.
+    """
+    with reading(path, node.name):
+        if node.size < 1 or node.size > 16:
+            raise RawDataError(f"expected one header, got {node.size}", file=path, field=node.name)
+        value = node[()] if node.ndim == 0 else node[(0,) * node.ndim]
+    if isinstance(value, str):
+        return value.encode()
+    if not isinstance(value, bytes):
+        raise RawDataError(f"expected text, got {node.dtype}", file=path, field=node.name)
+    return value

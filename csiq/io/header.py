@@ -14,6 +14,7 @@ from typing import Any
 from xml.etree import ElementTree
 
 from csiq.errors import RawDataError
+from csiq.io.header_parts import coil_names_of, identifiers_of, noise_measurement_of, system_of, user_of
 from csiq.io.options import MIN_MATRIX
 
 #: No scanner acquires more than this along an axis.
@@ -63,12 +64,21 @@ class Header:
         ``vendor``, ``model``, ``field_T``, ``TR_s``, ``TE_s``, ``flip_deg``: those the header has.
     user : dict of str
         The user parameters, by name.
+    measurement : str
+        Its own ID, empty if the header has none; it may tell who was scanned: for comparing only.
+    noise_measurement : str
+        The ID of the measurement that holds its noise, if it depends on one.
+    coil_names : tuple of str
+        In the order of the channels; empty if the header does not name them.
     warnings : tuple of str
     """
 
     encodings: tuple[Encoding, ...]
     system: dict[str, Any] = field(default_factory=dict)
     user: dict[str, str] = field(default_factory=dict)
+    measurement: str = ""
+    noise_measurement: str = ""
+    coil_names: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
 
 
@@ -99,18 +109,16 @@ def parse_header(
     if not encodings:
         raise RawDataError("the header has no <encoding>", file=path, field=where)
     notes = (f"header: {odd}; went on without it",) if odd else ()
-    system = _system(root, path, where) | (_identifiers(root) if identifiers else {})
-    return Header(encodings, system, _user(root), notes)
-
-
-def _identifiers(root: ElementTree.Element) -> dict[str, str]:
-    """Return what the header says of the subject, the study and the measurement, by element name."""
-    found = {}
-    for section in ("subjectInformation", "studyInformation", "measurementInformation"):
-        for element in root.iterfind(f"{section}/*"):
-            if element.text and element.text.strip():
-                found[element.tag] = element.text.strip()
-    return found
+    system = system_of(root, path, where) | (identifiers_of(root) if identifiers else {})
+    return Header(
+        encodings,
+        system,
+        user_of(root),
+        measurement=(root.findtext("measurementInformation/measurementID") or "").strip(),
+        noise_measurement=noise_measurement_of(root),
+        coil_names=coil_names_of(root),
+        warnings=notes,
+    )
 
 
 def _parse(xml: bytes, path: Path, where: str) -> ElementTree.Element:
@@ -193,42 +201,3 @@ def check_matrix(shape: tuple[int, int, int], path: Path) -> None:
             raise RawDataError(
                 f"matrix {n} along {axis} is too small", file=path, field="matrixSize", hint="at least 8"
             )
-
-
-#: Our key, the header's element, and the factor to our unit.
-_SYSTEM = (
-    ("field_T", "acquisitionSystemInformation/systemFieldStrength_T", 1.0),
-    ("TR_s", "sequenceParameters/TR", 1e-3),
-    ("TE_s", "sequenceParameters/TE", 1e-3),
-    ("flip_deg", "sequenceParameters/flipAngle_deg", 1.0),
-)
-
-
-def _system(root: ElementTree.Element, path: Path, where: str) -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    for key, name in (("vendor", "systemVendor"), ("model", "systemModel")):
-        text = root.findtext(f"acquisitionSystemInformation/{name}")
-        if text:
-            found[key] = text.strip()
-    for key, xpath, factor in _SYSTEM:
-        text = root.findtext(xpath)
-        if not text:
-            continue
-        try:
-            value = float(text) * factor
-        except ValueError:
-            raise RawDataError(
-                f"expected a number, got '{text[:40]}'", file=path, field=f"{where}/{xpath}"
-            ) from None
-        if math.isfinite(value) and value > 0:
-            found[key] = value
-    return found
-
-
-def _user(root: ElementTree.Element) -> dict[str, str]:
-    found = {}
-    for entry in root.findall("userParameters/*"):
-        name = entry.findtext("name")
-        if name:
-            found[name.strip()] = (entry.findtext("value") or "").strip()
-    return found

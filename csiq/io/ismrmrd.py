@@ -25,7 +25,7 @@ from csiq.errors import ConfigError, RawDataError
 from csiq.io import records, timing
 from csiq.io.finish import finish
 from csiq.io.given_trajectory import is_name
-from csiq.io.hdf5 import find_dataset, find_node, groups_of, open_h5, reading
+from csiq.io.hdf5 import find_dataset, find_node, groups_of, open_h5, text_of
 from csiq.io.header import parse_header
 from csiq.io.ismrmrd_decode import decode
 from csiq.io.ismrmrd_write import write_ismrmrd
@@ -81,7 +81,7 @@ def _open(file: h5py.File, path: Path, options: ReadOptions) -> RawFile:
     group = _choose_group(file, path, options.group)
     xml, table = (_dataset(file, path, group, name) for name in ("xml", "data"))
     header = parse_header(
-        _xml_text(xml, path), path, xml.name, strict=options.strict, identifiers=options.keep_identifiers
+        text_of(xml, path), path, xml.name, strict=options.strict, identifiers=options.keep_identifiers
     )
     heads = records.read_heads(table, options.max_memory_bytes)
     kinds, notes = records.sort_readouts(heads, path, table.name)
@@ -110,10 +110,23 @@ def _choose_group(file: h5py.File, path: Path, wanted: str | None) -> str:
         raise RawDataError("no group 'dataset'", file=path, field="/", hint=_advice(file))
     scans = [name for name in names if find_node(file, f"{name}/data") is not None]
     if len(scans) > 1:
+        # Noise that was measured apart is no scan to choose
+        scans = [name for name in scans if has_images(file, name)] or scans
+    if len(scans) > 1:
         raise ConfigError(
             f"holds {len(scans)} scans", file=path, field="/", hint=f"--group, one of: {_listed(scans)}"
         )
-    return "dataset"
+    return scans[0] if len(scans) == 1 else "dataset"
+
+
+def has_images(file: h5py.File, group: str) -> bool:
+    """Return whether a group has readouts other than noise; True if it cannot be told."""
+    try:
+        table = find_dataset(file, f"{group}/data")
+        heads = None if table is None else records.read_heads(table, None)
+    except RawDataError:
+        return True
+    return heads is None or len(records.rows_of_noise(heads)) < len(heads)
 
 
 def _listed(names: list[str]) -> str:
@@ -125,18 +138,6 @@ def _advice(file: h5py.File) -> str:
     if "kspace" in file:
         return "a Cartesian fastMRI file? csiq needs radial acquisitions"
     return f"groups found: {_listed(groups_of(file))}; --group names another"
-
-
-def _xml_text(node: h5py.Dataset, path: Path) -> bytes:
-    with reading(path, node.name):
-        if node.size < 1 or node.size > 16:
-            raise RawDataError(f"expected one header, got {node.size}", file=path, field=node.name)
-        value = node[()] if node.ndim == 0 else node[(0,) * node.ndim]
-    if isinstance(value, str):
-        return value.encode()
-    if not isinstance(value, bytes):
-        raise RawDataError(f"expected text, got {node.dtype}", file=path, field=node.name)
-    return value
 
 
 def _choose_echo(kinds: Sorted, heads: np.ndarray, path: Path, echo: int | None) -> Sorted:

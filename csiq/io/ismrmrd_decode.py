@@ -14,6 +14,7 @@ from csiq.io.geometry import geometry_from_lps
 from csiq.io.header import check_matrix
 from csiq.io.header_xml import HEARTBEAT_FIELD, TIME_FIELD
 from csiq.io.ismrmrd_trajectory import trajectory_of
+from csiq.io.noise import dependent_noise
 from csiq.io.raw_file import RawFile
 from csiq.io.records import Samples, read_samples
 
@@ -44,6 +45,7 @@ def decode(file: RawFile) -> Draft:
     )
     clock = _clock(file)
     image = np.isin(file.timed, file.kinds.imaging)
+    noise, said = _noise(file, samples)
     spokes = samples["imaging"]
     trajectory = trajectory_of(file, spokes, geometry, clock.heartbeat[image])
     return Draft(
@@ -54,10 +56,10 @@ def decode(file: RawFile) -> Draft:
         heartbeat=clock.heartbeat[image],
         geometry=trajectory.geometry,
         navigators=_navigators(file, samples, clock, trajectory.scale, rows),
-        noise=_noise(samples),
+        noise=noise,
         triggered=clock.triggered,
         system={**_system(file), "trajectory_unit": trajectory.unit},
-        warnings=(*file.warnings, *odd_geometry, *odd_rows, *clock.warnings, *trajectory.warnings),
+        warnings=(*file.warnings, *odd_geometry, *odd_rows, *clock.warnings, *trajectory.warnings, *said),
     )
 
 
@@ -166,9 +168,20 @@ def _navigators(
     return Navigators(found.kspace, clock.times[at], clock.heartbeat[at], coord)
 
 
-def _noise(samples: dict[str, Samples]) -> np.ndarray | None:
+def _noise(file: RawFile, samples: dict[str, Samples]) -> tuple[np.ndarray | None, tuple[str, ...]]:
+    """Return the noise of the scan, else that of the measurement it depends on, and what to say."""
     found = [s.kspace.reshape(len(s.kspace), -1) for kind, s in samples.items() if kind.startswith("noise")]
-    return np.concatenate(found, axis=1) if found else None
+    if found:
+        return np.concatenate(found, axis=1), ()
+    if file.options.noise is not None:
+        return None, ()
+    group = file.table.name.strip("/").rpartition("/")[0]
+    dwell, limit = _system(file).get("dwell_s"), file.options.max_memory_bytes
+    noise, said = dependent_noise(file.table.file, file.header, group, dwell, limit)
+    n_coils = file.uniform("active_channels")
+    if noise is not None and len(noise) != n_coils:
+        return None, (f"its noise is of {len(noise)} coils, the scan has {n_coils}: not used",)
+    return noise, said
 
 
 def _system(file: RawFile) -> dict[str, Any]:

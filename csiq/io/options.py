@@ -48,6 +48,9 @@ class ReadOptions:
         Field of view in mm, z y x, of files that do not say it (BART's, plain arrays).
     tr : float, optional
         Milliseconds from a spoke to the next, of files without times.
+    noise : str, optional
+        Where samples of noise are, if not in the scan: ``FILE[:/GROUP]``, ISMRMRD with noise readouts,
+        ``.npy`` (n_coils, n) or BART's ``.cfl``. It wins over noise in the scan.
     interleaves : int, optional
         How many interleaves a named phyllotaxis has; None: found from heartbeats, or in the samples.
     si_spokes : str
@@ -74,6 +77,7 @@ class ReadOptions:
     keep_identifiers: bool = False
     fov: tuple[float, float, float] | None = None
     tr: float | None = None
+    noise: str | None = None
     interleaves: int | None = None
     si_spokes: str = "auto"
     max_memory_bytes: int | None = None

@@ -138,6 +138,11 @@ def sort_readouts(heads: np.ndarray, path: Path, where: str) -> tuple[Sorted, tu
     return found, notes
 
 
+def rows_of_noise(heads: np.ndarray) -> np.ndarray:
+    """Return the rows of the noise readouts."""
+    return np.flatnonzero((heads["flags"].astype(np.uint64) & bit(NOISE)) != 0)
+
+
 def check_uniform(heads: np.ndarray, rows: np.ndarray, name: str, path: Path, where: str) -> int:
     """Return a header value that must be the same in all these readouts.
 
