@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from csiq.errors import ConfigError
+from csiq.errors import ConfigError, ModelError
 from csiq.quality.model_file import extend_card, open_model
 
 #: Kind of the images of the test part as a whole; any other name is a kind beside it.
@@ -18,7 +18,7 @@ _OF_READER = (*_FIGURES, "anti_bias_l1", "kappa", "alpha", "mae")
 
 
 def check_has_card(model: str | Path) -> Path:
-    """Return the file of a model that can be written to.
+    """Return the file of a model whose card can be written to; nothing is graded in vain.
 
     Raises
     ------
@@ -30,7 +30,9 @@ def check_has_card(model: str | Path) -> Path:
     path = Path(model)
     if not path.is_file():
         raise ConfigError(f"'{model}' is no file", field="--into-card", hint="--model FILE.safetensors")
-    open_model(path)
+    found = open_model(path)
+    if found.card is None:
+        raise ModelError("has no model card to write to", file=path, hint="; ".join(found.warnings))
     return path
 
 
@@ -49,9 +51,15 @@ def into_card(path: Path, record: Mapping[str, Any], kind: str = ALL) -> None:
     Raises
     ------
     ModelError
-        If the model has no card.
+        If the model has no card, or is not the file that was evaluated.
     """
-    known = dict((open_model(path).card or {}).get(ENTRY) or {})
+    model, evaluated = open_model(path), record["config"]["models"][0]["sha256"]
+    if model.sha256 != evaluated:
+        what = (
+            f"is not the model that was evaluated: SHA-256 {model.sha256[:12]}, graded with {evaluated[:12]}"
+        )
+        raise ModelError(what, file=path, field="--into-card", hint="evaluate it anew")
+    known = dict((model.card or {}).get(ENTRY) or {})
     found = entry_of(record)
     if kind == ALL:
         known = {

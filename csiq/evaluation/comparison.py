@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import combinations
@@ -29,7 +29,7 @@ from csiq.agreement import (
 from csiq.evaluation.cases import Cases
 from csiq.evaluation.merits import LEVEL, MERITS, PATCH_MERITS, Estimate, Rater, estimates
 from csiq.evaluation.paper import AGAIN, MAIN, NETWORK, SECOND
-from csiq.evaluation.predictions import PatchGrader, Predictions
+from csiq.evaluation.predictions import Predictions
 from csiq.evaluation.redrawn import mean_consensus, mean_ends
 
 _NAME = re.compile(r"reader(\d+)([a-z]?)")
@@ -82,14 +82,11 @@ class Comparison:
     predictions : Predictions
     card : dict
         Of the main model, empty if it has none.
-    graders : sequence of PatchGrader
-        That made the predictions, for parts of a study that ask more of them.
     """
 
     cases: Cases
     predictions: Predictions
     card: Mapping[str, Any] = field(default_factory=dict)
-    graders: Sequence[PatchGrader] = ()
 
     @cached_property
     def predicted(self) -> np.ndarray:

@@ -62,12 +62,9 @@ def section(study: Comparison) -> Section:
 
 
 def told(study: Comparison) -> Told | None:
-    """Ask the main grader for intervals; None if it has no more to say than grades of patches."""
-    grader = study.graders[0] if study.graders else None
-    if grader is None or not hasattr(grader, "grade"):
-        return None
-    grades = [grader.grade(np.asarray(image.volume), image.voxel_size) for image in study.cases.images]
-    return Told(tuple(grades), study.cases.reference)
+    """Return what the main grader said of the images; None if it had no more than grades of patches."""
+    said = study.predictions.said
+    return None if said is None else Told(said, study.cases.reference)
 
 
 def _why_none(found: Told) -> str:

@@ -1,23 +1,23 @@
-"""The grades of networks on the images of a test: every patch, kept as they are finished."""
+"""The grades of networks on the images of a test: every patch, kept as they are finished.
+
+Of the main network, what it says besides of each image (interval, domain) is kept from the same pass.
+"""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 
-from csiq.errors import ModelError, RawDataError
+from csiq.errors import ModelError
 from csiq.evaluation.cases import Cases
-from csiq.io.atomic import atomic_write
-from csiq.io.hdf5 import open_h5, reading
-from csiq.io.hdf5_write import create_h5
+from csiq.evaluation.kept import Kept, Scale, card_of, read_kept, state_of, write_kept
 from csiq.io.tables import Cell, write_table
-from csiq.training.graded_set import GradedImage
+from csiq.quality.assessor import Grade
 
 #: Where the grades of all patches and those of the images are kept.
 PATCHES, PREDICTIONS = "patches.h5", "predictions.tsv"
@@ -25,11 +25,13 @@ PATCHES, PREDICTIONS = "patches.h5", "predictions.tsv"
 _MAX_FAILED = 0.05
 
 Report = Callable[[str, int, int], None]
-Scale = Callable[[float], float]
 
 
 class PatchGrader(Protocol):
-    """Anything that grades patches: a :class:`csiq.quality.grade.Grader`, or what takes its place."""
+    """Anything that grades patches: a :class:`csiq.quality.grade.Grader`, or what takes its place.
+
+    One that has more to say than patches has ``grade_with_patches``, too, which returns (Grade, patches).
+    """
 
     name: str
     sha256: str
@@ -51,11 +53,14 @@ class Predictions:
         One a model.
     scales : tuple of callable or None
         What takes a model's grades to the scale of a site's reader, one a model where there are any.
+    said : tuple of Grade, optional
+        What the main model says of each image, interval and domain with it; None if it has patches alone.
     """
 
     models: tuple[str, ...]
     patches: tuple[np.ndarray, ...]
     scales: tuple[Scale | None, ...] = ()
+    said: tuple[Grade, ...] | None = None
 
     @cached_property
     def grades(self) -> np.ndarray:
@@ -113,21 +118,28 @@ def predict(
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
         raise ModelError(f"two models are called '{twice[0]}'", field="--model", hint="rename one")
-    kept = [_Kept(grader.name, grader.sha256, scale_of(grader)) for grader in graders]
-    _read(folder / PATCHES, kept)
+    kept = [Kept(grader.name, grader.sha256, scale_of(grader)) for grader in graders]
+    kept[0].card = card_of(graders[0])
+    read_kept(folder / PATCHES, kept)
     for number, image in enumerate(cases.images, start=1):
-        state = _state_of(image)
+        state = state_of(image)
         missing = [(one, g) for one, g in zip(kept, graders, strict=True) if not one.has(image, state)]
         if missing:
             volume = np.asarray(image.volume)
             for one, grader in missing:
-                one.add(image, state, grader.patch_grades(volume, image.voxel_size))
-            _write(folder / PATCHES, kept)
+                said = None
+                if one.card is None:
+                    patches = grader.patch_grades(volume, image.voxel_size)
+                else:
+                    said, patches = grader.grade_with_patches(volume, image.voxel_size)  # type: ignore[attr-defined]
+                one.add(image, state, patches, said)
+            write_kept(folder / PATCHES, kept)
             write_table(folder / PREDICTIONS, list(_rows(cases, kept)))
         report(image.name, number, len(cases))
     write_table(folder / PREDICTIONS, list(_rows(cases, kept)))
     found = tuple(np.stack([one.patches[image.name] for image in cases.images]) for one in kept)
-    return Predictions(tuple(names), found, tuple(one.scale for one in kept))
+    told = tuple(kept[0].said[image.name] for image in cases.images) if kept[0].card else None
+    return Predictions(tuple(names), found, tuple(one.scale for one in kept), told)
 
 
 def scale_of(grader: PatchGrader) -> Scale | None:
@@ -138,59 +150,7 @@ def scale_of(grader: PatchGrader) -> Scale | None:
     return SiteCalibration.from_card(card) if card else None
 
 
-@dataclass
-class _Kept:
-    """What one model has graded: patches by the volume's name, and which file that was."""
-
-    name: str
-    sha256: str
-    scale: Scale | None = None
-    patches: dict[str, np.ndarray] = field(default_factory=dict)
-    states: dict[str, str] = field(default_factory=dict)
-
-    def has(self, image: GradedImage, state: str) -> bool:
-        return self.states.get(image.name) == state
-
-    def add(self, image: GradedImage, state: str, patches: np.ndarray) -> None:
-        self.patches[image.name] = np.asarray(patches, dtype=np.float32)
-        self.states[image.name] = state
-
-
-def _state_of(image: GradedImage) -> str:
-    """Return what changes when a file does, without reading all of it."""
-    found = image.path.stat()
-    return f"{found.st_size}-{found.st_mtime_ns}"
-
-
-def _read(path: Path, kept: Sequence[_Kept]) -> None:
-    """Fill in what was graded before; nothing if there is no such file, or a damaged one."""
-    if not path.is_file():
-        return
-    try:
-        with open_h5(path) as file, reading(path, "/"):
-            for group in file.values():
-                about = json.loads(bytes(group["about"][()]))
-                for one in kept:
-                    if [one.name, one.sha256] == [about["name"], about["sha256"]]:
-                        one.states.update(about["volumes"])
-                        one.patches.update(zip(about["volumes"], group["patches"][()], strict=True))
-    except (RawDataError, KeyError, ValueError):
-        # graded again: that costs a second each
-        return
-
-
-def _write(path: Path, kept: Sequence[_Kept]) -> None:
-    """Write a group a model: ``patches`` (n, ...), and in ``about`` (JSON) the model and its volumes."""
-    with atomic_write(path) as temporary, create_h5(temporary) as file:
-        for one in kept:
-            if one.patches:
-                group = file.create_group(one.name)
-                about = {"name": one.name, "sha256": one.sha256, "volumes": one.states}
-                group["about"] = np.frombuffer(json.dumps(about).encode(), dtype=np.uint8)
-                group["patches"] = np.stack([one.patches[name] for name in one.states])
-
-
-def _rows(cases: Cases, kept: Sequence[_Kept]) -> Iterator[dict[str, Cell]]:
+def _rows(cases: Cases, kept: Sequence[Kept]) -> Iterator[dict[str, Cell]]:
     main, *others = kept
     for image in cases.images:
         grades = {one.name: _grade(one.patches.get(image.name), one.scale) for one in kept}

@@ -116,7 +116,7 @@ def evaluate(
         predictions = predict(cases, graders, folder, report)
         if np.isfinite(predictions.grades).sum(axis=1).min() < 2:
             raise ModelError("a model gave fewer than two images a grade", field="--model")
-        study = Comparison(cases, predictions, getattr(graders[0], "card", {}), graders)
+        study = Comparison(cases, predictions, getattr(graders[0], "card", {}))
         sections = [part(study) for part in (PARTS if parts is None else parts)]
         drawn = [write_items(folder, section, use_of(cases)) for section in sections]
         page = render(sections, about(study, config), {k: v for one in drawn for k, v in one.items()})

@@ -117,20 +117,26 @@ class Grader:
         ShapeError
             If the volume has not three axes, or a voxel size is not positive.
         """
+        return self.grade_with_patches(volume, voxel_size)[0]
+
+    def grade_with_patches(
+        self, volume: Array, voxel_size: tuple[float, float, float]
+    ) -> tuple[Grade, np.ndarray]:
+        """Return what :meth:`grade` and :meth:`patch_grades` do, for the time of one of them."""
         slices = volume_slices(volume, voxel_size, self._half_edge)
         members = self._grade_slices(slices)
-        grades = members.mean(axis=0)
+        grades = np.asarray(members.mean(axis=0))
         finite = np.isfinite(grades)
         n_failed = int(grades.size - finite.sum())
         sample = describe_slices(slices.values) if self._domain is not None else None
         complaints = self._complaints(sample, voxel_size)
         warnings = (*self.warnings, *slices.warnings, *complaints, *_failures(n_failed, grades.size))
         if n_failed > MAX_FAILED * grades.size:
-            return Grade(math.nan, math.nan, False, grades.size, n_failed, warnings)
+            return Grade(math.nan, math.nan, False, grades.size, n_failed, warnings), grades
         known = self._domain is not None and not complaints
         evidence = Evidence.of(members, self._distance(sample))
         plain = Grade(evidence.grade, evidence.patch_sd, known, grades.size, n_failed, warnings)
-        return self._calibrated(self._with_interval(plain, evidence))
+        return self._calibrated(self._with_interval(plain, evidence)), grades
 
     def evidence(self, volume: Array, voxel_size: tuple[float, float, float]) -> Evidence:
         """Return what is known of the error of a volume's grade, before any calibration to a site.

@@ -16,7 +16,7 @@ from csiq.quality.model_file import encode_tensors, open_model, save_model
 FIGURES = ("r2", "spearman", "slope", "bias", "sd", "anti_bias_l1", "kappa", "alpha", "mae")
 
 
-def _record(redraws: int = 200, *, truth: bool = True) -> dict[str, Any]:
+def _record(redraws: int = 200, *, truth: bool = True, sha256: str = "") -> dict[str, Any]:
     """What ``evaluation.json`` holds, each number its own."""
     merits = {
         key: {"single": number + 0.1, "mean": number + 0.2, "ceiling": number + 0.3}
@@ -32,6 +32,7 @@ def _record(redraws: int = 200, *, truth: bool = True) -> dict[str, Any]:
             "manifest_sha256": "a" * 64,
             "split": "test",
             "reader": "reader1a",
+            "models": [{"name": "ours", "sha256": sha256}, {"name": "model-00", "sha256": "b" * 64}],
         },
         "network_against_reader": {"patients": merits},
         "reference": {"against_reference": against if truth else None},
@@ -62,8 +63,9 @@ def test_without_reference_and_redraws_it_is_the_reader_on_one_day() -> None:
 
 
 def test_kinds_stand_beside_the_whole_in_any_order(model: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    into_card(model, _record(0), "iterates")
-    into_card(model, _record())
+    sha256 = open_model(model).sha256
+    into_card(model, _record(0, sha256=sha256), "iterates")
+    into_card(model, _record(sha256=sha256))
     card = open_model(model).card
     assert card is not None
     assert card["evaluation"]["patients"] == 100
@@ -80,6 +82,29 @@ def test_what_has_no_card_to_write_to(tmp_path: Path, model: Path) -> None:
     assert check_has_card(model) == model
     with pytest.raises(ConfigError, match="is no file"):
         check_has_card("iq-dcnn-v2")
+    sha256 = open_model(model).sha256
     model.with_suffix(".json").unlink()
+    with pytest.raises(ModelError, match=r"no model card to write to.*no model card beside it"):
+        check_has_card(model)
     with pytest.raises(ModelError, match="no model card"):
-        into_card(model, _record(), ALL)
+        into_card(model, _record(sha256=sha256), ALL)
+
+
+def test_a_model_without_a_card_is_refused_before_anything_is_graded(
+    tmp_path: Path, model: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model.with_suffix(".json").unlink()
+    out = tmp_path / "out"
+    # there is no such cohort: it was not even looked for
+    asked = ["evaluate", str(tmp_path / "cohort"), "--model", str(model), "--into-card", "all"]
+    assert main([*asked, "-o", str(out)]) == 4
+    assert "ours.safetensors: has no model card to write to" in capsys.readouterr().err
+    assert not out.exists()
+
+
+def test_figures_of_another_file_are_not_written(model: Path) -> None:
+    card = open_model(model).card
+    with pytest.raises(ModelError, match="not the model that was evaluated") as refused:
+        into_card(model, _record(sha256="b" * 64))
+    assert refused.value.exit_code == 4
+    assert open_model(model).card == card

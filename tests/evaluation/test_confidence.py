@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -21,14 +23,14 @@ class Sure(Brightness):
     """A grader with intervals of a given half width; every fifth image is outside its domain."""
 
     half: float | None = 0.2
-    asked: int = 0
 
-    def grade(self, volume: Any, voxel_size: Any) -> Grade:
-        self.asked += 1
-        value = float(np.mean(self.patch_grades(volume, voxel_size)))
-        if self.asked % 5 == 0 or self.half is None:
-            return Grade(value, 0.1, self.asked % 5 != 0)
-        return Grade(value, 0.1, True, interval=(value - self.half, value + self.half), uncertainty=self.half)
+    def grade_with_patches(self, volume: Any, voxel_size: Any) -> tuple[Grade, np.ndarray]:
+        patches = self.patch_grades(volume, voxel_size)
+        value, known = float(np.mean(patches)), self.calls % 5 != 0
+        if self.half is None or not known:
+            return Grade(value, 0.1, known), patches
+        around = (value - self.half, value + self.half)
+        return Grade(value, 0.1, True, interval=around, uncertainty=self.half), patches
 
 
 @pytest.fixture(scope="module")
@@ -38,9 +40,14 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> Comparison:
     return Comparison(cases, predict(cases, [Brightness()], folder))
 
 
+@pytest.fixture
+def graded_by(study: Comparison, tmp_path: Path) -> Callable[[Sure], Comparison]:
+    return lambda grader: replace(study, predictions=predict(study.cases, [grader], tmp_path))
+
+
 @pytest.mark.parametrize(("half", "word"), [(4.0, "not as asked"), (0.001, "not as asked")])
-def test_intervals_too_wide_or_too_narrow_are_said_so(study: Comparison, half: float, word: str) -> None:
-    found = confidence.section(replace(study, graders=[Sure(half=half)]))
+def test_intervals_too_wide_or_too_narrow_are_said_so(graded_by, half: float, word: str) -> None:
+    found = confidence.section(graded_by(Sure(half=half)))
     assert word in found.lead[1]
     assert found.numbers["outside_domain"] == 4
     assert found.numbers["coverage"]["without"] == 4
@@ -48,14 +55,16 @@ def test_intervals_too_wide_or_too_narrow_are_said_so(study: Comparison, half: f
     assert (found.numbers["coverage"]["coverage"] == 1.0) is (half == 4.0)
 
 
-def test_coverage_is_counted_against_the_reference(study: Comparison) -> None:
+def test_coverage_is_counted_against_the_reference(study: Comparison, graded_by) -> None:
     reference = study.cases.reference
     assert reference is not None
     error = np.sort(np.abs(study.predicted - reference))
     # an interval that is to hold all but two
     half = float((error[-3] + error[-2]) / 2)
-    found = confidence.section(replace(study, graders=[Sure(half=half)]))
-    told = confidence.told(replace(study, graders=[Sure(half=half)]))
+    grader = Sure(half=half)
+    sure = graded_by(grader)
+    found, told = confidence.section(sure), confidence.told(sure)
+    assert grader.calls == len(study.cases), "one pass serves patches and intervals"
     assert told is not None
     held = [
         g.interval[0] <= t <= g.interval[1]
@@ -69,8 +78,20 @@ def test_coverage_is_counted_against_the_reference(study: Comparison) -> None:
     assert dict(table.body)["images with an interval"] == "16"
 
 
-def test_a_grader_without_intervals_is_said_so(study: Comparison) -> None:
-    assert "grades alone" in confidence.section(replace(study, graders=[Brightness()])).lead[0]
-    found = confidence.section(replace(study, graders=[Sure(half=None)]))
+def test_a_grader_without_intervals_is_said_so(study: Comparison, graded_by) -> None:
+    assert "grades alone" in confidence.section(study).lead[0]
+    found = confidence.section(graded_by(Sure(half=None)))
     assert "no calibrated confidence" in found.lead[1]
     assert found.items == ()
+
+
+def test_what_was_said_is_kept_until_weights_or_card_change(study: Comparison, tmp_path: Path) -> None:
+    first, again = Sure(card={"confidence": 1}), Sure(card={"confidence": 1, "evaluation": {"n": 20}})
+    kept = predict(study.cases, [first], tmp_path)
+    assert predict(study.cases, [again], tmp_path).said == kept.said
+    assert again.calls == 0
+    other = Sure(card={"confidence": 2}, half=0.3)
+    said = predict(study.cases, [other], tmp_path).said
+    assert other.calls == len(study.cases)
+    assert said is not None
+    assert said[0].uncertainty == 0.3

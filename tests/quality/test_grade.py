@@ -54,6 +54,9 @@ def test_grade_is_the_mean_over_all_patches(model: Path, volume: np.ndarray) -> 
     assert found.grade == pytest.approx(patches.mean(), rel=1e-6)
     assert found.grade_sd == pytest.approx(patches.std(), rel=1e-5)
     assert (found.n_patches, found.n_failed, found.in_domain) == (N_PATCHES, 0, True)
+    both = grader.grade_with_patches(volume, VOXEL)
+    assert both[0] == found
+    np.testing.assert_array_equal(both[1], patches)
     assert found.warnings == ()
     assert grader.name == "tiny"
 
