@@ -21,6 +21,7 @@ from csiq.io.cfl_images import geometry_of_record
 from csiq.io.draft import Draft
 from csiq.io.finish import finish
 from csiq.io.given_trajectory import given_trajectory, orient_given
+from csiq.io.header_parts import without_identity
 from csiq.io.nifti import sidecar_of
 from csiq.io.options import ReadOptions
 from csiq.io.plain import plain_geometry, plain_times
@@ -96,6 +97,9 @@ def read_bart(path: str | Path, options: ReadOptions | None = None) -> Acquisiti
     check_radial(coord, geometry, file)
     said = record.get("system")
     system: dict[str, Any] = said if isinstance(said, dict) else {}
+    if not options.keep_identifiers:
+        # They stand in the JSON of whoever asked for them; that does not ask for them here
+        system = without_identity(system)
     return finish(
         Draft(
             path=file,

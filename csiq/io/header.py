@@ -7,6 +7,7 @@ is a second opinion on the rest (unknown vendor elements are common and only war
 from __future__ import annotations
 
 import math
+import re
 import warnings
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -155,7 +156,9 @@ def _schema_complaint(xml: bytes) -> str | None:
         name = str(error).rpartition("}")[2].rpartition(":")[2]
         return f"unknown element '{name}'" if "Unknown property" in str(error) else str(error)
     except ConverterWarning as error:
-        return str(error)
+        # The value itself, which it quotes, may be a name or a number of a person
+        found = re.search(r"value for `([\w.]+)`", str(error))
+        return f"the value of {found.group(1) if found else 'an element'} is not of its kind"
     except (TypeError, ValueError) as error:
         _, _, missing = str(error).partition("argument")
         return f"missing element {missing.strip(' s:')}" if missing else str(error)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -56,14 +57,47 @@ def user_of(root: ElementTree.Element) -> dict[str, str]:
     return found
 
 
+#: Elements that may tell who was scanned, and when; by section, in the order of the schema.
+IDENTIFYING = {
+    "subjectInformation": (
+        "patientName", "patientWeight_kg", "patientHeight_m", "patientID", "patientBirthdate",
+        "patientGender",
+    ),
+    "studyInformation": (
+        "studyDate", "studyTime", "studyID", "accessionNumber", "referringPhysicianName", "studyDescription",
+        "studyInstanceUID", "bodyPartExamined",
+    ),
+    "measurementInformation": (
+        "measurementID", "seriesDate", "seriesTime", "patientPosition", "relativeTablePosition",
+        "initialSeriesNumber", "protocolName", "sequenceName", "seriesDescription", "seriesInstanceUIDRoot",
+        "frameOfReferenceUID",
+    ),
+}  # fmt: skip
+
+
 def identifiers_of(root: ElementTree.Element) -> dict[str, str]:
     """Return what the header says of the subject, the study and the measurement, by element name."""
     found = {}
-    for section in ("subjectInformation", "studyInformation", "measurementInformation"):
+    for section, names in IDENTIFYING.items():
         for element in root.iterfind(f"{section}/*"):
-            if element.text and element.text.strip():
+            if element.tag in names and element.text and element.text.strip():
                 found[element.tag] = element.text.strip()
     return found
+
+
+def identity_in(system: Mapping[str, Any]) -> dict[str, dict[str, str]]:
+    """Return by section what of ``system`` may tell who was scanned: empty unless that was asked for."""
+    found = {
+        section: {name: str(system[name]) for name in names if name in system}
+        for section, names in IDENTIFYING.items()
+    }
+    return {section: entries for section, entries in found.items() if entries}
+
+
+def without_identity(system: Mapping[str, Any]) -> dict[str, Any]:
+    """Return ``system`` without what may tell who was scanned."""
+    secret = {name for names in IDENTIFYING.values() for name in names}
+    return {key: value for key, value in system.items() if key not in secret}
 
 
 def noise_measurement_of(root: ElementTree.Element) -> str:

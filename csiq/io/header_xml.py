@@ -9,6 +9,7 @@ from xml.etree import ElementTree
 import numpy as np
 
 from csiq.acquisition import Acquisition
+from csiq.io.header_parts import identity_in
 
 #: Values of the user parameters ``trajectory_units``, ``trajectory_axes``, ``time_field`` and
 #: ``heartbeat_field``: what the standard leaves open, said in the file.
@@ -16,6 +17,9 @@ TRAJECTORY_UNITS = "cycles per field of view"
 TRAJECTORY_AXES = "x y z"
 TIME_FIELD = "user_int[0] s + user_int[1] us"
 HEARTBEAT_FIELD = "idx.segment"
+
+#: The schema wants one. Positions and directions are the patient's, so it changes nothing.
+_POSITION = {"patientPosition": "HFS"}
 
 _NAMESPACE = "http://www.ismrm.org/ISMRMRD"
 
@@ -26,7 +30,7 @@ _Tree = Mapping[str, Any]
 
 
 def header_xml(scan: Acquisition, user: Mapping[str, str | float | int]) -> bytes:
-    """Return the header of a scan; it holds no name, date or institution.
+    """Return the header of a scan; it holds no name, date or institution that the scan was not to keep.
 
     Parameters
     ----------
@@ -35,8 +39,11 @@ def header_xml(scan: Acquisition, user: Mapping[str, str | float | int]) -> byte
         Further user parameters.
     """
     system = scan.system
+    identity = identity_in(system)
     tree: dict[str, Any] = {
-        "measurementInformation": {"patientPosition": "HFS"},
+        "subjectInformation": identity.get("subjectInformation"),
+        "studyInformation": identity.get("studyInformation"),
+        "measurementInformation": identity.get("measurementInformation", {}) | _POSITION,
         "acquisitionSystemInformation": {
             "systemVendor": system.get("vendor"),
             "systemModel": system.get("model"),

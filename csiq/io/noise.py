@@ -162,7 +162,7 @@ def dependent_noise(
         found = noise_in(file, name, dwell, limit)
         if found is not None:
             return matched(found, other.coil_names, header.coil_names), (
-                f"its noise is that of group '{name}'",
+                "its noise is that of another group of the file: the measurement it depends on",
             )
     if wanted:
         return None, ("its noise is that of a measurement which this file does not hold: --noise FILE",)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from dataclasses import replace
 from pathlib import Path
 
 import h5py
@@ -151,3 +153,49 @@ def test_a_measured_twix_scan_to_ismrmrd_and_bart(shared_data: Path, tmp_path: P
         np.testing.assert_allclose(found.times, straight.times, atol=1e-6)
         assert found.geometry.shape == straight.geometry.shape
         assert not found.geometry.known
+
+
+#: What a header says of a person, and what of it a conversion may keep where it is asked to.
+PERSON = {
+    "patientName": "Mustermann^Erika",
+    "patientID": "PAT4711",
+    "patientBirthdate": "1954-02-03",
+    "studyDate": "2024-05-06",
+    "accessionNumber": "ACC0815",
+    "protocolName": "heart of Erika",
+    "frameOfReferenceUID": "1.2.276.0.99",
+}
+
+
+def everything_in(folder: Path) -> bytes:
+    """Return what stands in all files of a folder, their names too."""
+    return b"".join(str(path.name).encode() + path.read_bytes() for path in sorted(folder.rglob("*.*")))
+
+
+@pytest.mark.parametrize("keep", [False, True])
+def test_who_was_scanned_is_kept_only_when_asked(scan: Acquisition, tmp_path: Path, keep: bool) -> None:
+    write_ismrmrd(tmp_path / "scan.h5", replace(scan, system={**scan.system, **PERSON}))
+    for name in ("one", "two", "three"):
+        (tmp_path / name).mkdir()
+    asked = ConvertOptions(read=ReadOptions(keep_identifiers=keep))
+    convert(tmp_path / "scan.h5", tmp_path / "one" / "b.cfl", asked)
+    convert(tmp_path / "one" / "b.cfl", tmp_path / "two" / "again.h5", asked)
+    for folder in ("one", "two"):
+        told = everything_in(tmp_path / folder)
+        for word in (*PERSON.values(), str(tmp_path), os.uname().nodename):
+            assert (word.encode() in told) == (keep and word in PERSON.values()), (folder, word)
+    assert {
+        k: v for k, v in read_acquisition(tmp_path / "two" / "again.h5").system.items() if k in PERSON
+    } == {}
+    # What was kept once is not kept for ever
+    convert(tmp_path / "one" / "b.cfl", tmp_path / "three" / "c.h5")
+    convert(tmp_path / "two" / "again.h5", tmp_path / "three" / "d.cfl")
+    told = everything_in(tmp_path / "three")
+    assert not [word for word in PERSON.values() if word.encode() in told]
+
+
+def test_what_is_kept_is_by_the_schema(scan: Acquisition, tmp_path: Path) -> None:
+    number = {"accessionNumber": "47110815"}  # a number, says the schema
+    write_ismrmrd(tmp_path / "scan.h5", replace(scan, system={**scan.system, **PERSON, **number}))
+    found = read_acquisition(tmp_path / "scan.h5", ReadOptions(keep_identifiers=True, strict=True))
+    assert {name: found.system[name] for name in PERSON} == PERSON | number
