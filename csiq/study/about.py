@@ -9,6 +9,7 @@ from csiq.evaluation.section import Section, shown
 from csiq.study.bar import Bar, bars_table
 from csiq.study.compared import RULE
 from csiq.study.material import Material
+from csiq.study.overhead import LABEL
 from csiq.study.published import N_SCANS, calibrated_table
 from csiq.study.scans import TESTING, TUNING
 
@@ -45,7 +46,11 @@ def summary_section(study: Material, bars: Sequence[Bar]) -> Section:
         if len(study.main) < N_SCANS
         else "Loss is measured by reference quality and NRMSE, never by the network's own grade."
     )
-    return Section("Bars", (lead,), [bars_table("bars", "What the study is asked to show", bars, note)])
+    of_solvers = [one for one in bars if one.solver != LABEL]
+    items = [bars_table("bars", "What the study is asked to show", of_solvers, note)]
+    if others := [one for one in bars if one.solver == LABEL]:
+        items.append(bars_table("bars-others", "What does not depend on the scans", others))
+    return Section("Bars", (lead,), items)
 
 
 def calibrated_section() -> Section:
@@ -61,7 +66,7 @@ def notes(study: Material) -> list[str]:
             missing = study.missing(solver, role)
             if missing:
                 shown_names = ", ".join(missing[:5]) + (" ..." if len(missing) > 5 else "")
-                found.append(f"{study.label(solver)}: {len(missing)} {what} are not finished: {shown_names}.")
+                found.append(f"{study.label(solver)}, {what} that are not finished: {shown_names}.")
     n = len(study.main)
     if n < N_SCANS:
         found.append(

@@ -148,13 +148,17 @@ def _lead(study: Material, solver: str, found: Mapping[str, Any]) -> str:
     grade, cost, steps = found["grade"], found["correlation_with_cost"], found["step_tests"]
     n = len(study.test[solver])
     still = [k for k, test in enumerate(steps, start=1) if test.significant and test.mean > 0]
-    until = f"iteration {max(still)}" if still else "no iteration"
+    until = (
+        f"The last single step that still raises it significantly is that to iteration {max(still)}."
+        if still
+        else "No single step raises it significantly."
+    )
     tests = found["improvement_tests"]
     return (
         f"{study.label(solver)}, {n} scans: the grade rises by "
         f"{plus_minus(grade.improvement.mean, grade.improvement.sd)} from {shown(grade.first.mean)} to "
         f"{shown(grade.last.mean)} ({p_words([max(t.t_holm, t.v_holm) for t in tests])} in every phase's "
-        f"paired tests, Holm). The last single step that still raises it significantly is that to {until}. "
+        f"paired tests, Holm). {until} "
         "Along the iterations grade and cost correlate with r = "
         f"{plus_minus(cost['pearson'].mean, cost['pearson'].sd)} (ranks {shown(cost['spearman'].mean)}), "
         "reference quality and cost with r = "

@@ -18,7 +18,7 @@ from csiq.study.work import SCANS, SIMULATED
 RECORD, PAGE = "study.json", "study.html"
 #: Every file csiq writes into it, by its path there.
 OWN_FILES = re.compile(
-    r"study\.(json|html)|timing\.json|tables/[\w-]+\.tsv|figures/[\w-]+\.(tsv|png|svg)"
+    r"study\.(json|html)|timing\.json|monitor\.json|tables/[\w-]+\.tsv|figures/[\w-]+\.(tsv|png|svg)"
     r"|scans/p\d+-[\w-]+/(curves\.tsv|facts\.json)|simulated/p\d+(\.truth)?\.h5"
 )
 #: What may become more when a study goes on.

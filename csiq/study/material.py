@@ -36,14 +36,15 @@ class Material:
         Of scans on which rival rules are chosen; empty without any.
     roles : dict of str to str
         Scan to role, of all scans the study is to have.
-    model : dict
-        ``name`` and ``sha256`` of the network.
+    monitor : dict
+        Seconds of listening to a SigPy App; ``monitor.json``. Empty where they were not measured.
     """
 
     config: Mapping[str, Any]
     test: Mapping[str, Curves]
     tuning: Mapping[str, Curves] = field(default_factory=dict)
     roles: Mapping[str, str] = field(default_factory=dict)
+    monitor: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def solvers(self) -> tuple[str, ...]:

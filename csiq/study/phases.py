@@ -167,7 +167,7 @@ def _counts_table(study: Material, found: dict[str, Any]) -> Table:
 
 
 def _of(n: int, total: int) -> str:
-    return f"{n} ({100 * n / total:.0f} %)" if total else "–"
+    return f"{n} ({100 * n / total:.0f}\u00a0%)" if total else "–"
 
 
 def _lead(study: Material, solver: str, found: dict[str, Any]) -> str:

@@ -136,9 +136,9 @@ def _table(study: Material, found: dict[str, Any]) -> Table:
         (
             "Grades more than 0.25 apart",
             "beyond",
-            f"{E5_BEYOND} of {E5_PAIRS} ({100 * E5_BEYOND // E5_PAIRS + 1} %)",
+            f"{E5_BEYOND} of {E5_PAIRS} ({100 * E5_BEYOND // E5_PAIRS + 1}\u00a0%)",
         ),
-        ("of these: the reader prefers the same phase", "agreed", f"{E5_AGREED} of {E5_BEYOND} (100 %)"),
+        ("of these: the reader prefers the same phase", "agreed", f"{E5_AGREED} of {E5_BEYOND} (100\u00a0%)"),
         ("of these: he prefers the other phase", "opposite", "0"),
         ("of these: he calls them equal", "equal", "0"),
         ("Within 0.25: he calls them equal", "within_equal", "–"),
@@ -155,13 +155,16 @@ def _table(study: Material, found: dict[str, Any]) -> Table:
         data.append(row)
     head = [""]
     for solver in study.solvers:
-        head += [f"{study.label(solver)}, {E5_SCANS} scans", f"all {len(study.test[solver])}"]
+        head += [
+            f"{study.label(solver)}, {found[solver]['first'].scans} scans",
+            f"all {len(study.test[solver])}",
+        ]
     return Table("figure-e5", "Network and simulated reader, pairs of phases", (*head, "paper"), body, data)
 
 
 def share_words(one: Share) -> str:
     """Return ``20 of 96 (21 %)``."""
-    return f"{one.right} of {one.of} ({shown(100 * one.share, 0)} %)" if one.of else "–"
+    return f"{one.right} of {one.of} ({shown(100 * one.share, 0)}\u00a0%)" if one.of else "–"
 
 
 def _picture(study: Material, solver: str, differences: np.ndarray, said: np.ndarray) -> Picture:

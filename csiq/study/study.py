@@ -25,6 +25,7 @@ from csiq.study import (
     adaptive_page,
     evolution,
     links,
+    overhead,
     phases,
     plateaus,
     preference,
@@ -51,6 +52,7 @@ PARTS: tuple[Callable[[Material], Section], ...] = (
     savings.section,
     adaptive_page.section,
     ranked.section,
+    overhead.section,
     times.section,
 )
 
@@ -144,7 +146,8 @@ def _model_of(request: StudyRequest) -> dict[str, str]:
 
 def _write(folder: Path, config: dict[str, Any], roles: dict[str, str], status: str | None) -> dict[str, Any]:
     """Write tables, figures, page and record; the status follows from what is missing if it is not given."""
-    material = read_material(folder, config, roles)
+    overhead.measured_once(folder)
+    material = replace(read_material(folder, config, roles), monitor=read_json(folder / overhead.FILE))
     sections = [part(material) for part in PARTS]
     bars = bars_of(sections)
     sections = [summary_section(material, bars), *sections, calibrated_section()]

@@ -12,8 +12,8 @@ import pytest
 from csiq.cli.entry import main
 from csiq.errors import ConfigError, OutputError, RawDataError
 from csiq.io.held_folder import write_record
-from csiq.io.tables import read_table
-from csiq.study import links, times
+from csiq.io.tables import read_table, write_json
+from csiq.study import links, overhead, times
 from csiq.study.compared import Compared, differences
 from csiq.study.folder import RECORD, open_folder
 from csiq.study.published import FINAL, GRIDDED
@@ -58,6 +58,7 @@ def write_study(
     for i in range(1, n + 1):
         made = PartRecord([], {"grade": 0.3 * i if i != 2 else None})
         write_part(folder_of(folder / SCANS, f"p{i:03d}", "selfnav"), made)
+    write_json(folder / overhead.FILE, {"listening_s": 7e-6, "iteration_s": {"SenseRecon": 0.007}})
     write_record(folder / RECORD, {**CONFIG, "solvers": list(solvers)}, "running", roles=roles)
 
 
@@ -98,9 +99,9 @@ def test_the_page_has_every_part(study):
         "Does adaptivity help?",
         "Is the ranking right?",
         "Calibrated to the paper: no result",
-        "39 (57 %)",
+        "39 (57\u00a0%)",
         "0.3 ± 0.4 (0.0 to 2.5)",
-        "1 scans are not finished: p007",
+        "scans that are not finished: p007",
     ):
         assert words in page, words
 
@@ -115,8 +116,11 @@ def test_tables_and_figures_lie_beside_it(study):
     for name in ("figure-6a-nlcg", "figure-6-mean-pnlcg", "figure-e5-pnlcg", "trade-pnlcg", "need-nlcg"):
         assert all((figures / f"{name}.{end}").is_file() for end in ("png", "svg", "tsv")), name
     bars = read_table(tables / "bars.tsv")
-    assert [row["what"] for row in bars] == [bar["what"] for bar in record_["bars"]]
+    of_solvers = [bar["what"] for bar in record_["bars"] if bar["solver"] != overhead.LABEL]
+    assert [row["what"] for row in bars] == of_solvers
     assert len(bars) == 2 * 14
+    (row,) = read_table(tables / "bars-others.tsv")
+    assert (row["value"], row["met"]) == (pytest.approx(0.001), 1)
 
 
 @pytest.mark.slow
@@ -137,6 +141,26 @@ def few_parts(monkeypatch):
     """Let the page have two parts: drawing all of it takes seconds."""
     parts = (links.section, times.section)
     monkeypatch.setattr("csiq.study.study.PARTS", parts)
+
+
+def test_what_listening_costs_is_measured_once(tmp_path, monkeypatch):
+    monkeypatch.setattr(overhead, "iteration_seconds", lambda: {"SenseRecon": 1.0})
+    overhead.measured_once(tmp_path)
+    before = (tmp_path / overhead.FILE).read_bytes()
+    measured = json.loads(before)
+    assert 0 < measured["listening_s"] < 1e-3
+    overhead.measured_once(tmp_path)
+    assert (tmp_path / overhead.FILE).read_bytes() == before
+
+
+def test_an_iteration_of_each_app_takes_time():
+    found = overhead.iteration_seconds(matrix=16, iterations=3)
+    assert set(found) == {"SenseRecon", "L1WaveletRecon", "TotalVariationRecon"}
+    assert all(seconds > 0 for seconds in found.values())
+    worst = min(found.values())
+    assert overhead.overhead_bar(worst / 50, found).met is False
+    assert overhead.overhead_bar(worst / 200, found).met is True
+    assert overhead.overhead_bar(1e-6, {}).met is None
 
 
 def test_the_same_numbers_give_the_same_page(tmp_path, few_parts):
