@@ -9,6 +9,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from csiq.evaluation.comparison import Comparison
+from csiq.evaluation.confidence import ASKED, told
 from csiq.evaluation.drawing import BLUE, COLUMN, ORANGE, blank, grade_axis, plain, styled
 from csiq.evaluation.merits import MERITS
 from csiq.evaluation.section import Picture, Section, Table, shown, span
@@ -21,26 +22,37 @@ _R2, _SLOPE, _SD, _STEADY = 0.94, (0.9, 1.1), 0.25, 0.01
 
 @dataclass(frozen=True)
 class Bar:
-    """Something asked of a network; ``met`` is None where it cannot be said."""
+    """Something asked of a network.
+
+    Attributes
+    ----------
+    what : str
+    value : float
+    asked : str
+        In words.
+    met : bool or None
+        None where it cannot be said.
+    low, high : float
+        90 % interval of the value; NaN where none is computed.
+    """
 
     what: str
     value: float
     asked: str
     met: bool | None
+    low: float = math.nan
+    high: float = math.nan
 
 
 def section(study: Comparison) -> Section:
     """Return the part on the noise-free reference and the bars."""
     found = bars(study)
-    body = [
-        (bar.what, shown(bar.value, 3 if abs(bar.value) >= 0.1 else 4), bar.asked, _word(bar.met))
-        for bar in found
-    ]
-    data = [
-        {"what": b.what, "value": b.value, "asked": b.asked, "met": None if b.met is None else int(b.met)}
-        for b in found
-    ]
-    note = "Bars are set for the 100 simulated test patients; on other images they are for orientation."
+    body = [(bar.what, _value(bar), bar.asked, _word(bar.met)) for bar in found]
+    data = [{**vars(b), "met": None if b.met is None else int(b.met)} for b in found]
+    note = (
+        "Below a value its 90 % interval over images, where one is computed. Bars are set for the 100 "
+        "simulated test patients; on other images they are for orientation."
+    )
     table = Table(
         "bars", "What is asked of a network that ships", ("", "here", "asked", ""), body, data, note
     )
@@ -57,9 +69,21 @@ def bars(study: Comparison) -> list[Bar]:
     truth = study.reference
     if truth is not None:
         found += [
-            _bar("R² with the noise-free reference", truth.r2, f"≥ {_R2}", truth.r2 >= _R2),
-            _bar("slope on it", truth.slope, "0.9 to 1.1", _SLOPE[0] <= truth.slope <= _SLOPE[1]),
-            _bar("SD of the error", truth.sd, f"≤ {_SD}", truth.sd <= _SD),
+            _bar(
+                "R² with the noise-free reference",
+                truth.r2,
+                f"≥ {_R2}",
+                truth.r2 >= _R2,
+                truth.r2_interval,
+            ),
+            _bar(
+                "slope on it",
+                truth.slope,
+                "0.9 to 1.1",
+                _SLOPE[0] <= truth.slope <= _SLOPE[1],
+                truth.slope_interval,
+            ),
+            _bar("SD of the error", truth.sd, f"≤ {_SD}", truth.sd <= _SD, truth.sd_interval),
         ]
     for key in (*_OF_CEILING, "anti_bias_l1"):
         estimate, loss = study.patients[key], key == "anti_bias_l1"
@@ -68,16 +92,35 @@ def bars(study: Comparison) -> list[Bar]:
         asked = f"≤ {_LOSS}" if loss else f"≥ {_SHARE}"
         found.append(_bar(f"{MERITS[key].label} over its ceiling", share, asked, met))
     if study.kappa_gain is not None:
-        gain = study.kappa_gain["single"]
-        found.append(_bar("κ(network, 1a) − κ(1b, 1a), single draw", gain, "≥ 0", gain >= 0))
+        gain, paired = study.kappa_gain["single"], (study.kappa_gain["low"], study.kappa_gain["high"])
+        found.append(_bar("κ(network, 1a) − κ(1b, 1a), single draw", gain, "≥ 0", gain >= 0, paired))
     for key in ("anti_bias_l1", "r2") if study.retrained else ():
         sd = study.retrained["patients"][key].sd
         found.append(_bar(f"SD over retrainings, {MERITS[key].label}", sd, f"≤ {_STEADY}", sd <= _STEADY))
-    return found
+    return [*found, *_coverage(study)]
 
 
-def _bar(what: str, value: float, asked: str, met: bool) -> Bar:
-    return Bar(what, value, asked, bool(met) if math.isfinite(value) else None)
+def _coverage(study: Comparison) -> list[Bar]:
+    """Return what is asked of stated intervals, where there are any and a reference."""
+    said = told(study)
+    kept = said.coverage if said is not None else None
+    if kept is None or kept["coverage"] is None:
+        return []
+    share, (low, high), (least, most) = kept["coverage"], ASKED, kept["coverage_interval"]
+    what = "share of references held by the stated 90 % intervals"
+    return [_bar(what, share, f"{low} to {high}", low <= share <= high, (least, most))]
+
+
+def _bar(
+    what: str, value: float, asked: str, met: bool, interval: tuple[float, float] = (math.nan, math.nan)
+) -> Bar:
+    return Bar(what, value, asked, bool(met) if math.isfinite(value) else None, *interval)
+
+
+def _value(bar: Bar) -> str:
+    digits = 3 if abs(bar.value) >= 0.1 else 4
+    below = f"\n{span(bar.low, bar.high, digits)}" if math.isfinite(bar.low) else ""
+    return shown(bar.value, digits) + below
 
 
 def _word(met: bool | None) -> str:

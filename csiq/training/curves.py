@@ -11,6 +11,7 @@ import numpy as np
 
 from csiq.errors import ConfigError
 from csiq.io.atomic import atomic_write, write_text
+from csiq.io.tables import strict
 
 LOG, PICTURE = "log.jsonl", "loss.png"
 _SMOOTH = 50  # points of the smoothed curve, at least
@@ -33,19 +34,24 @@ class Log:
             return
         folder.mkdir(parents=True, exist_ok=True)
         kept = [record for record in read_log(folder) if record["iteration"] <= iteration]
-        write_text(folder / LOG, "".join(json.dumps(record) + "\n" for record in kept))
+        write_text(folder / LOG, "".join(map(_line, kept)))
         self._file = (folder / LOG).open("a", encoding="utf-8")
 
     def add(self, record: Mapping[str, Any]) -> None:
         """Write a record."""
         if self._file is not None:
-            self._file.write(json.dumps(record) + "\n")
+            self._file.write(_line(record))
             self._file.flush()
 
     def close(self) -> None:
         """Close the file."""
         if self._file is not None:
             self._file.close()
+
+
+def _line(record: Mapping[str, Any]) -> str:
+    # a score may be undefined: null, not a word that strict JSON does not know
+    return json.dumps(strict(record)) + "\n"
 
 
 def read_log(folder: Path) -> list[dict[str, Any]]:
@@ -78,7 +84,7 @@ def draw_curve(folder: Path) -> Path:
         mean = np.convolve(loss, np.ones(width) / width, mode="valid")
         axes.plot(steps[width - 1 :], mean, color="C0", label=f"training, mean of {width} steps")
     for number, key in enumerate(("validation_patch_l1", "validation_patient_l1"), start=1):
-        seen = [(record["iteration"], record[key]) for record in records if key in record]
+        seen = [(record["iteration"], record[key]) for record in records if record.get(key) is not None]
         if seen:
             words = key.removeprefix("validation_").removesuffix("_l1")
             axes.plot(*zip(*seen, strict=True), color=f"C{number}", label=f"held-out, {words} level")

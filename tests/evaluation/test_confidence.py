@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from csiq.evaluation import confidence
+from csiq.evaluation import bars, confidence
 from csiq.evaluation.cases import read_cases
 from csiq.evaluation.comparison import Comparison
 from csiq.evaluation.predictions import predict
@@ -75,6 +75,9 @@ def test_coverage_is_counted_against_the_reference(study: Comparison, graded_by)
     assert 0.8 < np.mean(held) < 1
     table, picture = found.items
     assert len(picture.data) == 16
+    (bar,) = (bar for bar in bars.bars(sure) if "references held" in bar.what)
+    assert bar.value == found.numbers["coverage"]["coverage"]
+    assert bar.low < bar.value < bar.high
     assert dict(table.body)["images with an interval"] == "16"
 
 

@@ -87,7 +87,11 @@ def test_against_the_reference(study):
         1 - np.sum((grades - truth) ** 2) / np.sum((truth - truth.mean()) ** 2)
     )
     assert found.sd_interval[0] < found.sd < found.sd_interval[1]
-    met = {bar.what: bar.met for bar in bars.bars(study)}
+    asked = {bar.what: bar for bar in bars.bars(study)}
+    met = {what: bar.met for what, bar in asked.items()}
+    assert (asked["SD of the error"].low, asked["SD of the error"].high) == found.sd_interval
+    gain = asked["κ(network, 1a) − κ(1b, 1a), single draw"]
+    assert gain.low < gain.value < gain.high
     assert met["R² with the noise-free reference"] is True
     assert met["SD over retrainings, Pearson R²"] is (study.retrained["patients"]["r2"].sd <= 0.01)
     bad = replace(study, predictions=Predictions(("flipped",), (4 - study.predictions.patches[0],)))

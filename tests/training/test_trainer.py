@@ -208,8 +208,10 @@ def test_curve_is_drawn(tmp_path: Path) -> None:
     for number in range(1, 9):
         log.add({"iteration": number, "loss": 1.0})
     log.add({"iteration": 9, "loss": 1.0, "validation_patch_l1": 0.7, "validation_patient_l1": 0.6})
+    log.add({"iteration": 10, "loss": 1.0, "validation_patch_l1": 0.6, "validation_patient_l1": float("nan")})
     log.close()
     assert draw_curve(tmp_path).read_bytes()[:4] == b"\x89PNG"
+    assert read_log(tmp_path)[-1]["validation_patient_l1"] is None, "strict JSON knows no NaN"
 
 
 def test_what_goes_wrong_in_the_background_is_raised_here() -> None:
