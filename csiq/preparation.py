@@ -5,10 +5,13 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 
 from csiq.acquisition import Acquisition
 from csiq.arrays import Device, choose_device, default_threads, to_device
+from csiq.coil_batches import with_fewer_coils
 from csiq.coils import compress, drop_dead_coils, whiten
 from csiq.config import Config
 from csiq.cuda.memory import GpuPlan, free_bytes, release_pools, with_back_off
@@ -93,14 +96,14 @@ def set_up(
     dcf = phase_dcf(scan, bins, config.penalty.dcf)
     kspace = scan.kspace[:, order]
 
-    def build(plan: GpuPlan | None) -> Problem:
+    def build(plan: GpuPlan | None, batch: int | None = None) -> Problem:
         coords = [to_device(np.ascontiguousarray(scan.coord[i]), device) for i in bins.indices]
         wait = (plan is not None and not plan.smaps_on_device, plan is not None and not plan.kspace_on_device)
         model = ForwardModel(
             coords,
             smaps if wait[0] else to_device(smaps, device),
             threads=threads,
-            coil_batch=config.run.coil_batch,
+            coil_batch=batch,
             plan=plan,
         )
         penalty = config.penalty
@@ -114,7 +117,8 @@ def set_up(
         )
 
     if not device.is_gpu:
-        return build(None)
+        most = min(threads, config.run.coil_batch or smaps.shape[0] * bins.n_phases)
+        return with_fewer_coils(partial(build, None), most)
     return with_back_off(build, gpu_plan(sizes_of(scan, config), config, free_bytes(device)))
 
 

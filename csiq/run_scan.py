@@ -19,6 +19,7 @@ import numpy as np
 
 from csiq.arrays import Array, choose_device, return_free_memory, to_host
 from csiq.checkpoint import LIMITS, Identity, checkpoint_of, goes_further, resumed_from
+from csiq.coil_batches import fitted
 from csiq.config import Config
 from csiq.errors import OutputError, RawDataError, ResourceError
 from csiq.history import COLUMNS, History
@@ -28,7 +29,6 @@ from csiq.io.run_log import log_into
 from csiq.io.sniff import check_readable, in_bytes
 from csiq.loop import Event, OnEvent, Resumed
 from csiq.pipeline import Result, load_grader, reconstruct
-from csiq.plan import check_memory, estimate
 from csiq.preparation import device_for
 from csiq.run_json import Facts, facts_of, header, one_or_each, result_json, so_far
 from csiq.run_results import bright_level, write_images, write_respiration, write_shadow
@@ -144,14 +144,14 @@ class _Run:
         self.truth, warning = truth_table_of(self.config, self.raw, self.facts.geometry, self.folder)
         if self.truth is not None and resumed is not None:
             self.truth.take_up(resumed.history.last.iteration)
-        check_memory(estimate(scan, self.config, device_for(scan, self.config)[0]), self.config)
-        for message in (*scan.warnings, *([warning] if warning else [])):
+        config, _, short = fitted(scan, self.config, device_for(scan, self.config)[0])
+        for message in (*scan.warnings, *filter(None, (warning, short))):
             self._on_event({"event": "warning", "message": message})
         self._check_disk()
         del scan
         result = reconstruct(
             held.pop(),  # nothing here holds the samples of all coils any more
-            self.config,
+            config,
             on_event=self._on_event,
             on_iterate=self._save,
             resumed=resumed,

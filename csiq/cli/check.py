@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -54,8 +55,8 @@ def examine(raw: Path, config: Config, *, as_json: bool = False) -> None:
         As ``recon`` would.
     """
     from csiq.arrays import choose_device
+    from csiq.coil_batches import fitted
     from csiq.delays import with_delays
-    from csiq.plan import check_memory, estimate
     from csiq.preparation import device_for, gate, load_grader, prepare_coils
     from csiq.scan_file import read_scan
     from csiq.solvers import solver_named
@@ -66,8 +67,9 @@ def examine(raw: Path, config: Config, *, as_json: bool = False) -> None:
     scan = read_scan(config, raw)
     if scan.delays is None:
         scan = with_delays(scan, "warn")
-    need = estimate(scan, config, device_for(scan, config)[0], grader)
-    check_memory(need, config)
+    config, need, short = fitted(scan, config, device_for(scan, config)[0], grader)
+    if short is not None:
+        scan = replace(scan, warnings=(*scan.warnings, short))
     signal, bins = gate(prepare_coils(scan, config), config)
     if as_json:
         from csiq.cli.output import json_line

@@ -9,8 +9,9 @@ from importlib.util import find_spec
 
 from csiq.arrays import default_threads, gpu_count
 from csiq.cohort_run.job import ScanJob
+from csiq.errors import DeviceError
 from csiq.plan import available_memory
-from csiq.workers.apart import Apart
+from csiq.workers.apart import Apart, ProcessDied
 
 #: Without a GPU: a reconstruction gains little from more threads, and each takes its memory.
 CORES_EACH = 4
@@ -19,13 +20,23 @@ CORES_EACH = 4
 def visible_gpus(jobs: Sequence[ScanJob]) -> list[str]:
     """Return the GPUs that scans may use, as ``CUDA_VISIBLE_DEVICES`` calls them.
 
-    None are counted where every configuration names its device: that is then the user's business.
+    None are counted where a configuration names its device: that is then the user's business.
+
+    Raises
+    ------
+    DeviceError
+        If CuPy ends the process that asks it.
     """
     if any(job.config.run.device not in ("auto", "cuda") for job in jobs) or find_spec("cupy") is None:
         return []
     # in a process of its own: asking leaves a context in the GPU's memory
-    count = int(Apart(_count_gpus, None).result())
-    named = [name for name in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if name.strip()]
+    try:
+        count = int(Apart(_count_gpus, None).result())
+    except ProcessDied as error:
+        what = f"CuPy does not count the GPUs: {error}"
+        raise DeviceError(what, field="--device", hint="--device cpu goes without them") from None
+    named = [name.strip() for name in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",")]
+    named = [name for name in named if name]
     return (named or [str(i) for i in range(count)])[:count]
 
 

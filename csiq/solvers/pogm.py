@@ -1,4 +1,4 @@
-"""POGM, the proximal optimised gradient method with restart: the default solver."""
+"""POGM, the proximal optimised gradient method with restart: the best of the proximal ones."""
 
 from __future__ import annotations
 

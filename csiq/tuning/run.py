@@ -12,12 +12,12 @@ from typing import Any
 from csiq._version import __version__
 from csiq.acquisition import Acquisition
 from csiq.arrays import choose_device, default_threads
+from csiq.coil_batches import fitted
 from csiq.config import Config
 from csiq.errors import CsiqError, OutputError, RawDataError
 from csiq.io.sniff import check_readable
 from csiq.loop import Event, OnEvent, ignore
 from csiq.pipeline import Result
-from csiq.plan import check_memory, estimate
 from csiq.plugins import load_assessor
 from csiq.preparation import device_for
 from csiq.quality.assessor import Assessor
@@ -127,13 +127,13 @@ class _Tuning:
     def _sweep(self, held: list[Acquisition], started: float) -> Choice:
         scan = held[0]
         truth, warning = truth_of_scan(self.config, self.raw, scan.geometry)
-        check_memory(estimate(scan, self.config, device_for(scan, self.config)[0]), self.config)
-        for message in (*scan.warnings, *([warning] if warning else [])):
+        config, _, short = fitted(scan, self.config, device_for(scan, self.config)[0])
+        for message in (*scan.warnings, *filter(None, (warning, short))):
             self._on_event({"event": "warning", "message": message})
         del scan
         found = sweep(
             held.pop(),
-            self.config,
+            config,
             self.lamdas,
             grader=self.grader,
             truth=truth,

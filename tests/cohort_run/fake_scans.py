@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from csiq.arrays import choose_device
 from csiq.cohort_run.job import ScanJob, write_outcome
 from csiq.errors import RawDataError
 from csiq.history import COLUMNS
@@ -34,6 +35,16 @@ def behave(job: ScanJob, threads: int) -> dict[str, Any]:
             _wait(job)
         write_run(job, folder, int(word) if word.isdigit() else 5)
     return write_outcome(job, time.monotonic() - started)
+
+
+def on_its_gpu(job: ScanJob, threads: int) -> dict[str, Any]:
+    """Write down the device that ``auto`` takes here, wait for the two others, and fail."""
+    where = f"{choose_device('auto')} of {os.environ['CUDA_VISIBLE_DEVICES']}"
+    job.raw.with_suffix(".where").write_text(where)
+    deadline = time.monotonic() + 60
+    while len(list(job.raw.parent.glob("*.where"))) < 3 and time.monotonic() < deadline:
+        time.sleep(0.02)
+    return write_outcome(job, 0.0, RawDataError("not today", file=job.raw))
 
 
 def write_run(job: ScanJob, folder: RunFolder, stop: int, offset: float = 0.0) -> None:
