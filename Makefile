@@ -25,9 +25,9 @@ demo: $(STAMP)
 test: $(STAMP) lint
 	$(PYTEST)
 
-# Ten times the damage and five times the kills of `make test`: about an hour.
+# Ten times the damage and five times the kills of `make test`: about an hour; -rP says how each kind ended.
 soak: $(STAMP)
-	CSIQ_FUZZ_CASES=20000 CSIQ_KILLS=50 $(PYTEST) tests/faults
+	CSIQ_FUZZ_CASES=20000 CSIQ_KILLS=50 $(PYTEST) -rP tests/faults
 
 quick: $(STAMP)
 	$(PYTEST) -m 'not slow'

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import multiprocessing
+import os
 import resource
 import signal
 import time
@@ -26,8 +27,10 @@ import numpy as np
 from tests.faults.damage import damaged
 from tests.faults.kinds import KINDS, Kind
 
-#: What a case may use: seconds of the processor, seconds by the clock on a busy machine, bytes.
+#: What a case may use: seconds of the processor, seconds by the clock that it may sleep, bytes.
 CPU_S, WALL_S, MEMORY = 5.0, 30.0, 1 << 30
+#: Seconds by the clock until the first case has ended.
+FIRST_S = 900.0
 #: How a fault may end: usage, input, model, run folder. No bug (1), no resource (5).
 _FAULTS = {2, 3, 4, 7}
 
@@ -56,7 +59,7 @@ def try_cases(name: str, cases: Sequence[int], folder: Path) -> Report:
         process = context.Process(target=_work, args=(name, left, folder, theirs), daemon=True)
         process.start()
         theirs.close()
-        done = _listen(ours, report)
+        done = _listen(ours, process.pid or 0, report)
         process.join(5)
         if done < len(left):
             report.wrong.append(f"{name} case {left[done]}: the process hung or died ({process.exitcode})")
@@ -65,13 +68,16 @@ def try_cases(name: str, cases: Sequence[int], folder: Path) -> Report:
     return report
 
 
-def _listen(connection: Connection, report: Report) -> int:
-    """Take results until the worker has gone; return how many cases it finished."""
-    done = 0
+def _listen(connection: Connection, pid: int, report: Report) -> int:
+    """Take results until the worker has gone or hangs; return how many cases it finished."""
+    done, since, used = 0, time.monotonic(), 0.0
     while True:
         try:
-            if not connection.poll(WALL_S):
-                return done
+            if not connection.poll(1):
+                # the first one has to make the file and import the command before
+                if _hangs(pid, since, used) if done else time.monotonic() - since > FIRST_S:
+                    return done
+                continue
             code, wrong, spent = connection.recv()
         except EOFError:
             return done
@@ -79,7 +85,29 @@ def _listen(connection: Connection, report: Report) -> int:
         report.slowest = max(report.slowest, spent)
         report.seconds += spent
         report.wrong += [wrong] if wrong else []
-        done += 1
+        done, since, used = done + 1, time.monotonic(), _cpu_s(pid)
+
+
+def _hangs(pid: int, since: float, used: float) -> bool:
+    """Return whether a case goes round in C, where no signal reaches, or waits for what never comes.
+
+    On a busy machine a process may be ready for minutes and not get its turn.
+    """
+    state = _stat(pid)[0]
+    waited = time.monotonic() - since
+    return _cpu_s(pid) - used > 2 * CPU_S or (waited > WALL_S and state not in "RDZ")
+
+
+def _stat(pid: int) -> list[str]:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return ["Z", *["0"] * 20]
+
+
+def _cpu_s(pid: int) -> float:
+    fields = _stat(pid)
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def _work(name: str, cases: Sequence[int], folder: Path, connection: Connection) -> None:

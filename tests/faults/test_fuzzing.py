@@ -1,6 +1,7 @@
 """Damaged files of every kind: one line and exit 2, 3, 4 or 7, or a right result; no crash, no hang.
 
-``CSIQ_FUZZ_CASES`` says how many cases in all: 2 000 unless told, 20 000 in ``make soak``.
+``CSIQ_FUZZ_CASES`` says how many cases in all: 2 000 unless told, 20 000 in ``make soak``. They begin with
+number ``CSIQ_FUZZ_FROM`` of each kind, 0 unless told, so that a long soak can be done in parts.
 """
 
 from __future__ import annotations
@@ -18,7 +19,9 @@ from csiq.io.sniff import check_readable
 from tests.faults.forked import try_cases
 from tests.faults.kinds import KINDS
 
-CASES = int(os.environ.get("CSIQ_FUZZ_CASES", "2000"))
+CASES, FIRST = (
+    int(os.environ.get(f"CSIQ_FUZZ_{word}", usual)) for word, usual in (("CASES", 2000), ("FROM", 0))
+)
 
 
 @pytest.mark.slow
@@ -26,7 +29,9 @@ CASES = int(os.environ.get("CSIQ_FUZZ_CASES", "2000"))
 def test_damage_ends_in_one_line_or_is_harmless(name: str, tmp_path: Path) -> None:
     """A5 A17 A23 A24 A25 D3 D4 E13 G1: whatever happens to the bytes."""
     n_cases = -(-CASES // len(KINDS))
-    report = try_cases(name, range(n_cases), tmp_path)
+    report = try_cases(name, range(FIRST, FIRST + n_cases), tmp_path)
+    codes = ", ".join(f"{n} ended with {code}" for code, n in sorted(report.codes.items()))
+    print(f"{name}: {n_cases} cases, {codes}; slowest {report.slowest:.2f} s of {report.seconds:.0f} s")
     assert report.wrong == []
     assert sum(report.codes.values()) == n_cases
     # most damage is seen; a kind whose faults all pass for whole is not read at all
