@@ -17,6 +17,7 @@ medical images. Med Image Anal 1998;2:143-168.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -33,6 +34,7 @@ LUNG, LUNG_SHARE = 0.22, 0.25
 _HALF = 76  # mm, half the box that is looked at
 _POOL, _BULK, _TISSUE = 0.6, 5.0, 8.0  # share of blood; mm: what of the pool and of soft tissue is bulky
 _WIDE_REACH = 2.0  # mm
+_TRUNCATE = 3.0  # SD that a kernel reaches
 _SHELL = (2.9, 3.7)  # mm from an axis: in the fat round an artery, in lung round a pulmonary vessel
 
 
@@ -73,7 +75,7 @@ def vesselness(volume: np.ndarray) -> Vesselness:
         return Vesselness(empty, empty.copy(), corner)
     x, smooth = x / blood, smooth / blood
     pool = blood_pool(smooth)
-    core = ndimage.distance_transform_edt(pool) > _BULK if pool.any() else pool
+    core = _within(pool, _BULK)
     dark = _darkness(x - smooth, core)
     goes_on, starts = _contrasts(x, _round_heart(x, pool, dark), core)
     for voxels in (_near(goes_on == -1, _WIDE_REACH), _in_lung(x, goes_on >= 1, dark)):
@@ -110,9 +112,11 @@ def _round_heart(x: np.ndarray, pool: np.ndarray, dark: float) -> np.ndarray:
     """Return the shell round the blood pool, as far as it is no lung."""
     if not pool.any():
         return pool
-    away = ndimage.distance_transform_edt(~pool)
     tissue = _opened(ndimage.gaussian_filter(x, 1.0) > dark, _TISSUE, more=1.0)
-    return np.asarray((away > NEAR[0]) & (away < NEAR[1]) & tissue)
+    found, box = np.zeros(x.shape, bool), _box(pool, NEAR[1])
+    away = ndimage.distance_transform_edt(~pool[box])
+    found[box] = (away > NEAR[0]) & (away < NEAR[1]) & tissue[box]
+    return found
 
 
 def _contrasts(x: np.ndarray, where: np.ndarray, core: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -121,11 +125,13 @@ def _contrasts(x: np.ndarray, where: np.ndarray, core: np.ndarray) -> tuple[np.n
     if not where.any():
         return goes_on, starts
     best, over_noise = np.zeros((2, int(where.sum())), np.float32)
+    box = _box(where | core, _TRUNCATE * WIDE + 1)  # no kernel reaches farther: the same numbers
+    part = x[box], where[box], core[box]
     for scale in SCALES:
-        contrast, noise = _tubes(x, scale, where, core)
+        contrast, noise = _tubes(*part, scale)
         best = np.maximum(best, contrast)
         over_noise = np.maximum(over_noise, contrast / max(noise, 1e-6))
-    wider, _ = _tubes(x, WIDE, where, core)
+    wider, _ = _tubes(*part, WIDE)
     slim = best > wider
     for found, (share, multiple) in ((goes_on, GOES_ON), (starts, STARTS)):
         found[where] = np.where(slim, np.minimum(best / share, over_noise / multiple), 0)
@@ -135,13 +141,13 @@ def _contrasts(x: np.ndarray, where: np.ndarray, core: np.ndarray) -> tuple[np.n
     return goes_on, starts
 
 
-def _tubes(x: np.ndarray, scale: float, where: np.ndarray, core: np.ndarray) -> tuple[np.ndarray, float]:
+def _tubes(x: np.ndarray, where: np.ndarray, core: np.ndarray, scale: float) -> tuple[np.ndarray, float]:
     """Return the contrast of bright tubes, (n,), and the noise of curvatures, in the unit of the image."""
     hessian, spread = {}, []
     for i in range(3):
         for j in range(i, 3):
             order = np.bincount([i, j], minlength=3)
-            curved = ndimage.gaussian_filter(x, scale, order=order, mode="nearest", truncate=3.0)
+            curved = ndimage.gaussian_filter(x, scale, order=order, mode="nearest", truncate=_TRUNCATE)
             curved *= scale**2
             hessian[i, j] = curved[where]
             if i == j and core.any():
@@ -187,10 +193,30 @@ def _in_lung(x: np.ndarray, candidates: np.ndarray, dark: float) -> np.ndarray:
 
 def _opened(mask: np.ndarray, radius: float, *, more: float = 0.0) -> np.ndarray:
     """Return what balls of a radius (mm) within a mask cover, ``more`` mm added all round."""
-    return _near(ndimage.distance_transform_edt(mask) > radius, radius + more)
+    return _near(_within(mask, radius), radius + more)
+
+
+def _within(mask: np.ndarray, distance: float) -> np.ndarray:
+    """Return what of a mask is farther than a distance (mm) from all that is not in it."""
+    found, box = np.zeros(mask.shape, bool), _box(mask, 1)
+    if mask.any():
+        found[box] = ndimage.distance_transform_edt(mask[box]) > distance
+    return found
 
 
 def _near(mask: np.ndarray, distance: float) -> np.ndarray:
-    if not mask.any():
-        return mask
-    return np.asarray(ndimage.distance_transform_edt(~mask) <= distance)
+    """Return what is not farther than a distance (mm) from a mask."""
+    found, box = np.zeros(mask.shape, bool), _box(mask, distance)
+    if mask.any():
+        found[box] = ndimage.distance_transform_edt(~mask[box]) <= distance
+    return found
+
+
+def _box(mask: np.ndarray, margin: float) -> tuple[slice, ...]:
+    """Return the box that holds a mask and so much round it, as far as there are voxels."""
+    spans = []
+    for axis in range(mask.ndim):
+        at = np.flatnonzero(mask.any(axis=tuple(a for a in range(mask.ndim) if a != axis)))
+        first, last = (int(at[0]), int(at[-1])) if len(at) else (0, -1)
+        spans.append(slice(max(first - math.ceil(margin), 0), last + math.ceil(margin) + 1))
+    return tuple(spans)

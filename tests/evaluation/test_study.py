@@ -30,7 +30,9 @@ def _quick(monkeypatch):
 
 
 @pytest.mark.slow
-def test_everything_is_written(tmp_path):
+def test_everything_is_written(tmp_path, monkeypatch):
+    for name in ("N_RESAMPLES", "N_RESAMPLES_PATCHES", "N_RESAMPLES_REDRAWS"):
+        monkeypatch.setattr(merits, name, 50)  # no interval is looked at
     folder, out = make_cohort(tmp_path / "cohort"), tmp_path / "out"
     graders = [Brightness(), Brightness("model-00", 0.2, "1" * 64), Brightness("model-01", 0.1, "2" * 64)]
     record = evaluate(Request(folder), graders, out)
