@@ -9,6 +9,9 @@ from typing import Any
 import matplotlib
 import pytest
 
+from csiq.io.ismrmrd_write import write_ismrmrd
+from csiq.self_test import breathing_ellipsoids
+
 FOLDER = Path(__file__).resolve().parents[1] / "examples"
 NOTEBOOKS = {path.stem: path for path in sorted(FOLDER.glob("[0-9]*.ipynb"))}
 
@@ -46,6 +49,20 @@ def test_notebook_that_grades_runs(somewhere):
     made = run_notebook(NOTEBOOKS["07_grade_nifti"])
     assert set(made["grades"]) == {"as it is", "blurred", "noisy"}
     assert (somewhere / "patient.nii.gz").exists()
+
+
+def test_notebook_that_ranks_runs_runs(somewhere, capsys):
+    # a scan that costs nothing, in place of the simulated one
+    write_ismrmrd("scan.h5", breathing_ellipsoids())
+    made = run_notebook(NOTEBOOKS["08_rank_runs"])
+    weak, strong = made["results"].values()
+    assert weak.history.steps[-1].cost != strong.history.steps[-1].cost
+    assert (somewhere / "lamda-0.05.csiq" / "report.html").exists()
+    assert len(made["found"].pairs) == 6
+    said = capsys.readouterr().out
+    assert said.count("best phase") == 2
+    assert "not told from it" in said
+    assert len(made["axis"].lines) == 2
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS.values(), ids=list(NOTEBOOKS))
