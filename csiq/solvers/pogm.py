@@ -1,4 +1,4 @@
-"""POGM, the proximal optimised gradient method with restart: the best of the proximal ones."""
+"""POGM, the proximal optimised gradient method with restart: ``--solver pogm``."""
 
 from __future__ import annotations
 
