@@ -11,7 +11,7 @@ import torch
 from csiq.cli import main
 from csiq.errors import ConfigError, ModelError
 from csiq.evaluation.card_entry import ALL, check_has_card, entry_of, into_card
-from csiq.quality.model_file import encode_tensors, open_model, save_model
+from csiq.quality.model_file import DEFAULT_MODEL, encode_tensors, open_model, save_model
 
 FIGURES = ("r2", "spearman", "slope", "bias", "sd", "anti_bias_l1", "kappa", "alpha", "mae")
 
@@ -81,7 +81,7 @@ def test_kinds_stand_beside_the_whole_in_any_order(model: Path, capsys: pytest.C
 def test_what_has_no_card_to_write_to(tmp_path: Path, model: Path) -> None:
     assert check_has_card(model) == model
     with pytest.raises(ConfigError, match="is no file"):
-        check_has_card("iq-dcnn-v2")
+        check_has_card(DEFAULT_MODEL)
     sha256 = open_model(model).sha256
     model.with_suffix(".json").unlink()
     with pytest.raises(ModelError, match=r"no model card to write to.*no model card beside it"):

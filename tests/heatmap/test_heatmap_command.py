@@ -17,6 +17,7 @@ from csiq.cli.heatmap import heatmap, occlusion_of
 from csiq.errors import ResourceError
 from csiq.heatmap.animation import check_kind, write_animation
 from csiq.heatmap.view import array_orientation, view_of
+from csiq.quality.model_file import DEFAULT_MODEL
 
 #: Few large masks in the six graded slices: seconds become a fraction of one.
 _QUICK = ("--slices", "graded", "--mask", "52", "--stride", "52", "-q")
@@ -50,7 +51,7 @@ def test_files_and_sidecar(written):
     }
     said = json.loads((written / "heatmap.json").read_text())
     assert (said["mask"], said["stride"], said["fill"]) == (52, 52, "zero")
-    assert said["model"]["name"] == "iq-dcnn-v2"
+    assert said["model"]["name"] == DEFAULT_MODEL
     assert len(said["model"]["sha256"]) == 64
     assert said["use"].startswith("Research use only")
     assert said["volume"] == "heart.nii.gz"

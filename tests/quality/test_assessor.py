@@ -15,6 +15,7 @@ from csiq.errors import ConfigError, ModelError
 from csiq.pipeline import reconstruct
 from csiq.quality.assessor import Assessor, Grade, as_assessor
 from csiq.quality.grade import Grader
+from csiq.quality.model_file import DEFAULT_MODEL
 from csiq.quality.network import IQDCNN, NetworkConfig
 
 VOXEL = (4.0, 4.0, 4.0)
@@ -105,7 +106,7 @@ def test_a_grader_is_left_as_it_is() -> None:
     assert as_assessor(grader) is grader
 
 
-@pytest.mark.parametrize("thing", [3, "iq-dcnn-v2", None, object()])
+@pytest.mark.parametrize("thing", [3, DEFAULT_MODEL, None, object()])
 def test_what_cannot_grade(thing: object) -> None:
     with pytest.raises(ConfigError, match="grader"):
         as_assessor(thing)

@@ -17,7 +17,7 @@ from csiq.quality.confidence import Confidence
 from csiq.quality.descriptors import describe_slices
 from csiq.quality.domain import Domain
 from csiq.quality.grade import Grade, Grader
-from csiq.quality.model_file import encode_tensors, save_model
+from csiq.quality.model_file import DEFAULT_MODEL, encode_tensors, save_model
 from csiq.quality.network import IQDCNN, NetworkConfig
 from csiq.quality.patches import N_PATCHES, volume_slices
 from csiq.quality.site_calibration import SiteCalibration
@@ -214,8 +214,8 @@ def test_card_that_is_no_json(model: Path) -> None:
 
 
 def test_unknown_names_suggest_the_nearest() -> None:
-    with pytest.raises(ModelError, match=r"iq-dcnn-v2") as caught:
-        Grader.load("iq-dcn-v2")
+    with pytest.raises(ModelError, match=DEFAULT_MODEL) as caught:
+        Grader.load(DEFAULT_MODEL.replace("dcnn", "dcn"))
     assert caught.value.exit_code == 4
 
 
