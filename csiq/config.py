@@ -44,6 +44,11 @@ class Data:
     force: bool = False
     decay_correction: bool = False
     delays: str = "off"
+    fov: tuple[Positive, Positive, Positive] | None = None
+    tr: Positive | None = None
+    noise: str | None = None
+    interleaves: Count | None = None
+    si_spokes: Literal["auto", "first", "none"] = "auto"
     keep_identifiers: bool = False
 
 
@@ -166,7 +171,8 @@ class Config:
     def as_dict(self) -> dict[str, dict[str, Any]]:
         """Return sections and keys as they are written in TOML, files by their base name."""
         content = {name: {_key(k): v for k, v in keys.items()} for name, keys in asdict(self).items()}
-        for section, key in (("data", "trajectory"), ("quality", "model"), ("stop", "truth")):
+        paths = (("data", "trajectory"), ("data", "noise"), ("quality", "model"), ("stop", "truth"))
+        for section, key in paths:
             value = content[section][key]
             if value is not None:
                 file, colon, dataset = value.rpartition(":/")

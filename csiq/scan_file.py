@@ -25,6 +25,11 @@ def read_options(config: Config) -> ReadOptions:
         strict=data.strict,
         force=data.force,
         keep_identifiers=data.keep_identifiers,
+        fov=data.fov,
+        tr=data.tr,
+        noise=data.noise,
+        interleaves=data.interleaves,
+        si_spokes=data.si_spokes,
         max_memory_bytes=bytes_of(config.run.max_memory) if config.run.max_memory else None,
     )
 
@@ -34,12 +39,25 @@ def read_scan(config: Config, raw: Path) -> Acquisition:
     if config.run.threads is not None:
         use_threads(config.run.threads)
     scan = read_acquisition(raw, read_options(config))
-    if config.data.decay_correction:
+    return corrected(scan, decay=config.data.decay_correction, delays=config.data.delays)
+
+
+def corrected(scan: Acquisition, *, decay: bool, delays: str) -> Acquisition:
+    """Return a scan with its decay divided out, and its gradient delays corrected or looked for.
+
+    Parameters
+    ----------
+    scan : Acquisition
+    decay : bool
+    delays : str
+        As ``--delays`` has it.
+    """
+    if decay:
         from csiq.decay import correct_decay
 
         scan = correct_decay(scan)
-    if config.data.delays != "off":
+    if delays != "off":
         from csiq.delays import with_delays
 
-        scan = with_delays(scan, config.data.delays)
+        scan = with_delays(scan, delays)
     return scan

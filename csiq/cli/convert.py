@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 import click
 
-from csiq.cli.options import DEBUG, JSON, READING, options, without
+from csiq.cli.options import DEBUG, JSON, READING, options
 
 _SIZES = (click.FloatRange(0, min_open=True),) * 3
 
@@ -18,6 +19,7 @@ Examples:
   csiq convert scan.csiq/volumes.h5 heart.nii.gz     images: all phases in one file
   csiq convert scan.csiq/volumes.h5 heart --phase 1  a folder: DICOM, for any viewer
   csiq convert meas.dat scan.h5 --trajectory phyllotaxis
+  csiq convert scan.h5 straight.h5 --delays estimate gradient delays taken out
   csiq convert scan.h5 scan.cfl                      BART: scan.cfl, scan_traj.cfl ...
   csiq convert recon.cfl recon.nii.gz --voxel-size 1 1 1
 """
@@ -38,19 +40,10 @@ Examples:
 @click.option(
     "--voxel-size", type=_SIZES, metavar="Z Y X", help="Voxels in mm, of images that do not say it."
 )
-@click.option(
-    "--fov", type=_SIZES, metavar="Z Y X", help="Field of view in mm, of raw scans that do not say it."
-)
-@click.option(
-    "--tr",
-    type=click.FloatRange(0, min_open=True),
-    metavar="MS",
-    help="From a spoke to the next, likewise [3].",
-)
 @click.option("--phase", type=click.IntRange(1), metavar="P", help="Only this phase, from 1.")
 @click.option("--complex", "complex_voxels", is_flag=True, help="Keep complex voxels in NIfTI.")
 @click.option("--body-part", metavar="NAME", help="For DICOM, e.g. HEART.")
-@options(without(READING, "decay_correction", "delays"))
+@options(READING)
 @click.option(
     "--keep-identifiers", is_flag=True, help="Let who was scanned, and when, into the output (where it can)."
 )
@@ -85,10 +78,10 @@ def _options(given: dict[str, Any], keep_identifiers: bool) -> Any:
     from csiq.convert import ConvertOptions
     from csiq.io.options import ReadOptions
 
-    own = ("kind", "to", "voxel_size", "phase", "complex_voxels", "body_part", "overwrite")
-    reading = {name: value for name, value in given.items() if name not in own}
-    read = ReadOptions(**reading, keep_identifiers=keep_identifiers)
-    return ConvertOptions(**{name: given[name] for name in own}, read=read)
+    names = {field.name for field in fields(ReadOptions)}
+    reading = {name: value for name, value in given.items() if name in names and value is not None}
+    own = {name: value for name, value in given.items() if name not in names and value is not None}
+    return ConvertOptions(**own, read=ReadOptions(**reading, keep_identifiers=keep_identifiers))
 
 
 def _words(record: dict[str, Any]) -> str:

@@ -46,6 +46,32 @@ READING = (
         metavar="off|warn|estimate|X,Y,Z",
         help="Gradient delays: estimate and correct, only warn, or correct these (samples) [off].",
     ),
+    click.option(
+        "--fov",
+        type=(click.FloatRange(0, min_open=True),) * 3,
+        metavar="Z Y X",
+        help="Field of view in mm, where the file does not say it (BART, plain arrays).",
+    ),
+    click.option(
+        "--tr",
+        type=click.FloatRange(0, min_open=True),
+        metavar="MS",
+        help="From a spoke to the next, of files without times [3].",
+    ),
+    click.option(
+        "--noise", metavar="FILE[:GROUP]", help="Noise that was measured apart: ISMRMRD, .npy or BART."
+    ),
+    click.option(
+        "--interleaves",
+        type=click.IntRange(1),
+        metavar="N",
+        help="Interleaves of a named phyllotaxis, where heartbeats and samples do not tell.",
+    ),
+    click.option(
+        "--si-spokes",
+        type=click.Choice(["auto", "first", "none"]),
+        help="Whether SI spokes that the file does not flag head the interleaves [auto: found].",
+    ),
     click.option("--strict", is_flag=True, help="An unknown element of the header is an error."),
     click.option("--force", is_flag=True, help="Go on although more than a fifth of the readouts is lost."),
 )

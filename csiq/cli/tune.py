@@ -151,7 +151,7 @@ def _line(context: click.Context, raw: Path, config: Config, lamda: float) -> st
         words += [option, str(value)] if value is not None else []
     given = {key: value for key, value in given_keys(context).items() if key != "stop_on_plateau"}
     for key, value in given.items():
-        is_path = key in ("trajectory", "model", "truth")
+        is_path = key in ("trajectory", "noise", "model", "truth")
         words += [f"--{key}", value] if is_path else option_of(key, value)
     words += ["--lamda", f"{lamda!r}"]
     words += option_of("stop_on_plateau", config.stop.stop_on_plateau)

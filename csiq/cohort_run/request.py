@@ -70,13 +70,19 @@ class CohortRequest:
 def _absolute(config: Config) -> Config:
     """Return a configuration whose files are found from any folder: workers of a cluster have their own."""
     data, quality = config.data, config.quality
-    file, colon, dataset = (data.trajectory or "").rpartition(":/")
-    path = Path(file if colon else data.trajectory or "")
-    if data.trajectory and path.is_file():
-        data = replace(data, trajectory=f"{path.resolve()}{colon}{dataset if colon else ''}")
+    data = replace(data, trajectory=_found(data.trajectory), noise=_found(data.noise))
     if Path(quality.model).is_file():
         quality = replace(quality, model=str(Path(quality.model).resolve()))
     return replace(config, data=data, quality=quality)
+
+
+def _found(given: str | None) -> str | None:
+    """Return ``FILE[:/DATASET]`` with the whole path of the file, where there is such a file."""
+    file, colon, dataset = (given or "").rpartition(":/")
+    path = Path(file if colon else given or "")
+    if not given or not path.is_file():
+        return given
+    return f"{path.resolve()}{colon}{dataset if colon else ''}"
 
 
 @dataclass(frozen=True)

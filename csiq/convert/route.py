@@ -37,6 +37,10 @@ class ConvertOptions:
         Format of the output where its name does not tell.
     read : ReadOptions
         How a raw scan is read.
+    decay_correction : bool
+        Divide the decay of a hyperpolarised signal out of a raw scan.
+    delays : str
+        Of a raw scan, as ``--delays`` has it: ``off``, ``warn``, ``estimate`` or delays in samples.
     voxel_size : (float, float, float), optional
         mm, z y x, of images that do not say it.
     phase : int, optional
@@ -51,6 +55,8 @@ class ConvertOptions:
     kind: str | None = None
     to: str | None = None
     read: ReadOptions = field(default_factory=ReadOptions)
+    decay_correction: bool = False
+    delays: str = "off"
     voxel_size: tuple[float, float, float] | None = None
     phase: int | None = None
     complex_voxels: bool = False
@@ -113,8 +119,10 @@ def _inputs(source: Path, found: Source) -> list[Path]:
 def _convert_raw(source: Path, target: Path, name: str, options: ConvertOptions) -> Converted:
     from csiq.io import read_acquisition
     from csiq.io.ismrmrd import write_ismrmrd
+    from csiq.scan_file import corrected
 
     scan = read_acquisition(source, options.read)
+    scan = corrected(scan, decay=options.decay_correction, delays=options.delays)
     record = _record_of_scan(scan, name)
     if name == "bart":
         from csiq.io.bart import write_bart
@@ -135,6 +143,7 @@ def _record_of_scan(scan: Acquisition, name: str) -> dict[str, Any]:
         "n_samples": scan.n_samples,
         "geometry": geometry_record(scan.geometry),
         "system": scan.system,
+        "delays": None if scan.delays is None else scan.delays.as_json(),
         "warnings": list(scan.warnings),
     }
 

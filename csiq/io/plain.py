@@ -42,7 +42,7 @@ def plain_geometry(
             "it does not say its field of view",
             file=file,
             field="--fov",
-            hint="csiq convert IN scan.h5 --fov Z Y X, in mm",
+            hint="--fov Z Y X, in mm",
         )
     if coord is None:
         if is_name(options.trajectory or ""):
@@ -103,6 +103,6 @@ def plain_times(
     words = (
         ()
         if options.tr is not None
-        else ("no times: spokes are taken to be 3 ms apart (csiq convert --tr tells)",)
+        else ("no times: spokes are taken to be 3 ms apart (--tr tells)",)
     )
     return np.arange(n_spokes) * step * 1e-3, words

@@ -9,7 +9,7 @@ from pathlib import PurePath
 from typing import Any
 
 #: Keys whose value may be a path; only its base name is shown.
-_PATHS = ("trajectory", "model")
+_PATHS = ("trajectory", "model", "noise")
 #: Switches that can also be turned off by ``--no-...``.
 _SWITCHES = ("stop_on_plateau", "orient", "dcf_in_cost")
 

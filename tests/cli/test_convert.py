@@ -13,11 +13,15 @@ import numpy as np
 import pydicom
 import pytest
 
+from csiq.acquisition import Acquisition
 from csiq.cli import main
+from csiq.io import read_acquisition
 from csiq.io.dicom_write import write_dicom
 from csiq.io.image_set import ImageSet
+from csiq.io.ismrmrd import write_ismrmrd
 from csiq.io.volumes import write_volumes
-from tests.io.files import oblique_geometry
+from csiq.trajectory import golden_means_3d, radial_coord
+from tests.io.files import blobs, oblique_geometry
 
 SHAPE = (4, 6, 8)
 
@@ -146,3 +150,50 @@ def test_nothing_of_the_subject_is_copied(tmp_path, rng, capsys):
     kept = pydicom.dcmread(tmp_path / "kept" / "0001.dcm")
     assert (str(kept.PatientName), kept.PatientID) == ("Zebra^Zoe", "Z4711")
     assert kept.StudyInstanceUID == "1.2.3.99817"
+
+
+def test_what_a_file_does_not_say_is_told_wherever_it_is_read(tmp_path, rng, capsys):
+    coord = radial_coord(golden_means_3d(60), 16, 32)
+    kspace = blobs(coord, 2)
+    np.save(tmp_path / "k.npy", kspace)
+    np.save(tmp_path / "t.npy", coord)
+    np.save(tmp_path / "n.npy", (rng.standard_normal((2, 100, 2)) @ [1, 1j]).astype(np.complex64))
+    raw, told = str(tmp_path / "k.npy"), ["--trajectory", str(tmp_path / "t.npy")]
+    for command in ("info", "check", "recon"):
+        assert main([command, raw, *told]) == 2
+        said = "k.npy: --fov: it does not say its field of view; --fov Z Y X, in mm"
+        assert said in capsys.readouterr().err
+    told += ["--fov", "90", "100", "110", "--tr", "5", "--noise", str(tmp_path / "n.npy")]
+    assert main(["info", raw, *told, "--json"]) == 0
+    shown = json.loads(capsys.readouterr().out)
+    assert shown["n_noise_samples"] == 100
+    assert shown["duration_s"] == pytest.approx(59 * 5e-3)
+    assert main(["convert", raw, str(tmp_path / "a.h5"), *told]) == 0
+    found = read_acquisition(tmp_path / "a.h5")
+    assert found.geometry.fov == (90.0, 100.0, 110.0)
+    np.testing.assert_allclose(np.diff(found.times), 5e-3, atol=1e-6)
+    np.testing.assert_array_equal(found.noise, np.load(tmp_path / "n.npy"))
+
+
+def test_delays_are_taken_out_of_what_is_written(tmp_path, capsys):
+    coord = radial_coord(golden_means_3d(60), 16, 32)
+    where = oblique_geometry()
+    scan = Acquisition(
+        kspace=blobs(coord, 2),
+        coord=coord,
+        times=np.arange(60.0),
+        heartbeat=np.zeros(60, int),
+        geometry=where,
+    )
+    write_ismrmrd(tmp_path / "a.h5", scan)
+    files = [str(tmp_path / name) for name in ("a.h5", "b.cfl")]
+    assert main(["convert", *files, "--delays", "0.5,-0.25,0.125", "--json"]) == 0
+    record = json.loads(capsys.readouterr().out)
+    assert record["delays"]["applied"]
+    assert record["delays"]["samples"]["x"] == 0.5
+    # a sample is half a cycle: along x, a late gradient moves k back by delay x half a cycle x direction
+    moved = read_acquisition(tmp_path / "b.cfl").coord - coord
+    step = coord[:, 1] - coord[:, 0]
+    expected = np.abs(step * [0.125, 0.25, 0.5])[:, None]
+    np.testing.assert_allclose(np.abs(moved), np.broadcast_to(expected, moved.shape), atol=1e-5)
+    assert main(["convert", *files, "--delays", "nonsense", "--overwrite"]) == 2
