@@ -56,10 +56,19 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
                 item.add_marker(pytest.mark.skip(reason="needs a CUDA device and CuPy"))
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _processes_share_scans(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Let the processes of one run find each other's simulated scans."""
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        folder = tmp_path_factory.getbasetemp().parent / "scans"
+        folder.mkdir(exist_ok=True)
+        os.environ["CSIQ_TEST_SCANS"] = str(folder)  # read by tests/scans.py
+
+
 @pytest.fixture(scope="session")
 def simulated() -> tuple[Acquisition, Truth]:
     """Return a small breathing scan, 48^3 and 6 coils, and the truth about it."""
     from csiq.simulate.protocol import ScanConfig
-    from csiq.simulate.scan import simulate_scan
+    from tests.scans import scan_and_truth
 
-    return simulate_scan(ScanConfig(matrix=48, seed=3, n_coils=6))
+    return scan_and_truth(ScanConfig(matrix=48, seed=3, n_coils=6))
