@@ -94,8 +94,9 @@ def grade(
 ) -> None:
     """Grade volumes with a trained network.
 
-    VOLUME is a NIfTI file, the folder of a DICOM series, an HDF5 file with /volumes (phases, z, y, x),
-    complex or real, and their attribute voxel_size_mm (z y x), or BART's .cfl. Grades run from 0
+    VOLUME is a NIfTI file (of four axes: a volume a phase), the folder of a DICOM series, an HDF5 file of
+    ISMRMRD images or with /volumes (phases, z, y, x), complex or real, and their attribute voxel_size_mm
+    (z y x), or BART's .cfl. Grades run from 0
     (nondiagnostic) to 4 (excellent); the range behind a grade holds the reference that noise-free reading
     would give in 90 % of cases. Grades of measured scans are called uncalibrated until csiq model calibrate
     has taken the model to the scale of the site's reader.

@@ -128,7 +128,7 @@ def read_volume(path: str | Path) -> tuple[np.ndarray, tuple[float, float, float
 
 
 def read_volumes(path: str | Path) -> list[tuple[str, np.ndarray, tuple[float, float, float]]]:
-    """Read every volume of a file: NIfTI has one, csiq's ``volumes.h5`` one a phase.
+    """Read the magnitudes of every volume of a file; see :func:`csiq.io.images.read_images`.
 
     Returns
     -------
@@ -142,18 +142,21 @@ def read_volumes(path: str | Path) -> list[tuple[str, np.ndarray, tuple[float, f
     ConfigError
         If there is no such file.
     """
+    from csiq.io.images import read_h5, read_images, read_nifti
+
     path = Path(path)
-    check_readable(path)
-    if identify(path) != "hdf5":
-        volume, voxel, _ = _read_nifti(path)
-        return [(path.name, volume, voxel)]
-    volumes, attributes = read_complex_volumes(path)
-    voxel, _ = _geometry_of(attributes, path)
-    several = len(volumes) > 1
-    return [
-        (f"{path.name}:phase-{i}" if several else path.name, np.abs(volume), voxel)
-        for i, volume in enumerate(volumes, start=1)
-    ]
+    if path.suffix == ".cfl":
+        found = read_images(path)
+    else:
+        check_readable(path)
+        # nibabel knows more formats than NIfTI
+        found = read_h5(path) if identify(path) == "hdf5" else read_nifti(path)
+    return [(one.name, _magnitude(one.values), one.voxel_size) for one in found]
+
+
+def _magnitude(values: np.ndarray) -> np.ndarray:
+    """Return the moduli of complex voxels; real ones stay as they are, negative ones too."""
+    return np.ascontiguousarray(np.abs(values) if np.iscomplexobj(values) else values, np.float32)
 
 
 def _geometry_of(attributes: Mapping[str, Any], path: Path) -> tuple[tuple[float, float, float], np.ndarray]:
@@ -167,7 +170,8 @@ def _geometry_of(attributes: Mapping[str, Any], path: Path) -> tuple[tuple[float
 def _read_nifti(path: Path) -> tuple[np.ndarray, tuple[float, float, float], np.ndarray]:
     values, image = load_array(path)
     if len(values) != 1:
-        raise RawDataError(f"expected one volume, got shape {image.shape}", file=path)
+        hint = "csiq convert IN OUT --phase P takes one out"
+        raise RawDataError(f"expected one volume, got shape {image.shape}", file=path, hint=hint)
     volume = np.ascontiguousarray(np.abs(values[0]) if np.iscomplexobj(values) else values[0], np.float32)
     dx, dy, dz = (float(size) for size in image.header.get_zooms()[:3])
     return volume, (dz, dy, dx), np.asarray(image.affine, dtype=np.float64)

@@ -1,4 +1,4 @@
-"""The volume a cell of a manifest names: NIfTI, DICOM series, HDF5, a phase of a run folder, ``.npy``.
+"""The volume a cell of a manifest names: NIfTI, DICOM series, HDF5, BART, a phase of a run folder, ``.npy``.
 
 Uncompressed NIfTI and ``.npy`` are mapped where they lie. Anything else is unpacked once into a cache folder
 (16-bit integers) and mapped from there.
@@ -66,7 +66,7 @@ class VolumeCell:
         path = self._file()
         if path.is_file() and path.suffix == ".npy":
             return map_npy(path)
-        if path.is_file() and path.suffix == ".nii" and self._is_real(path):
+        if path.is_file() and path.suffix == ".nii" and self._is_plain(path):
             return map_nifti(path)
         unpacked = cache / f"{self._key(path)}.npy"
         if unpacked.exists() and unpacked.with_suffix(".json").exists():
@@ -81,12 +81,14 @@ class VolumeCell:
         return held if self.path.is_dir() and held.is_file() else self.path
 
     @staticmethod
-    def _is_real(path: Path) -> bool:
+    def _is_plain(path: Path) -> bool:
+        """Return whether a NIfTI file can be mapped: one volume, not complex."""
         import nibabel
 
         try:
             image: Any = nibabel.load(path)
-            return bool(image.get_data_dtype().kind != "c")
+            several = any(n > 1 for n in image.shape[3:])
+            return bool(image.get_data_dtype().kind != "c") and not several
         except Exception:  # map_nifti says what is wrong with it
             return True
 
