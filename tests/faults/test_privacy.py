@@ -105,10 +105,10 @@ def test_nobody_is_named_anywhere(session: Session) -> None:
     assert len(session.files) > 25
     for path in session.files:
         # the log may say where the raw file lies
-        tokens = TOKENS if path.name != "csiq.log" else tuple(IDENTITY.values())
-        tokens = (*tokens, "Doe", str(session.folder)) if path.name != "csiq.log" else (*tokens, "Doe^")
+        places = (*TOKENS, str(session.folder)) if path.name != "csiq.log" else tuple(IDENTITY.values())
+        tokens = (*places, "Doe^Jane")
         assert found_in(path, tokens) == set(), path.name
-    for word in (*IDENTITY.values(), "Doe^", "19.03.1961", "zyx1", HOST, "zyxuser"):
+    for word in (*IDENTITY.values(), "Doe^Jane", "19.03.1961", "zyx1", HOST, "zyxuser"):
         assert word not in session.said
 
 
