@@ -16,6 +16,8 @@ from csiq.io.geometry import FLIP, geometry_from_affine, unknown_geometry
 from csiq.io.image_set import ImageSet
 from csiq.io.stack import Slice, stack
 
+_CLASSIC = "export it as a classic series, a file a slice"
+
 _PHASE = re.compile(r"phase-(\d+)")
 
 
@@ -132,9 +134,11 @@ def _slices_of(one: Any, path: Path) -> Iterator[Slice]:
     groups = one.get("PerFrameFunctionalGroupsSequence")
     if not groups:
         if len(pixels) != 1:
-            raise RawDataError(f"{len(pixels)} frames without a place each", file=path)
+            raise RawDataError(f"{len(pixels)} frames without a place each", file=path, hint=_CLASSIC)
         yield Slice(_rescaled(pixels[:1], one), _geometry(one, one, one, pixels.shape[1:], path))
         return
+    if len(pixels) != len(groups):
+        raise RawDataError(f"{len(pixels)} frames, places for {len(groups)}", file=path, hint=_CLASSIC)
     shared = one.SharedFunctionalGroupsSequence[0]
     for frame, own in zip(pixels, groups, strict=True):
 
