@@ -93,6 +93,8 @@ def _check_same(folder: Path, config: Mapping[str, Any]) -> None:
     wrong += [f"configuration of {solver}" for solver in hashes]
     if wrong:
         hint = "--overwrite begins anew"
+        if hashes:  # an option more is enough
+            hint = f"another preset, or another version of csiq than began it; {hint}"
         if wrong == ["model"]:
             hint = f"--model with {before['model']['name']} goes on; {hint}"
         raise OutputError(f"was made of another {', '.join(wrong)}", file=folder, hint=hint)
