@@ -12,6 +12,9 @@ from csiq.errors import ConfigError, RawDataError
 from csiq.history import History
 from csiq.ranking import Ranking, rank_numbers
 
+#: The number of ``run.json`` that is known; csiq.run_json, which writes it, would load the solvers.
+SCHEMA_VERSION = 1
+
 
 @dataclass(frozen=True)
 class Record:
@@ -93,7 +96,7 @@ def read_record(folder: str | Path, run: dict[str, Any] | None = None) -> Record
     ConfigError
         If there is no such folder.
     RawDataError
-        If csiq did not write it, or a file is damaged.
+        If csiq did not write it, a later csiq did, or a file is damaged.
     """
     from csiq.io.tables import read_json
 
@@ -107,8 +110,21 @@ def read_record(folder: str | Path, run: dict[str, Any] | None = None) -> Record
     run = read_json(folder / "run.json") if run is None else run
     if not isinstance(run, dict):
         raise RawDataError("expected a JSON object", file=folder / "run.json")
+    _check_schema(run, folder)
     table = folder / "curves.tsv"
     return Record(folder, run, read_history(table) if table.is_file() else History())
+
+
+def _check_schema(run: dict[str, Any], folder: Path) -> None:
+    """Refuse what a later csiq wrote: its keys may mean something else."""
+    number = run.get("schema_version", SCHEMA_VERSION)
+    if not isinstance(number, int) or number > SCHEMA_VERSION:
+        raise RawDataError(
+            f"has schema_version {number}, known is {SCHEMA_VERSION}",
+            file=folder / "run.json",
+            field="schema_version",
+            hint="read it with the csiq that wrote it, or a newer one",
+        )
 
 
 def read_history(path: Path) -> History:
