@@ -80,7 +80,7 @@ def agree(
     if not quiet:
         _warn(found, drawn=folder is not None)
         for pair in pairs:
-            if pair.undefined:
+            if pair.undefined and pair.n > 1:  # a count of 0 or 1 says it by itself
                 click.echo(f"csiq: warning: {pair.a} and {pair.b}: {pair.undefined}", err=True)
     if as_json:
         further = {"kappa_labels": "used"} if kappa == "irr" else {}
