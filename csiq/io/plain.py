@@ -100,9 +100,5 @@ def plain_times(
             raise RawDataError(f"expected {n_spokes} times, got {times.shape}", file=file, field="times")
         return times, ()
     step = 3.0 if options.tr is None else options.tr
-    words = (
-        ()
-        if options.tr is not None
-        else ("no times: spokes are taken to be 3 ms apart (--tr tells)",)
-    )
+    words = () if options.tr is not None else ("no times: spokes are taken to be 3 ms apart (--tr tells)",)
     return np.arange(n_spokes) * step * 1e-3, words

@@ -120,7 +120,7 @@ def test_everything_that_is_wrong_is_said_at_once(tmp_path: Path) -> None:
         "line 4: patient p1 is in 'test', in line 2 in 'train'",
         "line 5: volume 'gone.nii' is not there",
         "line 6: volume 'small.nii' of 80 x 208 x 208 mm is smaller than a patch",
-        "line 7: four.nii: expected three axes, got shape (52, 52, 52, 2)",
+        "line 7: four.nii: holds 2 volumes; name one: four.nii:1",
         "line 8: volume 'nan.nii' is not finite",
         "line 9: text.nii: no readable NIfTI",
         "line 10: cut.nii: is cut short",
