@@ -15,6 +15,8 @@ from csiq.simulate.scan import Truth, simulate_scan
 
 #: What runs, sweeps and pages are tested on, where the image does not matter: a breathing scan of 32^3.
 TINY = ScanConfig(matrix=32, seed=5, n_coils=4, n_spokes=600)
+#: What commands are tested on that need a raw file and little else.
+TINIEST = ScanConfig(matrix=24, n_spokes=420, n_coils=3)
 
 
 @cache

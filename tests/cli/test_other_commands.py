@@ -13,14 +13,14 @@ from csiq.cli import main
 from csiq.cli.demo import check_folder
 from csiq.cli.doctor import Check
 from csiq.errors import OutputError
-from csiq.simulate.protocol import ScanConfig
-from csiq.simulate.scan import simulate_scan, write_simulated
+from csiq.simulate.scan import write_simulated
+from tests.scans import TINIEST, scan_and_truth
 
 
 @pytest.fixture(scope="module")
 def raw(tmp_path_factory):
     path = tmp_path_factory.mktemp("raw") / "small.h5"
-    write_simulated(path, *simulate_scan(ScanConfig(matrix=24, n_spokes=420, n_coils=3)))
+    write_simulated(path, *scan_and_truth(TINIEST))
     return path
 
 

@@ -247,11 +247,11 @@ def test_what_runs_ends_with_the_program(cohort):
 
 @pytest.mark.slow
 def test_a_real_scan_ends_as_csiq_recon_ends(tmp_path, monkeypatch, capsys):
-    from csiq.simulate.protocol import ScanConfig
-    from csiq.simulate.scan import simulate_scan, write_simulated
+    from csiq.simulate.scan import write_simulated
+    from tests.scans import TINIEST, scan_and_truth
 
     monkeypatch.chdir(tmp_path)
-    write_simulated(Path("a.h5"), *simulate_scan(ScanConfig(matrix=24, seed=5, n_coils=3, n_spokes=300)))
+    write_simulated(Path("a.h5"), *scan_and_truth(TINIEST))
     assert main(["cohort", "init", "scans.tsv", "a.h5"]) == 0
     options = ["--max-iter", "1", "--phases", "2", "--device", "cpu", "--threads", "1"]
     assert main(["cohort", "run", "scans.tsv", "-q", *options]) == 0

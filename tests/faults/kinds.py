@@ -51,11 +51,12 @@ def _ended(act: Callable[[], object]) -> int:
 
 
 def small_scan(n_spokes: int = 90, **more: object):  # type: ignore[no-untyped-def]
-    """Return a simulated scan of 16^3 and two coils."""
+    """Return a simulated scan of 16^3 and two coils; nobody may change it in place."""
     from csiq.simulate.protocol import ScanConfig
-    from csiq.simulate.scan import simulate_scan
+    from tests.scans import scan_and_truth
 
-    return simulate_scan(ScanConfig(matrix=16, seed=4, n_coils=2, n_spokes=n_spokes, **more))[0]  # type: ignore[arg-type]
+    config = ScanConfig(matrix=16, seed=4, n_coils=2, n_spokes=n_spokes, **more)  # type: ignore[arg-type]
+    return scan_and_truth(config)[0]
 
 
 def _make_ismrmrd(folder: Path) -> Path:
