@@ -172,12 +172,16 @@ def patient(trajectory: str, matrix: int, size: float, iterations: int) -> tuple
     given = ScanConfig(matrix=matrix, seed=3, n_coils=6, trajectory=trajectory, imperfections=wrong)
     scan, truth = simulate_scan(given)
     true, found = Delays(-np.diag(late)), estimate_delays(scan)
-    config = load_config(overrides={"max_iter": iterations, "return": "last", "device": "cpu"})
+    # a slice does not show enough of the breathing at every size: it is taken as one
+    phases = 1 if trajectory == "golden2d" else 4
+    asked = {"max_iter": iterations, "phases": phases, "return": "last", "device": "cpu"}
+    config = load_config(overrides=asked)
 
     def error(one: Acquisition) -> float:
         volumes = reconstruct(one, config, grader=_no_opinion).volumes
         assert truth.volumes is not None
-        return float(np.mean([nrmse(v, t) for v, t in zip(volumes, truth.volumes, strict=True)]))
+        true_ones = truth.volumes if phases > 1 else truth.volumes.mean(axis=0, keepdims=True)
+        return float(np.mean([nrmse(v, t) for v, t in zip(volumes, true_ones, strict=True)]))
 
     scans = (scan, correct_delays(scan, found), correct_delays(scan, true))
     off = np.abs(found.tensor - true.tensor).max()

@@ -58,8 +58,7 @@ def central_samples(scan: Acquisition, n_each_side: int, start: np.ndarray) -> C
     ----------
     scan : Acquisition
     n_each_side : int
-        Samples taken before and after the one nearest to the centre; as many as reach as far where gradients
-        are still on their ramp.
+        Samples taken before and after the one nearest to the centre.
     start : float array, (3, 3)
         Delays known so far, samples: the centre is sought where they put it.
     """
@@ -73,9 +72,8 @@ def central_samples(scan: Acquisition, n_each_side: int, start: np.ndarray) -> C
     still = [a for a in range(3) if a not in moving]
     near = np.abs(coord[..., still]).max(axis=(1, 2), initial=0.0) <= reach
     coord, steps, spokes = coord[near], steps[near], spokes[near]
-    away = np.linalg.norm((coord + steps @ start.T)[..., list(moving)], axis=-1)
-    middle = np.argmin(away, axis=1)
-    n_each_side = max(n_each_side, _within(away, middle, reach))
+    placed = coord + steps @ start.T
+    middle = np.argmin(np.linalg.norm(placed[..., list(moving)], axis=-1), axis=1)
     index = np.clip(middle[:, None] + np.arange(-n_each_side, n_each_side + 1), 0, scan.n_samples - 1)
     # half spokes begin at the centre: what would lie before is cut off, for all alike
     kept = np.flatnonzero(np.all(np.diff(index, axis=1) > 0, axis=0))
@@ -85,12 +83,6 @@ def central_samples(scan: Acquisition, n_each_side: int, start: np.ndarray) -> C
     sampled = tuple(a for a in range(3) if np.ptp(k[..., a]) > _STILL * longest)
     data = _virtual(scan.kspace[:, spokes[:, None], index])
     return Centre(k, step, data, _blocks(scan, spokes), moving, sampled, reach)
-
-
-def _within(away: np.ndarray, middle: np.ndarray, reach: float) -> int:
-    """Return how many samples after the middle of a usual spoke lie within reach; on a ramp, more."""
-    after = np.arange(away.shape[1]) > middle[:, None]
-    return int(np.median(np.sum(after & (away <= reach * (1 + 1e-6)), axis=1)))
 
 
 def _virtual(data: np.ndarray) -> np.ndarray:
