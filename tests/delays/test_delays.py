@@ -147,7 +147,7 @@ def grid(scan: Acquisition) -> np.ndarray:
 
 @pytest.mark.slow
 def test_measured_xenon_is_left_as_it_is(shared_data: Path) -> None:
-    """Gas, one coil, half spokes from a gradient's ramp: what is found there is no delay, and is not applied."""
+    """Gas, one coil, half spokes from a ramp: what is found there is no delay, and is not applied."""
     with h5py.File(shared_data / "raw" / "xe-lung-3d-radial" / "xe_lung_3d_radial.h5") as file:
         kspace, coord = file["ksp_gas"][()], file["coord"][()].astype(np.float32)
     geometry = Geometry((64, 64, 64), (400.0,) * 3, known=False)
