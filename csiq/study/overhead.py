@@ -99,11 +99,13 @@ def section(study: Material) -> Section:
     listening = float(study.monitor.get("listening_s", float("nan")))
     each = {str(k): float(v) for k, v in study.monitor.get("iteration_s", {}).items()}
     bars = [overhead_bar(listening, each)]
-    data = [{"app": name, "iteration_s": s, "share": listening / s} for name, s in each.items() if s > 0]
+    data: list[dict[str, Any]] = [
+        {"app": name, "iteration_s": s, "share": listening / s} for name, s in each.items() if s > 0
+    ]
     body = [
         (
             str(row["app"]),
-            shown(1e3 * float(row["iteration_s"]), 2),
+            shown(1e3 * row["iteration_s"], 2),
             f"{shown(100 * float(row['share']), 2)}\u00a0%",
         )
         for row in data
