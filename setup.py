@@ -24,6 +24,7 @@ CORE = [
     "rich>=13",
     "jinja2>=3.1",
     "msgspec>=0.19",
+    "threadpoolctl>=3",
 ]
 
 EXTRAS = {

@@ -239,19 +239,13 @@ def default_threads() -> int:
 
 
 def use_threads(threads: int | None) -> None:
-    """Let everything that follows use so many threads, torch's network and BLAS included; all cores if None.
-
-    BLAS follows only where threadpoolctl is installed; else ``OPENBLAS_NUM_THREADS`` and its like rule it.
-    """
+    """Let everything that follows use so many threads, torch and BLAS included; all cores if None."""
     global _threads
     import torch
+    from threadpoolctl import threadpool_limits
 
     _threads = threads
     torch.set_num_threads(default_threads())
-    try:
-        from threadpoolctl import threadpool_limits
-    except ImportError:
-        return
     threadpool_limits(default_threads(), user_api="blas")
 
 

@@ -8,7 +8,6 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from csiq.errors import ConfigError, ModelError
-from csiq.quality.kinds import AnyConfig, config_of
 from csiq.quality.network import PATCH, STRIDE, NetworkConfig
 from csiq.quality.patches import HALF_EDGE, patch_offsets
 
@@ -58,7 +57,7 @@ class TrainConfig:
     seed : int
     check_every : int
         Steps between checkpoints, and looks at held-out patients if there are any.
-    network : NetworkConfig or ResidualConfig
+    network : NetworkConfig
         Its kind, widths, hp1 (first kernel), hp2 (keep).
     """
 
@@ -79,7 +78,7 @@ class TrainConfig:
     intensity: float = 0.07
     seed: int = 0
     check_every: int = 200
-    network: AnyConfig = field(default_factory=NetworkConfig)
+    network: NetworkConfig = field(default_factory=NetworkConfig)
 
     def __post_init__(self) -> None:
         offsets = patch_offsets(self.half_edge)
@@ -121,7 +120,7 @@ class TrainConfig:
             If there are other keys.
         """
         try:
-            return cls(**{**entry, "network": config_of(entry["network"])})
+            return cls(**{**entry, "network": NetworkConfig.from_dict(entry["network"])})
         except (TypeError, KeyError, ModelError) as error:
             raise ConfigError(f"not the settings of a training: {error}") from error
 
