@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
+from csiq.cohort.cohort_folder import COARSE
 from csiq.cohort.database import features_of
 from csiq.cohort.grading import GradedPatient, reader_scores
 from csiq.cohort.manifest import GradedScan, write_manifest
@@ -21,8 +22,8 @@ from csiq.cohort.readers import as_row, read, reader_rng
 from csiq.cohort.splits import TEST
 from csiq.quality.reference import grade
 
-#: Folder of the coarse volumes within a cohort's, and the manifest of those of test patients.
-COARSE, TESTING = "coarse", "graded-coarse.tsv"
+#: Manifest of the coarse volumes of test patients.
+TESTING = "graded-coarse.tsv"
 _STREAM = 9  # of a patient's random numbers; a scan draws from 2 to 7, iterates from 8
 _READING = 1000  # stretch of random numbers of readers; iterates have those below
 

@@ -26,7 +26,9 @@ OWN_FILES = re.compile(
     r"|graded-coarse\.tsv|coarse/p\d+\.(nii|json)|smeared/p\d+-(vessels|rest)\.(nii|json)"
 )
 STUDIES = ("paper",)
-_SUBFOLDERS = ("volumes", "raw", "iterates", "coarse", "smeared")
+#: Folders of further volumes of the patients.
+COARSE, SMEARED = "coarse", "smeared"
+_SUBFOLDERS = ("volumes", "raw", "iterates", COARSE, SMEARED)
 _RESERVE = 50e6  # bytes that tables and logs may take
 
 

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import scipy.fft
 
+from csiq.cohort.cohort_folder import SMEARED
 from csiq.cohort.database import (
     PatientImage,
     Progress,
@@ -34,8 +35,8 @@ from csiq.quality.features import measure
 from csiq.quality.reference import grade
 from csiq.quality.vessel_distance import coronary_distance
 
-#: Folder within a cohort's, and what is smeared in the two volumes of a patient.
-SMEARED, WHERE = "smeared", ("vessels", "rest")
+#: What is smeared in the two volumes of a patient.
+WHERE = ("vessels", "rest")
 #: Reference grade below which there is nothing to lose, so that a patient is left out.
 LEAST = 0.8
 _LENGTH = 2.0, 8.0  # mm of a smear

@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from csiq.cohort.coarse import (
-    COARSE,
     coarse_patients,
     grade_coarse,
     write_coarse_manifest,
 )
 from csiq.cohort.cohort_folder import (
+    COARSE,
+    SMEARED,
     StudyConfig,
     check_room,
     config_of,
@@ -53,7 +54,6 @@ from csiq.cohort.raw import (
 )
 from csiq.cohort.readers import PREFERENCE
 from csiq.cohort.smeared import (
-    SMEARED,
     grade_smeared,
     make_smeared,
     missing_smeared,

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from csiq import __version__
-from csiq.cohort.iterate_grades import TABLE as ITERATES
+from csiq.cohort.cohort_folder import COARSE, SMEARED
+from csiq.cohort.iterates import ITERATES
 from csiq.io.sniff import sha256_of
 from csiq.io.tables import read_json, read_table, strict
 from csiq.quality.domain import Domain
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
     from csiq.training.settings import TrainConfig
 
 _BEST = 4.0
+#: What the volumes in a cohort's further folders are.
+_KINDS = {ITERATES: "iterate", COARSE: "coarse", SMEARED: "smeared"}
 _SIMULATED = (
     "Research use only, simulated readers: patients, scans and readers are simulated, "
     "no human graded an image."
@@ -133,22 +136,17 @@ def sets_of(data: GradedSet, splits: Sequence[str], held_out: Sequence[str] = ()
     splits, held_out : sequence of str
         Trained on, and looked at meanwhile.
     """
-    about, iterates = _patients_of(data.manifest), _iterates_of(data.manifest)
+    about = _patients_of(data.manifest)
     parts = {"train": data.of(*splits)}
     if held_out:
         parts["validation"] = data.of(*held_out)
-    return {name: _counts(images, about, iterates) for name, images in parts.items()}
+    return {name: _counts(images, about) for name, images in parts.items()}
 
 
-def _counts(
-    images: Sequence[GradedImage], about: dict[str, dict[str, Any]], iterates: frozenset[str]
-) -> dict[str, Any]:
+def _counts(images: Sequence[GradedImage], about: dict[str, dict[str, Any]]) -> dict[str, Any]:
     """Count patients, kinds, voxels and grades; patients are named by their seeds, real ones not at all."""
     patients = sorted({image.patient for image in images})
-    kinds = Counter(
-        "iterate" if image.name in iterates else str(about.get(image.patient, {}).get("kind", "graded"))
-        for image in images
-    )
+    kinds = Counter(_kind_of(image, about) for image in images)
     halves = np.bincount(
         classes_of([image.grade for image in images]), minlength=int(_BEST / CLASS_WIDTH) + 1
     )
@@ -182,9 +180,9 @@ def _patients_of(manifest: Path) -> dict[str, dict[str, Any]]:
     return {str(row["patient"]): row for row in read_table(path)}
 
 
-def _iterates_of(manifest: Path) -> frozenset[str]:
-    """Return the names of a cohort's volumes that are iterates of a reconstruction."""
-    path = manifest.parent / ITERATES
-    if not path.is_file() or _cohort_of(manifest) is None:
-        return frozenset()
-    return frozenset(str(row["volume"]) for row in read_table(path))
+def _kind_of(image: GradedImage, about: dict[str, dict[str, Any]]) -> str:
+    """Return what an image is: a cohort's are told by their folder, and its patients' own by the patient."""
+    own = about.get(image.patient)
+    if own is None:
+        return "graded"
+    return _KINDS.get(PurePosixPath(image.name).parent.name) or str(own.get("kind", "graded"))

@@ -117,14 +117,17 @@ def test_a_cohort_says_simulated(tmp_path: Path) -> None:
     write_json(path.parent / "cohort.json", {"config": {"study": "paper", "seed": 4, "n_patients": 4}})
     rows = ["patient\tseed\tkind"] + [f"train1-{i}\t{100 + i}\tselfnav" for i in range(4)]
     (path.parent / "patients.tsv").write_text("\n".join(rows) + "\n")
-    (path.parent / "iterates.tsv").write_text("volume\tpatient\ntrain1-3.nii\ttrain1-3\n")
+    for number, folder in ((2, "coarse"), (3, "iterates")):
+        (path.parent / folder).mkdir()
+        (path.parent / f"train1-{number}.nii").rename(path.parent / folder / f"train1-{number}.nii")
+        path.write_text(path.read_text().replace(f"train1-{number}.nii", f"{folder}/train1-{number}.nii"))
     out = tmp_path / "out"
     assert _run(path.parent, "-o", out, *TINY, "-q").output == ""
     card = read_json(out / "iq-dcnn.json")
     assert card["use"].startswith("Research use only, simulated readers")
     assert card["training"]["cohort"]["seed"] == 4
     assert card["training"]["sets"]["train"]["seeds"] == [100, 101, 102, 103]
-    assert card["training"]["sets"]["train"]["images"] == {"iterate": 1, "selfnav": 3}
+    assert card["training"]["sets"]["train"]["images"] == {"coarse": 1, "iterate": 1, "selfnav": 2}
     assert len(card["formula"]["sha256"]) == 64
     assert "logistic curve of the latent quality" in card["formula"]["statement"]
 
