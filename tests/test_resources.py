@@ -13,6 +13,7 @@ from typing import Any
 import nibabel
 import numpy as np
 import pytest
+import threadpoolctl
 
 from csiq import coil_batches, preparation
 from csiq.acquisition import Acquisition
@@ -44,7 +45,6 @@ def raw(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def blas_threads() -> set[int]:
-    threadpoolctl = pytest.importorskip("threadpoolctl")
     return {pool["num_threads"] for pool in threadpoolctl.threadpool_info() if pool["user_api"] == "blas"}
 
 
@@ -87,7 +87,6 @@ print(len(pool), after - before, ours)
 @pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="counts the ticks that Linux tells")
 def test_one_thread_is_one_thread(raw: Path, tmp_path: Path) -> None:
     """No library's own threads compute beside the one that was allowed."""
-    pytest.importorskip("threadpoolctl")
     env = {k: v for k, v in os.environ.items() if not k.endswith("_NUM_THREADS")}
     done = subprocess.run(
         [sys.executable, "-c", IDLE, str(raw), str(tmp_path / "out")],
@@ -247,7 +246,7 @@ def test_what_is_missing_is_named_with_what_to_install(
 WITHOUT = """
 import sys
 for name in ("cupy", "cufinufft", "mapvbvd", "pymapvbvd", "pydicom", "highdicom", "dask", "distributed",
-             "dask_jobqueue", "tensorboard", "threadpoolctl", "sklearn", "mrpro", "deepinv"):
+             "dask_jobqueue", "tensorboard", "sklearn", "mrpro", "deepinv"):
     sys.modules[name] = None
 import pkgutil, importlib, csiq
 names = [m.name for m in pkgutil.walk_packages(csiq.__path__, "csiq.") if not m.name.endswith("__main__")]

@@ -19,6 +19,8 @@ def refuse(event, arguments):
     asks = event in ("socket.getaddrinfo", "socket.gethostbyname", "socket.sendto", "urllib.Request")
     if event in ("socket.connect", "socket.bind"):
         asks = isinstance(arguments[1], tuple)  # an address of the internet; a path is this machine's
+    if event == "socket.bind" and arguments[1] == ("::1", 0):
+        asks = False  # urllib3, once imported, looks whether this machine knows IPv6: nothing leaves it
     if asks:
         with open(os.environ["REFUSED"], "a") as log:
             log.write(f"{event} {arguments!r}\\n")

@@ -60,10 +60,11 @@ def counted(function, calls):
 
 def test_what_comes_before_the_first_iteration_is_done_once(scan, monkeypatch):
     calls = []
-    for name in ("prepare_coils", "estimate_smaps", "gate", "set_up"):
+    steps = ["estimate_smaps", "gate", "prepare_coils", "set_up_where_it_fits"]
+    for name in steps:
         monkeypatch.setattr(pipeline, name, counted(getattr(pipeline, name), calls))
     sweep(scan, config_of(max_iter=1), [0.01, 0.04], grader=lambda volume, voxel_size: 1.5)
-    assert sorted(calls) == ["estimate_smaps", "gate", "prepare_coils", "set_up"]
+    assert sorted(calls) == steps
 
 
 def test_finished_weights_are_not_computed_again(scan, monkeypatch):
