@@ -14,13 +14,10 @@ from pathlib import Path
 import numpy as np
 
 from csiq.cohort.cohort_folder import COARSE
-from csiq.cohort.database import features_of
-from csiq.cohort.grading import GradedPatient, reader_scores
+from csiq.cohort.grading import GradedPatient, further_scan
 from csiq.cohort.manifest import GradedScan, write_manifest
 from csiq.cohort.patients import CohortPatient
-from csiq.cohort.readers import as_row, read, reader_rng
 from csiq.cohort.splits import TEST
-from csiq.quality.reference import grade
 
 #: Manifest of the coarse volumes of test patients.
 TESTING = "graded-coarse.tsv"
@@ -50,15 +47,8 @@ def grade_coarse(folder: Path, rows: Sequence[GradedPatient], *, seed: int) -> l
     RawDataError
         If a volume was not measured.
     """
-    found = []
-    for row in rows:
-        path = folder / COARSE / f"{row.patient.name}.nii"
-        features = features_of(path)
-        quality = grade(features)
-        rng = reader_rng(seed, row.patient.number, _READING)
-        readings = as_row(read(quality, *reader_scores(features), rng))
-        found.append(GradedScan(path, row.patient.name, row.split, readings, round(quality, 4)))
-    return found
+    where = folder / COARSE
+    return [further_scan(where / f"{row.patient.name}.nii", row, seed=seed, image=_READING) for row in rows]
 
 
 def write_coarse_manifest(folder: Path, scans: Sequence[GradedScan]) -> None:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from csiq.cohort.database import VOLUMES, read_features
+from csiq.cohort.database import VOLUMES, features_of, read_features
 from csiq.cohort.manifest import GradedScan, write_manifest
 from csiq.cohort.patients import CohortPatient, may_calibrate
 from csiq.cohort.readers import PREFERENCE, Preference, Readings, as_row, read, reader_rng
@@ -94,6 +94,31 @@ def grade_cohort(
         rows.append((patient, features, quality, sharp, clean, readings))
     split = split_patients(patients, [row[-1].reader1a for row in rows], seed=seed)
     return [GradedPatient(*row, split=split[row[0].number]) for row in rows]
+
+
+def further_scan(path: Path, row: GradedPatient, *, seed: int, image: int) -> GradedScan:
+    """Have a further volume of a patient graded and read by the formula and the readers of the first.
+
+    Parameters
+    ----------
+    path : Path
+        Of a volume that was measured.
+    row : GradedPatient
+        Of its patient, whose split it shares.
+    seed : int
+        Of the cohort.
+    image : int
+        Stretch of the readers' random numbers; 0 is the patient's own.
+
+    Raises
+    ------
+    RawDataError
+        If the volume was not measured.
+    """
+    features = features_of(path)
+    quality, rng = grade(features), reader_rng(seed, row.patient.number, image)
+    readings = as_row(read(quality, *reader_scores(features), rng))
+    return GradedScan(path, row.patient.name, row.split, readings, round(quality, 4))
 
 
 def fit_preference(folder: Path, patients: Sequence[CohortPatient]) -> Preference:

@@ -19,20 +19,17 @@ from csiq.cohort.cohort_folder import SMEARED
 from csiq.cohort.database import (
     PatientImage,
     Progress,
-    features_of,
     is_finished,
     measuring_sha256,
     progress_of,
     write_image,
 )
-from csiq.cohort.grading import GradedPatient, reader_scores
+from csiq.cohort.grading import GradedPatient, further_scan
 from csiq.cohort.images import make_image
 from csiq.cohort.manifest import GradedScan
 from csiq.cohort.patients import CohortPatient
-from csiq.cohort.readers import as_row, read, reader_rng
 from csiq.cohort.splits import TEST
 from csiq.quality.features import measure
-from csiq.quality.reference import grade
 from csiq.quality.vessel_distance import coronary_distance
 
 #: What is smeared in the two volumes of a patient.
@@ -155,15 +152,12 @@ def grade_smeared(folder: Path, rows: Sequence[GradedPatient], *, seed: int) -> 
     RawDataError
         If a volume was not measured.
     """
-    found = []
-    for row in rows:
-        for at, where in enumerate(WHERE):
-            path = _path(folder / SMEARED, row.patient, where)
-            features = features_of(path)
-            quality, rng = grade(features), reader_rng(seed, row.patient.number, _READING + at)
-            readings = as_row(read(quality, *reader_scores(features), rng))
-            found.append(GradedScan(path, row.patient.name, row.split, readings, round(quality, 4)))
-    return found
+    target = folder / SMEARED
+    return [
+        further_scan(_path(target, row.patient, where), row, seed=seed, image=_READING + at)
+        for row in rows
+        for at, where in enumerate(WHERE)
+    ]
 
 
 def _path(target: Path, patient: CohortPatient, where: str) -> Path:
