@@ -26,9 +26,9 @@ from csiq.cohort.database import (
 )
 from csiq.cohort.grading import GradedPatient, further_scan
 from csiq.cohort.images import make_image
+from csiq.cohort.iterate_grades import first_of
 from csiq.cohort.manifest import GradedScan
 from csiq.cohort.patients import CohortPatient
-from csiq.cohort.splits import TEST
 from csiq.quality.features import measure
 from csiq.quality.vessel_distance import coronary_distance
 
@@ -44,8 +44,7 @@ _READING = 1001  # stretch of random numbers of readers; coarse volumes have the
 
 def smeared_of(graded: Sequence[GradedPatient], count: int) -> list[GradedPatient]:
     """Return the first patients by number who train and have a grade to lose; fewer if there are no more."""
-    wanted = [row for row in graded if row.split != TEST and row.reference > LEAST]
-    return sorted(wanted, key=lambda row: row.patient.number)[:count]
+    return first_of([row for row in graded if row.reference > LEAST], count)
 
 
 def smear(volume: np.ndarray, length: float, direction: np.ndarray, voxel_size: np.ndarray) -> np.ndarray:
@@ -98,7 +97,7 @@ def missing_smeared(folder: Path, patients: Sequence[CohortPatient]) -> list[Coh
     measured_by = measuring_sha256()
 
     def finished(patient: CohortPatient) -> bool:
-        paths = [_path(folder / SMEARED, patient, where) for where in WHERE]
+        paths = _paths(folder / SMEARED, patient)
         return all(is_finished(path, patient.matrix, _source(patient), measured_by) for path in paths)
 
     return [patient for patient in patients if not finished(patient)]
@@ -108,8 +107,7 @@ def started_smeared(folder: Path, patients: Sequence[CohortPatient]) -> list[Coh
     """Return the patients of whom both volumes are there."""
 
     def there(patient: CohortPatient) -> bool:
-        paths = [_path(folder / SMEARED, patient, where) for where in WHERE]
-        return all(path.with_suffix(".json").is_file() for path in paths)
+        return all(path.with_suffix(".json").is_file() for path in _paths(folder / SMEARED, patient))
 
     return [patient for patient in patients if there(patient)]
 
@@ -154,19 +152,19 @@ def grade_smeared(folder: Path, rows: Sequence[GradedPatient], *, seed: int) -> 
     """
     target = folder / SMEARED
     return [
-        further_scan(_path(target, row.patient, where), row, seed=seed, image=_READING + at)
+        further_scan(path, row, seed=seed, image=_READING + at)
         for row in rows
-        for at, where in enumerate(WHERE)
+        for at, path in enumerate(_paths(target, row.patient))
     ]
 
 
-def _path(target: Path, patient: CohortPatient, where: str) -> Path:
-    return target / f"{patient.name}-{where}.nii"
+def _paths(target: Path, patient: CohortPatient) -> list[Path]:
+    return [target / f"{patient.name}-{where}.nii" for where in WHERE]
 
 
 def _write(target: Path, patient: CohortPatient) -> None:
-    for where, image in smeared_images(patient):
-        write_image(_path(target, patient, where), image, _source(patient))
+    for path, (_, image) in zip(_paths(target, patient), smeared_images(patient), strict=True):
+        write_image(path, image, _source(patient))
 
 
 def _source(patient: CohortPatient) -> dict[str, Any]:
