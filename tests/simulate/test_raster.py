@@ -7,6 +7,7 @@ import pytest
 
 from csiq.errors import ConfigError, ShapeError
 from csiq.simulate.anatomy import Patient, rasterise
+from csiq.simulate.anatomy.patient import packed
 from csiq.simulate.anatomy.raster import distances, pack, paint
 from csiq.simulate.anatomy.shapes import Column, Ellipsoid, Envelope, Grid, Plane, Shape, Tube
 from csiq.simulate.motion import Affine, MotionState
@@ -150,6 +151,14 @@ def test_parts_of_a_patient_add_up(patient: Patient) -> None:
 def test_threads_do_not_change_the_image(patient: Patient) -> None:
     grid = Grid.cube(48, 208)
     assert np.array_equal(rasterise(patient, grid, threads=1), rasterise(patient, grid, threads=3))
+
+
+def test_cusps_have_both_sides_wherever_blocks_begin(patient: Patient) -> None:
+    cusps = tuple(s for s in patient.organ.shapes if isinstance(s, Envelope) and s.sheet > 0)
+    assert len(cusps) >= 5
+    here, grid = packed(patient, cusps, MotionState(3.0)), Grid.cube(208, 208)
+    whole = paint(here, [1.0] * len(cusps), grid, threads=1)
+    assert np.array_equal(whole, paint(here, [1.0] * len(cusps), grid, threads=5))
 
 
 def test_blocks_leave_no_trace(patient: Patient) -> None:

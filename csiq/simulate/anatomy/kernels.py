@@ -14,7 +14,7 @@ from numba import njit
 
 ELLIPSOID, COLUMN, TUBE, ENVELOPE = range(4)
 ROW = 18
-_BLOCK = 6  # voxels
+_BLOCK = 4  # voxels
 _SLACK = 1e-6  # mm, of rounding
 
 
@@ -185,6 +185,8 @@ def _block_state(rows, chosen, bounds, middle, half, margin):  # type: ignore[no
     lower = _melted(low, low_next, blend) - thickness
     upper = _melted(high, high_next, blend) - thickness
     surface = max(lower, -upper)  # at least so far from the surface that a sheet lies on
+    if sheet > 0:
+        lower = -1e6  # a sheet lies on both sides of the surface: only planes bound it
     for q in range(first, rows.shape[0]):
         beyond = (
             rows[q, 3] * (middle[0] - rows[q, 0])
