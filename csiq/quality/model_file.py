@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 #: The model that is meant when none is named.
-DEFAULT_MODEL = "iq-dcnn-v2"
+DEFAULT_MODEL = "iq-dcnn-v3"
 CARD_SCHEMA = 1
 _SUFFIX = ".safetensors"
 _MAX_BYTES = 1 << 30
