@@ -20,6 +20,13 @@ from csiq.errors import CsiqError, Interrupted
 _WITH_EVENTS = ("recon", "demo", "tune")
 #: Commands whose threads may compute for a long time after a signal; they have no processes to end.
 _AT_ONCE = ("recon", "demo", "tune")
+#: click's names of types, longest first, and what people call them.
+_PLAIN_TYPES = (
+    ("is not a valid float range", "is not a number"),
+    ("is not a valid integer range", "is not a whole number"),
+    ("is not a valid float", "is not a number"),
+    ("is not a valid integer", "is not a whole number"),
+)
 #: What batch systems send some time before they kill.
 _SIGNALS = (signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2)
 
@@ -135,6 +142,8 @@ def _plain(code: int, message: str, hint: str | None) -> dict[str, Any]:
 
 def _usage_message(error: click.ClickException) -> str:
     message = error.format_message()
+    for words, plain in _PLAIN_TYPES:
+        message = message.replace(words, plain)
     return message[:1].lower() + message[1:]
 
 

@@ -110,6 +110,7 @@ def grade(
 
     if bool(volumes) == (folder is not None):
         raise ConfigError("expected either volumes or --run DIR", field="VOLUME")
+    _check_no_run(volumes)
     _check_watching(context, watch, folder)
     grader = load_assessor(model, device)
     if watch and folder is not None:
@@ -119,6 +120,21 @@ def grade(
         return
     paths = list(volumes) if folder is None else saved_volumes(folder, pattern)
     show(_graded(grader, paths, voxel_size), as_json=as_json)
+
+
+def _check_no_run(volumes: Sequence[Path]) -> None:
+    """Refuse the folder of a run, which would else be looked through for DICOM images."""
+    from csiq.errors import ConfigError
+    from csiq.io.run_folder import is_run_folder
+
+    for path in volumes:
+        if path.is_dir() and is_run_folder(path):
+            raise ConfigError(
+                "is the folder of a run, expected images",
+                file=path,
+                field="VOLUME",
+                hint=f"{path.name}/phase-*.nii.gz, or --run {path.name}",
+            )
 
 
 def _check_watching(context: click.Context, watch: bool, folder: Path | None) -> None:

@@ -170,6 +170,10 @@ def test_usage_errors_are_one_line_too(capsys):
     assert "did you mean 'recon'?" in capsys.readouterr().err
     assert main(["recon", "--json"]) == 2
     assert json.loads(capsys.readouterr().out)["event"] == "error"
+    assert main(["grade", "--voxel-size", "1", "1", "x.nii.gz"]) == 2
+    assert "'x.nii.gz' is not a number" in capsys.readouterr().err
+    assert main(["recon", "x.h5", "--phases", "four"]) == 2
+    assert "'four' is not a whole number" in capsys.readouterr().err
 
 
 def test_a_bug_shows_its_traceback_only_with_debug(command, capsys):

@@ -156,3 +156,5 @@ def test_what_cannot_be_graded(folder, grader, tmp_path, capsys):
     (tmp_path / "text.h5").write_text("no HDF5")
     assert main(["grade", str(tmp_path / "text.h5")]) == 3
     assert capsys.readouterr().err.count("\n") == 6
+    assert main(["grade", str(folder)]) == 2
+    assert f"--run {folder.name}" in capsys.readouterr().err
