@@ -13,10 +13,12 @@ PYTEST := $(THREADS) $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-
 
 venv: $(STAMP)
 
+# editable_mode: otherwise `import csiq` beside the repository takes its folder, of the same name, for the package
 $(STAMP): setup.py constraints.txt pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit("csiq needs Python 3.11 or newer" if sys.version_info < (3, 11) else 0)'
 	test -x $(BIN)/pip || $(PYTHON) -m venv --clear $(VENV)
-	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[test,siemens,dicom,cluster,docs]'
+	$(BIN)/python -m pip install --quiet -c constraints.txt --config-settings editable_mode=compat \
+		-e '.[test,siemens,dicom,cluster,docs]'
 	touch $@
 
 demo: $(STAMP)
