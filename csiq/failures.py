@@ -1,18 +1,23 @@
-"""What memory and devices raise, as errors for people: whatever library was asked last has its own words."""
+"""What memory, devices and disks raise, as errors for people: whatever was asked last has its own words."""
 
 from __future__ import annotations
 
+import errno
+import os
 from collections.abc import Iterator
 
-from csiq.errors import CsiqError, DeviceError, ResourceError
+from csiq.errors import ConfigError, CsiqError, DeviceError, ResourceError
 
 #: How CuPy's and torch's errors of a GPU are called; torch's older ones are a RuntimeError that says so.
 _OF_GPU = ("CUDARuntimeError", "CUDADriverError", "CuFFTError", "CUBLASError", "AcceleratorError")
+#: What a path may be that nobody can open, and how a disk or a network share fails, wherever it is met.
+_NO_NAME = (errno.ENAMETOOLONG, errno.ELOOP)
+_OF_DISK = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.ESTALE)
 _SMALLER = "try --coils 4, --coil-batch 1, --matrix or --phases 2"
 
 
 def as_csiq_error(error: BaseException) -> CsiqError | None:
-    """Return what an error means if memory ran out or a GPU failed, else None.
+    """Return what an error means if memory ran out, a GPU failed or a file could not be reached, else None.
 
     Parameters
     ----------
@@ -21,8 +26,8 @@ def as_csiq_error(error: BaseException) -> CsiqError | None:
 
     Returns
     -------
-    ResourceError, DeviceError or None
-        With exit code 5: no bug, and what was finished is there to go on from.
+    ResourceError, DeviceError, ConfigError or None
+        With exit code 5: no bug, and what was finished is there to go on from. 2 for a name that no file has.
     """
     if is_out_of_memory(error):
         return ResourceError("memory ran out", field="memory", hint=_SMALLER)
@@ -31,7 +36,17 @@ def as_csiq_error(error: BaseException) -> CsiqError | None:
             words = " ".join(str(one).split())[:160] or type(one).__name__
             hint = "what was finished is kept: --resume goes on, with --device cpu without the GPU"
             return DeviceError(f"the GPU failed: {words}", field="--device", hint=hint)
+        if isinstance(one, OSError) and one.errno in (*_NO_NAME, *_OF_DISK):
+            return _of_file(one)
     return None
+
+
+def _of_file(error: OSError) -> CsiqError:
+    words, file = os.strerror(error.errno or 0).lower(), error.filename
+    named = None if not isinstance(file, (str, os.PathLike)) else os.fspath(file)
+    if error.errno in _NO_NAME:
+        return ConfigError(words, file=named, hint="check the path")
+    return ResourceError(words, file=named, hint="is there room, and may you read and write there?")
 
 
 def is_out_of_memory(error: BaseException | None) -> bool:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from tokenize import TokenError
 
 import numpy as np
 
@@ -13,6 +12,7 @@ from csiq.errors import ConfigError, RawDataError, nearest
 from csiq.io.alike import echo_peak
 from csiq.io.hdf5 import check_size, find_dataset, open_h5, reading
 from csiq.io.interleaves import find_interleaves
+from csiq.io.npy import load_npy
 from csiq.io.options import ReadOptions
 from csiq.io.sniff import check_readable, identify
 from csiq.io.units import find_unit, unit_scale
@@ -153,13 +153,8 @@ def load_trajectory(trajectory: str) -> np.ndarray:
     check_readable(path)
     if identify(path) == "hdf5":
         return _load_h5(path, dataset or "/coord")
-    try:
-        loaded = np.load(path, allow_pickle=False)
-    except (ValueError, OSError, EOFError, TokenError):
-        raise RawDataError(
-            f"is {identify(path)}; expected .npy or HDF5", file=path, field="--trajectory"
-        ) from None
-    if not isinstance(loaded, np.ndarray) or loaded.dtype.kind not in "fiu":
+    loaded = load_npy(path, field="--trajectory", expected=".npy or HDF5")
+    if loaded.dtype.kind not in "fiu":
         raise RawDataError("expected one array of real numbers", file=path, field="--trajectory")
     return loaded
 

@@ -15,6 +15,7 @@ from csiq.errors import ConfigError, RawDataError
 from csiq.io.given_trajectory import split_dataset
 from csiq.io.hdf5 import find_dataset, find_node, groups_of, open_h5, text_of
 from csiq.io.header import Header, parse_header
+from csiq.io.npy import load_npy
 from csiq.io.options import ReadOptions
 from csiq.io.records import read_heads, read_samples, rows_of_noise
 from csiq.io.sniff import check_readable, identify
@@ -53,20 +54,16 @@ def given_noise(options: ReadOptions, n_coils: int, dwell: float | None) -> np.n
         found = _of_cfl(path)
     else:
         check_readable(path)
-        found = _of_h5(path, group, dwell, options) if identify(path) == "hdf5" else _of_npy(path)
+        is_h5 = identify(path) == "hdf5"
+        found = _of_h5(path, group, dwell, options) if is_h5 else _of_npy(path, options.max_memory_bytes)
     if len(found) != n_coils:
         raise RawDataError(f"noise of {len(found)} coils, the scan has {n_coils}", file=path, field=_OPTION)
     return np.ascontiguousarray(found, np.complex64)
 
 
-def _of_npy(path: Path) -> np.ndarray:
-    try:
-        found = np.load(path, allow_pickle=False)
-    except (ValueError, OSError, EOFError):
-        raise RawDataError(
-            f"is {identify(path)}; expected ISMRMRD or .npy", file=path, field=_OPTION
-        ) from None
-    if not isinstance(found, np.ndarray) or found.ndim != 2 or found.dtype.kind != "c":
+def _of_npy(path: Path, limit: int | None) -> np.ndarray:
+    found = load_npy(path, field=_OPTION, expected="ISMRMRD or .npy", limit=limit)
+    if found.ndim != 2 or found.dtype.kind != "c":
         raise RawDataError("expected complex samples (n_coils, n)", file=path, field=_OPTION)
     return found
 

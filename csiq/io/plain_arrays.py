@@ -10,8 +10,8 @@ dataset             shape                              also called
 ``noise``           (n_coils, n)                       optional
 ==================  =================================  ==========================================
 
-Coordinates are in cycles per field of view. The attribute ``fov_mm`` (z y x) of the file, or ``--fov``, says
-the field of view; the orientation is not known.
+Coordinates are in cycles per field of view. The attribute ``fov_mm`` of the file (z y x, or one length for
+all), or ``--fov``, says the field of view; the orientation is not known.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ from csiq.io.draft import Draft
 from csiq.io.finish import finish
 from csiq.io.given_trajectory import given_trajectory
 from csiq.io.hdf5 import check_size, find_dataset, find_node, open_h5, reading
+from csiq.io.npy import load_npy
 from csiq.io.options import ReadOptions
 from csiq.io.plain import plain_geometry, plain_times
 from csiq.io.spokes import check_radial
@@ -36,6 +37,7 @@ from csiq.io.units import find_unit, unit_scale
 
 _KSPACE = ("kspace", "ksp")
 _COORD = ("coord", "traj", "trajectory")
+_LONGEST = 1e5  # mm
 
 
 def read_npy(path: str | Path, options: ReadOptions) -> Acquisition:
@@ -49,10 +51,7 @@ def read_npy(path: str | Path, options: ReadOptions) -> Acquisition:
         If an option is missing.
     """
     path = Path(path)
-    try:
-        kspace = np.load(path, allow_pickle=False)
-    except (ValueError, OSError, EOFError):
-        raise RawDataError("no readable NumPy array", file=path) from None
+    kspace = load_npy(path, limit=options.max_memory_bytes)
     if kspace.ndim != 3 or kspace.dtype.kind not in "cf":
         raise RawDataError(
             f"expected k-space (n_coils, n_spokes, n_samples), got {kspace.dtype} {kspace.shape}", file=path
@@ -87,6 +86,7 @@ def read_plain_h5(path: str | Path, options: ReadOptions) -> Acquisition | None:
             return None
         stored = next((f"{base}/{c}" for c in _COORD if find_node(file, f"{base}/{c}") is not None), None)
         if stored is None and options.trajectory is None:
+            _refuse_unnamed(file, name, path)
             return None
         kspace = _array(file, name, path, options)
         if kspace.ndim != 3:
@@ -101,6 +101,23 @@ def read_plain_h5(path: str | Path, options: ReadOptions) -> Acquisition | None:
         if options.fov is None and "fov_mm" in file.attrs:
             options = replace(options, fov=_fov(file.attrs["fov_mm"], path))
     return _scan(path, kspace, beside, options)
+
+
+def _refuse_unnamed(file: h5py.File, name: str, path: Path) -> None:
+    """Raise if an array is surely k-space: one of coordinates, 2 or 3 a sample, lies beside it, unnamed."""
+    kspace, fitting = find_dataset(file, name), []
+    if kspace is None or kspace.ndim != 3:
+        return
+    base = kspace.parent.name.rstrip("/")
+    for one in kspace.parent:
+        node = find_node(file, f"{base}/{one}")
+        if not isinstance(node, h5py.Dataset) or node.dtype.kind != "f" or node.ndim != 3:
+            continue
+        if node.shape[:2] == kspace.shape[1:] and node.shape[2] in (2, 3):
+            fitting.append(node.name)
+    if fitting:
+        hint = f"--trajectory {path.name}:DATASET, one of: {', '.join(fitting)}"
+        raise RawDataError("no trajectory of a usual name", file=path, field=name, hint=hint)
 
 
 def _find_kspace(file: h5py.File, path: Path, options: ReadOptions) -> tuple[str | None, str]:
@@ -143,10 +160,14 @@ def _array(file: h5py.File, name: str, path: Path, options: ReadOptions) -> np.n
 
 
 def _fov(value: Any, path: Path) -> tuple[float, float, float]:
+    """Return the field of view of an attribute: z y x, or one length for all three."""
     try:
-        z, y, x = (float(length) for length in value)
+        z, y, x = (float(length) for length in np.broadcast_to(value, (3,)))
     except (TypeError, ValueError):
-        raise RawDataError("expected three lengths, z y x", file=path, field="/@fov_mm") from None
+        z = y = x = 0.0
+    if not all(0 < length < _LONGEST for length in (z, y, x)):
+        hint = "--fov Z Y X, in mm, wins over it"
+        raise RawDataError("expected one or three lengths, z y x", file=path, field="/@fov_mm", hint=hint)
     return z, y, x
 
 

@@ -35,19 +35,12 @@ def check_readable(path: Path) -> None:
     Raises
     ------
     ConfigError
-        If there is no such file, or it is a folder.
+        If there is no such file, or it is a folder, a pipe or a device.
     RawDataError
         If it must not be read, is empty, or is a damaged gzip file.
     """
-    if path.is_dir():
-        raise ConfigError(
-            "is a folder, expected one raw file",
-            file=path,
-            hint="name the file; many scans: one csiq recon each",
-        )
-    if not path.exists():
-        raise ConfigError("no such file", file=path, hint="check the path")
     try:
+        _check_kind(path)
         with path.open("rb") as stream:
             empty = not stream.read(1)
     except PermissionError:
@@ -60,6 +53,20 @@ def check_readable(path: Path) -> None:
         raise RawDataError("the file is empty (0 bytes)", file=path, hint="copy it again")
     if path.suffix == ".gz":
         check_gzip(path)
+
+
+def _check_kind(path: Path) -> None:
+    if path.is_dir():
+        raise ConfigError(
+            "is a folder, expected one raw file",
+            file=path,
+            hint="name the file; many scans: one csiq recon each",
+        )
+    if not path.exists():
+        raise ConfigError("no such file", file=path, hint="check the path")
+    # a pipe or a device: whoever opens it may wait for ever, and readers go back and forth
+    if not path.is_file():
+        raise ConfigError("is no ordinary file", file=path, hint="write it to a file first")
 
 
 def check_gzip(path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import resource
@@ -127,6 +128,10 @@ def test_nothing_to_do_shows_the_help(capsys):
         (Interrupted("x", signal=15), 143),
         (KeyboardInterrupt(), 130),
         (ZeroDivisionError("x"), 1),
+        (OSError(errno.ENAMETOOLONG, "x", "y.h5"), 2),
+        (PermissionError(errno.EACCES, "x", "y.h5"), 5),
+        (OSError(errno.EIO, "x"), 5),
+        (FileNotFoundError(errno.ENOENT, "x", "y.h5"), 1),
     ],
 )
 def test_each_error_has_its_exit_code_and_one_line(command, capsys, error, code):

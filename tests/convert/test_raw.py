@@ -119,6 +119,18 @@ def test_plain_arrays(tmp_path: Path, rng: np.random.Generator) -> None:
     np.testing.assert_array_equal(found.kspace, kspace)
     np.testing.assert_array_equal(found.coord, coord)
     assert found.geometry.shape == (N, N, N)
+    with h5py.File(tmp_path / "a.h5", "a") as file:
+        file.attrs["fov_mm"] = 180.0
+        file.move("coord", "k_measured")
+    given = ReadOptions(trajectory=f"{tmp_path / 'a.h5'}:/k_measured")
+    assert read_acquisition(tmp_path / "a.h5", given).geometry.fov == (180.0,) * 3
+    with pytest.raises(RawDataError, match=r"--trajectory a\.h5:DATASET, one of: /k_measured"):
+        read_acquisition(tmp_path / "a.h5")
+    for wrong in (-1.0, (200.0, 200.0), np.nan):
+        with h5py.File(tmp_path / "a.h5", "a") as file:
+            file.attrs["fov_mm"] = wrong
+        with pytest.raises(RawDataError, match="expected one or three lengths"):
+            read_acquisition(tmp_path / "a.h5", given)
     np.save(tmp_path / "k.npy", kspace)
     np.save(tmp_path / "t.npy", coord / N)
     read = ReadOptions(trajectory=str(tmp_path / "t.npy"), fov=(200.0,) * 3)
@@ -132,9 +144,10 @@ def test_the_measured_scans_of_plain_arrays(shared_data: Path, tmp_path: Path) -
         ConfigError, match="holds 2 arrays of k-space; --group, one of: ksp_dissolved, ksp_gas"
     ):
         read_acquisition(source)
-    read = ReadOptions(group="ksp_gas", fov=(400.0,) * 3, tr=15.0)
+    read = ReadOptions(group="ksp_gas", tr=15.0)  # its fov_mm is one length
     convert(source, tmp_path / "scan.h5", ConvertOptions(read=read))
     found = read_acquisition(tmp_path / "scan.h5")
+    assert found.geometry.fov == (400.0,) * 3
     with h5py.File(source) as file:
         np.testing.assert_array_equal(found.kspace, file["ksp_gas"][()])
         np.testing.assert_allclose(found.coord, file["coord"][()], atol=1e-6)

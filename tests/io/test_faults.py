@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
@@ -38,6 +39,8 @@ def refused(path: Path, match: str, code: int = 3, **options: object) -> CsiqErr
 def test_missing_file_and_folder(tmp_path: Path) -> None:
     refused(tmp_path / "nope.h5", "no such file", code=2)
     refused(tmp_path, "is a folder.*one csiq recon each", code=2)
+    os.mkfifo(tmp_path / "pipe")  # nobody writes to it: who opens it waits for ever
+    refused(tmp_path / "pipe", "is no ordinary file", code=2)
 
 
 def test_no_permission(raw: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -185,6 +188,16 @@ def test_an_absurd_size_is_refused_before_reading(raw: Path) -> None:
     raw.write_bytes(whole)
     edit_rows(raw, many)
     refused(raw, r"headers declare 1.4 GB, the file has")
+
+
+@pytest.mark.parametrize("shape", ["(4000, 100000, 10000)", "(4611686018427387904, 4611686018427387904)"])
+def test_an_absurd_npy_is_refused_before_reading(tmp_path: Path, shape: str) -> None:
+    head = f"{{'descr': '<c8', 'fortran_order': False, 'shape': {shape}, }}".ljust(117) + "\n"
+    path = tmp_path / "scan.npy"
+    path.write_bytes(b"\x93NUMPY\x01\x00" + len(head).to_bytes(2, "little") + head.encode() + bytes(999))
+    refused(path, "scan.npy: not a whole .npy of numbers", trajectory="golden3d", fov=(200.0,) * 3)
+    np.save(path, np.ones((2, 9, 9), np.complex64))
+    refused(path, "declares 1.3 kB, 999 B allowed", max_memory_bytes=999)
 
 
 def test_memory_may_be_limited(raw: Path) -> None:
