@@ -55,6 +55,7 @@ def echo_findings(scan: Acquisition) -> None:
 def words(raw: Path, scan: Acquisition) -> dict[str, object]:
     """Return what is in a scan, for people."""
     from csiq.io.health import describe
+    from csiq.report.facts import system_fact
     from csiq.report.verdict import duration
 
     content = describe(scan)
@@ -62,9 +63,8 @@ def words(raw: Path, scan: Acquisition) -> dict[str, object]:
     def axes(values: Any, unit: str) -> str:
         return " x ".join(f"{v:.4g}" for v in values) + unit
 
-    system = " ".join(
-        f"{k}={v:.4g}" if isinstance(v, float) else f"{k}={v}" for k, v in sorted(scan.system.items())
-    )
+    system = ", ".join(" ".join(system_fact(key, value)) for key, value in sorted(scan.system.items()))
+    system = system.replace("°", " deg").replace("µs", "us")  # a terminal may know ASCII only
     triggered = f"ECG-triggered, {content['n_heartbeats']} heartbeats" if scan.triggered else "continuous"
     return {
         "file": f"{raw.name}, {raw.stat().st_size / 1e6:.1f} MB",
@@ -72,7 +72,7 @@ def words(raw: Path, scan: Acquisition) -> dict[str, object]:
         "coils": scan.n_coils,
         "imaging spokes": f"{scan.n_spokes} of {scan.n_samples} samples, "
         f"{100 * scan.nyquist_fraction:.1f} % of Nyquist",
-        "navigators": content["n_navigators"] or "none: breathing comes from the k-space centre",
+        "SI spokes": content["n_navigators"] or "none: breathing comes from the k-space centre",
         "noise samples": content["n_noise_samples"] or "none",
         "matrix z y x": axes(scan.geometry.shape, ""),
         "field of view z y x": axes(scan.geometry.fov, " mm"),

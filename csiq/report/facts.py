@@ -75,15 +75,17 @@ def data_facts(record: Record) -> Facts:
         yield "duration of the scan", duration(scan["duration_s"])
     if scan.get("triggered") is not None:
         yield "ECG-triggered", "yes" if scan["triggered"] else "no"
+    if scan.get("TR_s"):
+        yield system_fact("TR_s", scan["TR_s"])
     for key, value in (scan.get("system") or {}).items():
-        yield _of_the_system(key, value)
+        yield system_fact(key, value)
 
 
-def _of_the_system(key: str, value: object) -> tuple[str, str]:
+def system_fact(key: str, value: object) -> tuple[str, str]:
     """Return name and value with its unit of what is known of the scanner: ``TR_s`` becomes TR in ms."""
     name, _, unit = key.rpartition("_")
     if unit == "s" and isinstance(value, float):
-        return name, f"{1000 * value:.4g} ms"
+        return name, f"{1000 * value:.4g} ms" if value >= 1e-4 else f"{1e6 * value:.4g} µs"
     if unit in ("T", "deg") and isinstance(value, int | float):
         return name, f"{value:.4g}{'°' if unit == 'deg' else ' T'}"
     return key.replace("_", " "), f"{value:.4g}" if isinstance(value, float) else str(value)

@@ -32,6 +32,8 @@ def test_info_tells_what_is_in_the_file(raw, capsys):
     out = capsys.readouterr().out
     assert "coils                3" in out
     assert "field of view z y x  208 x 208 x 208 mm" in out
+    assert ", TR 3.1 ms, " in out
+    assert " deg, " in out
     assert main(["info", str(raw), "--json"]) == 0
     content = json.loads(capsys.readouterr().out)
     assert (content["n_coils"], content["n_spokes"], content["matrix"]) == (3, 420, [24, 24, 24])
