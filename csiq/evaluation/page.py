@@ -7,13 +7,9 @@ does it is allowed by hash, too, and without it the table is read as it stands.
 
 from __future__ import annotations
 
-import base64
-import hashlib
 from collections.abc import Mapping, Sequence
-from importlib import resources
 from typing import Any
 
-import jinja2
 from markupsafe import Markup
 
 from csiq.errors import ResourceError
@@ -22,6 +18,7 @@ from csiq.evaluation.drawing import picture_bytes
 from csiq.evaluation.paper import CITATION
 from csiq.evaluation.section import Picture, Section, Table
 from csiq.report.plots import data_uri
+from csiq.report.template import beside, policy_hash, template
 
 #: The page never gets larger than this.
 MAX_BYTES = 5_000_000
@@ -53,18 +50,13 @@ def render(
     ResourceError
         If it would be larger than 5 MB.
     """
-    environment = jinja2.Environment(
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        loader=jinja2.PackageLoader("csiq.evaluation", "templates"),
-    )
-    style, script = _style(), _script(sections)
-    page = environment.get_template("evaluation.html").render(
-        # style and script are ours and their hashes stand in the policy; everything else is escaped
+    style = beside("csiq.report", "report.css") + beside("csiq.evaluation", "evaluation.css")
+    script = _script(sections)
+    page = template("csiq.evaluation", "evaluation.html").render(
         style=Markup(style),
-        style_hash=_digest(style),
+        style_hash=policy_hash(style),
         script=Markup(script),
-        script_hash=_digest(script) if script else "",
+        script_hash=policy_hash(script) if script else "",
         sections=[_shown(section, drawn or {}) for section in sections],
         citation=CITATION,
         **{"program": "csiq evaluate", "record": "evaluation.json", "rule": RULE, "foot": "", **about},
@@ -74,22 +66,12 @@ def render(
     return page
 
 
-def _style() -> str:
-    places = (("csiq.report", "report.css"), ("csiq.evaluation", "evaluation.css"))
-    files = (resources.files(package).joinpath("templates", name) for package, name in places)
-    return "".join(file.read_text(encoding="utf-8") for file in files)
-
-
 def _script(sections: Sequence[Section]) -> str:
     """Return the script that sorts tables, if there is one to sort."""
     tables = [item for section in sections for item in section.items if isinstance(item, Table)]
     if not any(table.order for table in tables):
         return ""
-    return resources.files("csiq.evaluation").joinpath("templates", "sort.js").read_text(encoding="utf-8")
-
-
-def _digest(text: str) -> str:
-    return base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+    return beside("csiq.evaluation", "sort.js")
 
 
 def _shown(section: Section, drawn: Mapping[str, bytes]) -> dict[str, Any]:

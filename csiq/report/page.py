@@ -7,15 +7,11 @@ iterations that were not returned.
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import math
 from collections.abc import Iterable
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
-import jinja2
 from markupsafe import Markup
 
 from csiq.history import noise_floor
@@ -34,6 +30,7 @@ from csiq.report.ranked import ranking_of
 from csiq.report.record import Record, read_record
 from csiq.report.requested import requested
 from csiq.report.shadow import shadow_of, truth_of
+from csiq.report.template import beside, policy_hash, template
 from csiq.report.verdict import duration, join, research_use, verdict_of
 
 #: The page never gets larger than this.
@@ -91,30 +88,15 @@ def render(record: Record, options: ReportOptions | None = None) -> str:
 
 
 def _filled(content: dict[str, Any]) -> str:
-    environment = jinja2.Environment(
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        loader=jinja2.PackageLoader("csiq.report", "templates"),
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    style, script = _text("report.css"), '"use strict";\n' + "\n".join(_text(name) for name in SCRIPTS)
-    # style and script are ours and their hashes stand in the policy; everything else is escaped
-    return environment.get_template("report.html").render(
+    style = beside("csiq.report", "report.css")
+    script = '"use strict";\n' + "\n".join(beside("csiq.report", name) for name in SCRIPTS)
+    return template("csiq.report", "report.html", trim=True).render(
         style=Markup(style),
-        style_hash=_digest(style),
+        style_hash=policy_hash(style),
         script=Markup(script),
-        script_hash=_digest(script),
+        script_hash=policy_hash(script),
         **content,
     )
-
-
-def _text(name: str) -> str:
-    return resources.files("csiq.report").joinpath("templates", name).read_text(encoding="utf-8")
-
-
-def _digest(text: str) -> str:
-    return base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
 
 
 def context_of(record: Record, options: ReportOptions) -> dict[str, Any]:

@@ -5,19 +5,16 @@ No script; a content security policy that allows its own style (by hash) and ima
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import math
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
-import jinja2
 from markupsafe import Markup
 
 from csiq.history import mean
 from csiq.io.atomic import write_text
 from csiq.report.plots import data_uri
+from csiq.report.template import beside, policy_hash, template
 from csiq.tuning.choice import Choice
 from csiq.tuning.folder import PAGE, image_name
 from csiq.tuning.point import Point
@@ -42,17 +39,11 @@ def write_page(folder: Path, sweep: Sweep, choice: Choice, content: dict[str, An
 
 def render(folder: Path, sweep: Sweep, choice: Choice, content: dict[str, Any]) -> str:
     """Return the page as text."""
-    environment = jinja2.Environment(
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        loader=jinja2.PackageLoader("csiq.tuning", "templates"),
-    )
-    style = _style()
+    style = beside("csiq.report", "report.css") + beside("csiq.tuning", "tune.css")
     curve = (folder / "tune.svg").read_bytes()
-    return environment.get_template("tune.html").render(
-        # the style is ours and its hash stands in the policy; everything else on the page is escaped
+    return template("csiq.tuning", "tune.html").render(
         style=Markup(style),
-        style_hash=base64.b64encode(hashlib.sha256(style.encode()).digest()).decode(),
+        style_hash=policy_hash(style),
         subject=content["input"]["name"],
         lamda=f"{choice.lamda:g}",
         why=choice.why,
@@ -66,12 +57,6 @@ def render(folder: Path, sweep: Sweep, choice: Choice, content: dict[str, Any]) 
         images=[_image(folder, point, choice) for point in sweep.points if _has_image(folder, point)],
         provenance=_provenance(content),
     )
-
-
-def _style() -> str:
-    report = resources.files("csiq.report").joinpath("templates", "report.css")
-    own = resources.files("csiq.tuning").joinpath("templates", "tune.css")
-    return report.read_text(encoding="utf-8") + own.read_text(encoding="utf-8")
 
 
 def _row(point: Point, sweep: Sweep, choice: Choice) -> dict[str, Any]:
