@@ -55,16 +55,27 @@ def _line(record: Mapping[str, Any]) -> str:
 
 
 def read_log(folder: Path) -> list[dict[str, Any]]:
-    """Return the records of a log; a last line cut short by a kill is left out."""
+    """Return the records of a log up to the first line that is none: a kill may cut the last one short."""
     path = folder / LOG
-    lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
+    lines = path.read_text(encoding="utf-8", errors="replace").splitlines() if path.is_file() else []
     found = []
     for line in lines:
         try:
-            found.append(dict(json.loads(line)))
-        except ValueError:
+            record = json.loads(line)
+        except (ValueError, RecursionError):
             break
+        if not _is_record(record):
+            break
+        found.append(record)
     return found
+
+
+def _is_record(content: object) -> bool:
+    """Return whether it is a step and its loss, and of all else a number, or null where none is defined."""
+    if not isinstance(content, dict) or not {"iteration", "loss"} <= content.keys():
+        return False
+    numbers = [value for value in content.values() if value is not None]
+    return isinstance(content["iteration"], int) and all(isinstance(value, int | float) for value in numbers)
 
 
 def draw_curve(folder: Path) -> Path:

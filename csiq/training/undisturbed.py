@@ -7,12 +7,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+#: Ctrl-C, and what batch systems send some time before they kill.
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2)
 
 
 @contextmanager
 def signals_wait() -> Iterator[None]:
-    """Hold SIGINT and SIGTERM back until the block has ended, then let the first that came through.
+    """Hold SIGINT, SIGTERM, SIGUSR1 and SIGUSR2 back until the block has ended; then the first comes through.
 
     Outside the main thread, which alone gets signals, nothing is done.
     """

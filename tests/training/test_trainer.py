@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -77,6 +78,31 @@ def test_a_training_that_was_broken_off_ends_with_the_same_weights(manifest: Pat
     assert _same(weights_of(again.result()), weights_of(whole.result()))
     assert _same(weights_of(again.network), weights_of(whole.network))
     assert read_log(tmp_path / "broken") == records
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        '{"iteration": 2, "lo',
+        "12",
+        "[1, 2]",
+        "null",
+        '{"iteration": 2}',
+        '{"iteration": "2", "loss": 1}',
+        '{"iteration": 2, "loss": [1]}',
+        "[" * 100_000,
+    ],
+    ids=range(8),
+)
+def test_a_log_ends_at_its_first_line_that_is_no_record(tmp_path: Path, line: str) -> None:
+    whole = {"iteration": 1, "loss": 0.5, "learning_rate": 1e-3, "validation_patient_l1": None}
+    later = {**whole, "iteration": 3}
+    (tmp_path / "log.jsonl").write_text("\n".join([json.dumps(whole), line, json.dumps(later)]))
+    assert read_log(tmp_path) == [whole]
+    log = Log(tmp_path, 3)
+    log.add({**whole, "iteration": 2})
+    log.close()
+    assert [record["iteration"] for record in read_log(tmp_path)] == [1, 2]
 
 
 def test_a_caller_who_stops_leaves_a_checkpoint(manifest: Path, tmp_path: Path) -> None:

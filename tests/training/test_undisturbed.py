@@ -14,7 +14,7 @@ class Stopped(Exception):
     """What the handler of a test raises."""
 
 
-@pytest.fixture(params=[signal.SIGINT, signal.SIGTERM])
+@pytest.fixture(params=[signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2])
 def number(request: pytest.FixtureRequest) -> int:
     return int(request.param)
 
