@@ -87,7 +87,7 @@ def source_of(path: Path, *, stated: str | None = None, trajectory: bool = False
         return _hdf5(path, stated, trajectory)
     if kind == "twix" or path.suffix.lower() == ".dat":
         return Source("twix", True)
-    if path.name.endswith((".nii", ".nii.gz")):
+    if path.name.lower().endswith((".nii", ".nii.gz")):
         return Source("nifti", False)
     if kind == "a DICOM file":
         return Source("dicom", False)

@@ -12,7 +12,7 @@ from csiq._version import __version__
 from csiq.acquisition import Acquisition
 from csiq.convert.formats import Source, source_of, target_of
 from csiq.convert.outputs import RECORD, refuse, series_folder
-from csiq.errors import ConfigError
+from csiq.errors import ConfigError, RawDataError
 from csiq.io.cfl import data_of, header_of
 from csiq.io.cfl_images import geometry_record
 from csiq.io.image_set import ImageSet
@@ -165,6 +165,7 @@ def _convert_images(
     images = read_images_of(source, found.format, options)
     if options.phase is not None:
         images = images.phase(options.phase)
+    images = _finite(images, name)
     if images.is_complex and (name == "dicom" or (name == "nifti" and not options.complex_voxels)):
         images = images.magnitude().noted("complex voxels: only their magnitude is written")
     whole = None if source.is_dir() else sha256_of(_inputs(source, found)[0])
@@ -180,6 +181,22 @@ def _convert_images(
     }
     _write_images(target, name, images, record, options)
     return Converted(target, dict(strict(record)))
+
+
+def _finite(images: ImageSet, name: str) -> ImageSet:
+    """Return images with a warning of voxels that are no numbers, as masks have outside; DICOM has none.
+
+    Raises
+    ------
+    RawDataError
+        If no voxel is a number, or the format holds integers.
+    """
+    odd = int(images.values.size - np.count_nonzero(np.isfinite(images.values)))
+    if odd == images.values.size or (odd and name == "dicom"):
+        what = f"{odd} of {images.values.size} voxels are not finite"
+        hint = "NIfTI can hold them" if odd < images.values.size else None
+        raise RawDataError(what, file=images.name, field="voxels", hint=hint)
+    return images.noted(f"{odd} voxels are not finite: written as they are") if odd else images
 
 
 def read_images_of(source: Path, name: str, options: ConvertOptions) -> ImageSet:

@@ -17,6 +17,9 @@ from csiq.io.image_set import ImageSet
 from csiq.io.stack import Slice, stack
 
 _CLASSIC = "export it as a classic series, a file a slice"
+_AGAIN = "copy it again, or take it out of the folder"
+#: Names that are meant for DICOM; files of other names may be anything.
+_SUFFIXES = (".dcm", ".ima")
 
 _PHASE = re.compile(r"phase-(\d+)")
 
@@ -118,14 +121,31 @@ def _datasets_in(files: Sequence[Path], path: Path) -> list[Any]:
             continue
         try:
             one = pydicom.dcmread(file)
-        except (InvalidDicomError, OSError, EOFError):
+        except (InvalidDicomError, EOFError):
+            if file.suffix.lower() in _SUFFIXES:
+                raise RawDataError("is no DICOM file: truncated?", file=file, hint=_AGAIN) from None
             continue
+        except OSError as error:
+            raise RawDataError(f"cannot be read: {error.strerror}", file=file) from None
         except Exception as error:  # the parser raises what it likes on damaged elements
             words = " ".join(str(error).split())[:80]
             raise RawDataError(f"damaged DICOM ({words})", file=file) from None
-        if "PixelData" in one:
+        if _is_image(one, file):
             found.append(one)
     return found
+
+
+def _is_image(one: Any, file: Path) -> bool:
+    """Return whether a file holds an image; reports and presentation states lie among them.
+
+    pydicom takes what ends early for whole. Without its pixels the last slice would go without a word.
+    """
+    if "PixelData" in one:
+        return True
+    kind = one.get("SOPClassUID") or one.file_meta.get("MediaStorageSOPClassUID")
+    if kind is None or "Image Storage" in kind.name:
+        raise RawDataError("holds no pixels: truncated?", file=file, hint=_AGAIN)
+    return False
 
 
 def _slices_of(one: Any, path: Path) -> Iterator[Slice]:

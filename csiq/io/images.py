@@ -59,7 +59,7 @@ def _read(path: Path, voxel_size: VoxelSize | None) -> Iterator[Volume]:
         yield from _read_cfl(path, voxel_size)
         return
     check_readable(path)
-    if path.name.endswith((".nii", ".nii.gz")):
+    if path.name.lower().endswith((".nii", ".nii.gz")):
         yield from read_nifti(path)
     elif path.suffix in (".h5", ".hdf5", ".mrd"):
         yield from read_h5(path, voxel_size)

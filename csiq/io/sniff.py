@@ -51,7 +51,7 @@ def check_readable(path: Path) -> None:
         raise RawDataError(f"cannot be read: {error.strerror}", file=path) from None
     if empty:
         raise RawDataError("the file is empty (0 bytes)", file=path, hint="copy it again")
-    if path.suffix == ".gz":
+    if path.suffix.lower() == ".gz":
         check_gzip(path)
 
 

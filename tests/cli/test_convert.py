@@ -91,6 +91,41 @@ def test_what_cannot_be_done_is_one_line(volumes, arguments, code, said, monkeyp
     assert error.count("\n") == 1
 
 
+def test_a_slice_that_is_cut_short_is_not_left_out(volumes, tmp_path, capsys):
+    """The last one above all: the others are a whole series without it."""
+    series, out = tmp_path / "series", tmp_path / "out.nii"
+    assert main(["convert", str(volumes), str(series), "--phase", "1", "-q"]) == 0
+    last = series / "0004.dcm"
+    whole = last.read_bytes()
+    for length in (0, 100, 132, 200, 700, len(whole) - 1):
+        last.write_bytes(whole[:length])
+        assert main(["convert", str(series), str(out)]) == 3, length
+        assert capsys.readouterr().err.count("\n") == 1
+        assert not out.exists()
+    # what is no image by its own word is passed over, and what is no DICOM file
+    last.write_bytes(whole)
+    report = pydicom.dcmread(last)
+    del report.PixelData
+    report.SOPClassUID = report.file_meta.MediaStorageSOPClassUID = "1.2.840.10008.5.1.4.1.1.88.11"
+    report.save_as(series / "report.dcm")
+    (series / "note.txt").write_text("seen")
+    assert main(["convert", str(series), str(out), "-q"]) == 0
+    assert nibabel.load(out).shape == (8, 6, 4)
+
+
+def test_voxels_that_are_no_numbers_are_said(tmp_path, capsys):
+    values = np.ones((8, 6, 4), np.float32)
+    values[0, 0, :2] = np.nan
+    nibabel.save(nibabel.Nifti1Image(values, np.eye(4)), tmp_path / "MASKED.NII.GZ")
+    source = str(tmp_path / "MASKED.NII.GZ")
+    assert main(["convert", source, str(tmp_path / "a.mrd")]) == 0
+    assert "2 voxels are not finite: written as they are" in capsys.readouterr().err
+    assert main(["convert", source, str(tmp_path / "series")]) == 3
+    assert "voxels: 2 of 192 voxels are not finite; NIfTI can hold them" in capsys.readouterr().err
+    nibabel.save(nibabel.Nifti1Image(values * np.nan, np.eye(4)), tmp_path / "b.nii")
+    assert main(["convert", str(tmp_path / "b.nii"), str(tmp_path / "b.mrd")]) == 3
+
+
 def test_voxels_of_bart_must_be_told(tmp_path, capsys):
     from csiq.io.cfl import write_cfl
 
