@@ -41,8 +41,13 @@ TINY = {
         ["patches/s", "| one at a time |", "| shared convolutions |"],
     ),
     "delays.py": (
-        "--sizes 0.5 --snr inf --repeats 1 --matrix 32 --matrix2d 32 --iterations 1",
-        ["| phyllotaxis | 400 | inf | 0.5 |", "1 of 1 |", "| 3D phyllotaxis, 32 voxels |", "true delays"],
+        "--sizes 0.5 --snr inf --repeats 1 --matrix 24 --matrix2d 24 --iterations 1",
+        [
+            "| phyllotaxis | 400 | inf | 0.5 |",
+            "1 of 1 |",
+            "| 3D phyllotaxis, 24 voxels | 0.5 |",
+            "| 2D golden angle, 24 voxels | 0.5 |",
+        ],
     ),
     "memory.py": ("--matrix 16 --receive 2 --iterations 1 --settings=--coils=2", ["measured MB"]),
     "paper_scale.py": (
