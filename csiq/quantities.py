@@ -6,6 +6,9 @@ import re
 
 from csiq.errors import ConfigError
 
+#: Bytes of memory below which a number lacks its unit.
+_LEAST = 4096
+
 
 def seconds_of(text: str) -> float:
     """Return the seconds of a duration such as ``90s``, ``30m``, ``1.5h`` or ``90``.
@@ -24,7 +27,7 @@ def bytes_of(text: str) -> int:
     Raises
     ------
     ConfigError
-        If it is none, or not positive.
+        If it is none, or below 4 KiB: a number without its unit.
     """
     units = {"": 1.0, "b": 1.0, "kb": 1e3, "mb": 1e6, "gb": 1e9, "tb": 1e12}
     units |= {
@@ -36,7 +39,10 @@ def bytes_of(text: str) -> int:
         "m": 2.0**20,
         "g": 2.0**30,
     }
-    return int(_with_unit(text, units, "--max-memory", "8GB or 500MiB"))
+    size = int(_with_unit(text, units, "--max-memory", "8GB or 500MiB"))
+    if size < _LEAST:
+        raise ConfigError(f"{size} bytes are too few", field="--max-memory", hint="with its unit: 8GB or 500MiB")
+    return size
 
 
 def _with_unit(text: str, units: dict[str, float], option: str, example: str) -> float:

@@ -121,3 +121,5 @@ def test_units():
             seconds_of(wrong)
     with pytest.raises(ConfigError, match="--max-memory"):
         bytes_of("lots")
+    with pytest.raises(ConfigError, match="8 bytes are too few; with its unit"):
+        bytes_of("8")

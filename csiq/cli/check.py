@@ -60,8 +60,10 @@ def examine(raw: Path, config: Config, *, as_json: bool = False) -> None:
     from csiq.preparation import device_for, gate, load_grader, prepare_coils
     from csiq.scan_file import read_scan
     from csiq.solvers import solver_named
+    from csiq.truth_table import check_given
 
     device = choose_device(config.run.device)
+    check_given(config)
     solver_named(config.solver.solver)
     grader = load_grader(config, device)
     scan = read_scan(config, raw)

@@ -131,7 +131,7 @@ STOPPING = (
         "--return",
         "return_",
         type=click.Choice(["best", "last", "best-per-phase"]),
-        help="Iteration handed out [best].",
+        help="Iteration returned [best].",
     ),
     click.option(
         "--rule",

@@ -67,7 +67,8 @@ class RunFolder:
     def open(cls, path: str | Path, *, overwrite: bool = False, resume: bool = False) -> RunFolder:
         """Make the folder ready before any work starts.
 
-        A folder that is missing is made; an empty one is fine.
+        A folder that is missing is made; an empty one is fine, and one in which a run failed before it had
+        anything to show is emptied.
 
         Parameters
         ----------
@@ -97,6 +98,8 @@ class RunFolder:
     def _prepare(self, overwrite: bool, resume: bool) -> None:
         self._test_writing()
         found = [p for p in self.path.iterdir() if p.name != lock.NAME and TEMPORARY not in p.name]
+        if self._failed_at_once(found):
+            overwrite = True
         if found and not (overwrite or resume):
             complete = " (a complete run)" if self.status == "complete" else ""
             raise OutputError(f"is not empty{complete}", file=self.path, hint="--overwrite or --resume")
@@ -111,6 +114,10 @@ class RunFolder:
                 )
         elif overwrite and not resume:
             self.remove_own_files()
+
+    def _failed_at_once(self, found: Sequence[Path]) -> bool:
+        """Return whether nothing is there but the word of a run that failed."""
+        return {p.name for p in found} <= {"run.json", "csiq.log"} and self.status == "failed"
 
     def _test_writing(self) -> None:
         test = self.path / f".test{TEMPORARY}"

@@ -23,7 +23,7 @@ def checked_voxel_size(voxel_size: Sequence[float] | None) -> VoxelSize | None:
     """
     if voxel_size is None:
         return None
-    sizes = tuple(float(v) for v in voxel_size)
+    sizes = tuple(float(v) for v in np.atleast_1d(voxel_size))
     if len(sizes) not in (2, 3) or not all(np.isfinite(v) and v > 0 for v in sizes):
         raise ConfigError(
             f"expected two or three positive sizes, got {sizes}",

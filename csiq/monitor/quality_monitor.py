@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Self
 
 from csiq.arrays import Array
@@ -37,7 +37,7 @@ class Best:
     """
 
     iteration: int
-    image: Array
+    image: Array = field(repr=False)
     grades: Grades
 
 

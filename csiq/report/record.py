@@ -102,7 +102,8 @@ def read_record(folder: str | Path, run: dict[str, Any] | None = None) -> Record
 
     folder = Path(folder)
     if not folder.is_dir():
-        raise ConfigError("no such folder", file=folder, hint="expected the folder of a run")
+        problem = "is a file" if folder.exists() else "no such folder"
+        raise ConfigError(problem, file=folder, hint="expected the folder of a run")
     if not (folder / "run.json").is_file():
         raise RawDataError(
             "is no run folder of csiq: it has no run.json", file=folder, hint="give the folder of a run"

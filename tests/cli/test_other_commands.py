@@ -65,6 +65,7 @@ def test_check_estimates_memory_and_time(raw, capsys):
         (["{raw}", "--model", "nothing.safetensors"], 4),
         (["{text}"], 3),
         (["nothing.h5"], 2),
+        (["{raw}", "--truth", "nothing.truth.h5"], 2),
     ],
 )
 def test_check_and_dry_run_end_as_recon_would(raw, capsys, tmp_path, monkeypatch, args, code):

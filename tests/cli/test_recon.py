@@ -262,5 +262,6 @@ def test_fractions_are_graded_beside_the_run(ran, monkeypatch, tmp_path, capsys)
 
 
 def test_fractions_are_checked_before_anything_runs(ran, capsys):
-    assert main(["recon", "scan.h5", "--fractions", "25;50"]) == 2
+    for wrong in ("25;50", "0.25,0.5"):
+        assert main(["recon", "scan.h5", "--fractions", wrong]) == 2
     assert ran == []

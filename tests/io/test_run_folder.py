@@ -58,6 +58,20 @@ def test_a_missing_or_empty_folder_is_fine(tmp_path: Path) -> None:
         pass
 
 
+def test_a_run_that_failed_at_once_makes_room(tmp_path: Path) -> None:
+    (tmp_path / "csiq.log").write_text("what went wrong")
+    for status, other in (("failed", "curves.tsv"), ("interrupted", ""), ("complete", "")):
+        write_json(tmp_path / "run.json", {"csiq": "0", "schema_version": 1, "status": status})
+        if other:
+            (tmp_path / other).write_text("iteration")
+        with pytest.raises(OutputError, match="is not empty"):
+            RunFolder.open(tmp_path)
+        (tmp_path / "curves.tsv").unlink(missing_ok=True)
+    write_json(tmp_path / "run.json", {"csiq": "0", "schema_version": 1, "status": "failed"})
+    with RunFolder.open(tmp_path):
+        assert names(tmp_path) == {".csiq.lock"}
+
+
 @pytest.mark.parametrize("name", ["run.json", "somebodys.txt"])
 def test_a_folder_with_something_in_it_is_refused(tmp_path: Path, name: str) -> None:
     (tmp_path / name).write_text("{}")
