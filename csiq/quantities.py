@@ -41,7 +41,9 @@ def bytes_of(text: str) -> int:
     }
     size = int(_with_unit(text, units, "--max-memory", "8GB or 500MiB"))
     if size < _LEAST:
-        raise ConfigError(f"{size} bytes are too few", field="--max-memory", hint="with its unit: 8GB or 500MiB")
+        raise ConfigError(
+            f"{size} bytes are too few", field="--max-memory", hint="with its unit: 8GB or 500MiB"
+        )
     return size
 
 

@@ -33,7 +33,9 @@ def fractions_of(text: str) -> tuple[float, ...]:
             f"expected percentages above 0, at most 100, got '{text}'", field="--fractions", hint="25,50,75"
         )
     if percent[-1] <= 1:
-        raise ConfigError(f"at most 1 % of a scan: '{text}'", field="--fractions", hint="in percent: 25,50,75")
+        raise ConfigError(
+            f"at most 1 % of a scan: '{text}'", field="--fractions", hint="in percent: 25,50,75"
+        )
     return tuple(p / 100 for p in percent if p < 100)
 
 
