@@ -123,6 +123,8 @@ def _check_found(found: Any, expected: int, kind: str, path: Path) -> None:
 def _decode(scan: TwixScan, path: Path, options: ReadOptions) -> Draft:
     notes: list[str] = []
     geometry = geometry_of(scan.protocol, scan.image.slicePos[0], path)
+    if options.keep_identifiers:
+        notes.append("--keep-identifiers: nothing of the subject is kept of a TWIX file")
     if not geometry.known:
         notes.append("orientation is missing or not orthonormal: images are written without one")
     trajectory = _check_trajectory(scan, path, options, notes)

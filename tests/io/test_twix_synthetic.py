@@ -174,9 +174,12 @@ def test_several_slices_are_refused(version: str, tmp_path: Path, rng: np.random
 
 @versions
 def test_nobody_is_named(version: str, tmp_path: Path, rng: np.random.Generator) -> None:
-    scan = read(tmp_path / "a.dat", WRITERS[version](lines_of(random_kspace(rng, (2, 20, SAMPLES)))))
-    said = f"{scan.system} {scan.warnings} {scan.name}"
-    assert not [secret for secret in SECRETS if secret in said]
+    content = WRITERS[version](lines_of(random_kspace(rng, (2, 20, SAMPLES))))
+    for asked in (False, True):
+        scan = read(tmp_path / "a.dat", content, keep_identifiers=asked)
+        said = f"{scan.system} {scan.warnings} {scan.name}"
+        assert not [secret for secret in SECRETS if secret in said]
+        assert ("nothing of the subject is kept of a TWIX file" in said) == asked
 
 
 # SI spokes that the scanner does not flag
