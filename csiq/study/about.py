@@ -12,10 +12,13 @@ from csiq.study.material import Material
 from csiq.study.overhead import LABEL
 from csiq.study.published import N_SCANS, calibrated_table
 from csiq.study.scans import TESTING, TUNING
+from csiq.study.times import outside_share
 
 #: What stands on top of the page and goes with every figure.
 USE = "Simulated patients and simulated readers, research use only: no human was imaged or graded an image."
 
+#: Share of images outside the network's domain from which on the page warns of its grades.
+_OUTSIDE = 0.1
 #: What is different by design, for whoever compares numbers.
 _BY_DESIGN = (
     "Patients are simulated: regular anatomy, breathing of drawn depth and drift, motion of the heart as "
@@ -53,9 +56,10 @@ def summary_section(study: Material, bars: Sequence[Bar]) -> Section:
     return Section("Bars", (lead,), items)
 
 
-def calibrated_section() -> Section:
+def calibrated_section(study: Material) -> Section:
     """Return the part on what was set from the paper, and on what differs by design."""
-    return Section("Calibrated, and different by design", _BY_DESIGN, [calibrated_table()])
+    table = calibrated_table(len(study.main), study.main.last, study.main.n_phases)
+    return Section("Calibrated, and different by design", _BY_DESIGN, [table])
 
 
 def notes(study: Material) -> list[str]:
@@ -72,6 +76,14 @@ def notes(study: Material) -> list[str]:
         found.append(
             f"{n} scans instead of the paper's {N_SCANS}: intervals are wide, and bars for orientation."
         )
+    for solver, curves in study.test.items():
+        outside = outside_share(curves)
+        if outside >= _OUTSIDE:
+            found.append(
+                f"{study.label(solver)}: {shown(100 * outside, 0)} % of the graded images lie outside the "
+                "network's training domain; their grades, and what follows from them, are not to be relied "
+                "on."
+            )
     if int(study.config["matrix"]) < 208:
         found.append(
             f"Matrix {study.config['matrix']}: voxels of {shown(study.voxel_size)} mm, the paper's have 1 "

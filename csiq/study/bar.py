@@ -24,6 +24,8 @@ class Bar:
         90 % bootstrap interval over scans.
     percent : bool
         Whether the value is a share, shown in per cent.
+    seconds : bool
+        Whether it is in seconds: no more than tenths of them mean anything.
     """
 
     what: str
@@ -34,6 +36,7 @@ class Bar:
     low: float = math.nan
     high: float = math.nan
     percent: bool = False
+    seconds: bool = False
 
 
 def bar(
@@ -45,9 +48,11 @@ def bar(
     met: bool,
     interval: tuple[float, float] = (math.nan, math.nan),
     percent: bool = False,
+    seconds: bool = False,
 ) -> Bar:
     """Return a bar; one whose value is not known can be neither met nor missed."""
-    return Bar(what, solver, value, asked, bool(met) if math.isfinite(value) else None, *interval, percent)
+    said = bool(met) if math.isfinite(value) else None
+    return Bar(what, solver, value, asked, said, *interval, percent, seconds)
 
 
 def bars_table(name: str, caption: str, bars: Sequence[Bar], note: str = "") -> Table:
@@ -59,24 +64,24 @@ def bars_table(name: str, caption: str, bars: Sequence[Bar], note: str = "") -> 
     body = []
     for what, of in by_what.items():
         asked = next(iter(of.values())).asked
-        cells = [cell for s in solvers for cell in (_value(of.get(s)), _word(of.get(s)))]
-        body.append((what, asked, *cells))
-    head = ("", "asked", *(title for s in solvers for title in (s, "")))
+        body.append((what, asked, *(_cell(of.get(s)) for s in solvers)))
+    head = ("", "asked", *solvers)
     data = [{**vars(one), "met": None if one.met is None else int(one.met)} for one in bars]
-    words = (1, *range(3, 3 + 2 * len(solvers), 2))
-    return Table(name, caption, head, body, data, note, words)
+    return Table(name, caption, head, body, data, note, (1,))
 
 
-def _word(one: Bar | None) -> str:
+def _cell(one: Bar | None) -> str:
+    """Return the verdict, and below it the value and its interval: all of a solver in one column."""
     if one is None:
-        return ""
-    return {None: "cannot be\u00a0said", True: "met", False: "not\u00a0met"}[one.met]
-
-
-def _value(one: Bar | None) -> str:
-    if one is None or not math.isfinite(one.value):
         return "–"
-    scale, digits, unit = (100, 1, " %") if one.percent else (1, 3, "")
+    word = {None: "cannot be said", True: "met", False: "not met"}[one.met].replace(" ", "\u00a0")
+    if not math.isfinite(one.value):
+        return word
+    scale, digits, unit = 1, 3, ""
+    if one.percent:
+        scale, digits, unit = 100, 1, "\u00a0%"
+    elif one.seconds:
+        digits, unit = 1, "\u00a0s"
     interval = span(scale * one.low, scale * one.high, digits)
-    said = f"{shown(scale * one.value, digits)}{unit}"
+    said = f"{shown(scale * one.value, digits)}{unit}: {word}"
     return said if interval == "–" else f"{said}\n{interval}"

@@ -15,6 +15,7 @@ from csiq.history import History
 from csiq.shadow import TruthCurve
 from csiq.study.record import PartRecord, folder_of, is_finished, read_record
 from csiq.study.request import SELFNAV
+from csiq.study.steady import disturbed_share, steady_clock
 from csiq.study.work import SCANS
 
 #: Columns that have one number for each image, and those that have one for each iteration.
@@ -29,6 +30,8 @@ IMAGE = (
     "cleanliness",
 )
 JOINT = ("cost", "recon_s", "grading_s")
+#: Those of the latter that are clocks.
+CLOCKS = ("recon_s", "grading_s")
 #: What is known of the motion in a phase.
 MOTION = ("signal_sd", "breathing_mean_mm", "breathing_sd_mm", "heart_sd_mm", "others")
 
@@ -48,13 +51,16 @@ class Curves:
     images : dict of str to float64 array, (n_scans, n_iterations + 1, n_phases)
         By the names of :data:`IMAGE`. Where a solver converged early its last image stands for the rest.
     joint : dict of str to float64 array, (n_scans, n_iterations + 1)
-        By the names of :data:`JOINT`; seconds are from the start.
+        By the names of :data:`JOINT`; seconds are from the start, the median of all scans for each iteration
+        (:mod:`csiq.study.steady`).
     motion : dict of str to float64 array, (n_scans, n_phases)
         By the names of :data:`MOTION`.
     selfnav : float64 array, (n_scans,)
         Grade of the self-navigated image; nan where there is none.
     seconds : dict of str to float64 array, (n_scans,)
-        Of each stage.
+        Of each stage, as they were measured.
+    disturbed : float
+        Share of the iterations that took more than three times the median.
     """
 
     solver: str
@@ -66,6 +72,7 @@ class Curves:
     motion: Mapping[str, np.ndarray]
     selfnav: np.ndarray
     seconds: Mapping[str, np.ndarray] = field(default_factory=dict)
+    disturbed: float = math.nan
 
     def __len__(self) -> int:
         return len(self.scans)
@@ -156,16 +163,21 @@ def stacked(
         for name, values in _of_record(record, max_iter).items():
             stacks[name].append(values)
     arrays = {name: np.stack(values) for name, values in stacks.items()}
+    joint = {name: arrays[name][..., 0] for name in JOINT}
+    lengths = [len(history) for history in histories]
+    clocks = {name: [joint[name][i, :n] for i, n in enumerate(lengths)] for name in CLOCKS}
+    joint |= {name: steady_clock(of, max_iter + 1) for name, of in clocks.items()}
     return Curves(
         solver=solver,
         scans=tuple(records),
         histories=histories,
         truths=tuple(record.truth for record in records.values()),
         images={name: arrays[name] for name in IMAGE},
-        joint={name: arrays[name][..., 0] for name in JOINT},
+        joint=joint,
         motion=_motion(records.values(), histories[0].n_phases),
         selfnav=np.array(selfnav, float),
         seconds=_seconds([record.facts for record in records.values()]),
+        disturbed=disturbed_share(clocks["recon_s"]),
     )
 
 

@@ -16,7 +16,7 @@ from csiq.study.curves import Curves
 from csiq.study.material import Material
 from csiq.study.published import FINAL, GRIDDED, IMPROVEMENT
 from csiq.study.spread import Spread, Test, holm_tests, phase_mean, spread
-from csiq.study.wording import p_words, tests_table
+from csiq.study.wording import significance_words, tests_table
 
 
 @dataclass(frozen=True)
@@ -153,12 +153,12 @@ def _lead(study: Material, solver: str, found: Mapping[str, Any]) -> str:
         if still
         else "No single step raises it significantly."
     )
-    tests = found["improvement_tests"]
+    gained = grade.improvement.mean
     return (
-        f"{study.label(solver)}, {n} scans: the grade rises by "
-        f"{plus_minus(grade.improvement.mean, grade.improvement.sd)} from {shown(grade.first.mean)} to "
-        f"{shown(grade.last.mean)} ({p_words([max(t.t_holm, t.v_holm) for t in tests])} in every phase's "
-        f"paired tests, Holm). {until} "
+        f"{study.label(solver)}, {n} scans: the grade {'rises' if gained >= 0 else 'falls'} by "
+        f"{plus_minus(abs(gained), grade.improvement.sd)} from {shown(grade.first.mean)} to "
+        f"{shown(grade.last.mean)} ({significance_words(found['improvement_tests'], 'phase')}; paired t and "
+        f"Wilcoxon, Holm). {until} "
         "Along the iterations grade and cost correlate with r = "
         f"{plus_minus(cost['pearson'].mean, cost['pearson'].sd)} (ranks {shown(cost['spearman'].mean)}), "
         "reference quality and cost with r = "

@@ -108,6 +108,7 @@ def _mean_figure(curves: Curves) -> Figure:
     grade_axis(axes, "grade (0 nondiagnostic, 4 excellent)", along="y")
     axes.set_xlabel("iteration (0: gridded image)")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.set_xlim(-0.6, curves.last + 0.6)
     figure.legend(loc="outside upper left", ncols=3, fontsize=7)
     return figure
 

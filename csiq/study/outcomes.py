@@ -56,27 +56,29 @@ def percentile_95(values: np.ndarray) -> float:
     return float(np.percentile(known, 95)) if known.size else float("nan")
 
 
-def outcomes(curves: Curves, rules: dict[str, Rule], how: Return = "best") -> dict[str, Outcome]:
+def outcomes(curves: Curves, rules: dict[str, Rule], how: Return | None = None) -> dict[str, Outcome]:
     """Return what rules cost and save.
 
     Parameters
     ----------
     curves : Curves
     rules : dict of str to Rule
-    how : {"best", "last"}
-        Which iteration is handed out: without grades nobody knows the best.
+    how : {"best", "last"}, optional
+        Which iteration is handed out. By default the best of a rule that looks at grades and the last of one
+        that does not: without grades nobody knows the best.
     """
-    tables = [
-        shadow_table(history, rules, truth, how)
-        for history, truth in zip(curves.histories, curves.truths, strict=True)
-    ]
-    return {
-        name: _outcome(name, curves, [table[i] for table in tables], graded=uses_grades(rule))
-        for i, (name, rule) in enumerate(rules.items())
-    }
+    graded = {name: uses_grades(rule) for name, rule in rules.items()}
+    rows: dict[str, list[ShadowRow]] = {name: [] for name in rules}
+    for kind in sorted(set(graded.values())):
+        some = {name: rule for name, rule in rules.items() if graded[name] == kind}
+        for history, truth in zip(curves.histories, curves.truths, strict=True):
+            table = shadow_table(history, some, truth, how or ("best" if kind else "last"))
+            for name, row in zip(some, table, strict=True):
+                rows[name].append(row)
+    return {name: _outcome(name, curves, rows[name], graded=graded[name]) for name in rules}
 
 
-def outcome(curves: Curves, rule: Rule, how: Return = "best") -> Outcome:
+def outcome(curves: Curves, rule: Rule, how: Return | None = None) -> Outcome:
     """Return what one rule costs and saves; see :func:`outcomes`."""
     return outcomes(curves, {rule.name: rule}, how)[rule.name]
 

@@ -122,14 +122,15 @@ def _without_each(found: dict[str, dict[str, Plateau]]) -> dict[str, dict[str, d
 
 def _compared(study: Material, solver: str, found: dict[str, Plateau]) -> Compared:
     own = found[GradePlateau().name]
+    literal = found["paper_literal"]
     because = (
-        "A literal 2 % is a small step where grades are low and a large one where they are high; csiq's "
-        "own rule, with a floor and patience, stops at "
+        f"It fires in {literal.fired} of {literal.of} scans. A literal 2 % is a small step where grades are "
+        "low and a large one where they are high; csiq's own rule, with a floor and patience, stops at "
         f"{plus_minus(own.iterations.mean, own.iterations.sd, 1)}, and the solvers converge at different "
         "speeds."
     )
     what = f"Plateau (literal 2 %), {study.label(solver)}"
-    return Compared(what, found["paper_literal"].iterations, None, PLATEAU, because, 0)
+    return Compared(what, literal.iterations, None, PLATEAU, because, 0)
 
 
 def _lead(study: Material, found: dict[str, dict[str, Plateau]]) -> str:

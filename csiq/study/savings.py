@@ -82,7 +82,7 @@ def savings_bars(found: Savings, label: str) -> list[Bar]:
 
     def seconds(what: str, saved: Spread) -> Bar:
         interval = (saved.low, saved.high)
-        return bar(what, label, saved.mean, "> 0", met=saved.mean > 0, interval=interval)
+        return bar(what, label, saved.mean, "> 0", met=saved.mean > 0, interval=interval, seconds=True)
 
     return [
         seconds("Seconds saved against 20 iterations without a grader", found.saved_ungraded),
@@ -131,15 +131,19 @@ def section(study: Material) -> Section:
 
 def _lead(label: str, found: Savings) -> str:
     return (
-        f"{label}: the default rule stops at {plus_minus(found.stops.mean, found.stops.sd, 1)} and saves "
-        f"{shown(found.saved_ungraded.mean, 1)} s a scan against 20 iterations without a grader "
-        f"({shown(100 * found.saved_share, 0)} % of them; its own grading counted), "
-        f"{shown(found.saved.mean, 1)} s against 20 iterations that are graded as well, "
-        f"{shown(found.saved_gap.mean, 1)} s against the cost gap without a grader. Reference quality lost: "
+        f"{label}: the default rule stops at {plus_minus(found.stops.mean, found.stops.sd, 1)}. A scan, "
+        f"with its grading, takes {_less(found.saved_ungraded.mean)} than 20 iterations without a grader "
+        f"({shown(100 * abs(found.saved_share), 0)} % of them), {_less(found.saved.mean)} than 20 iterations "
+        f"that are graded as well, and {_less(found.saved_gap.mean)} than running to the cost gap without a "
+        "grader. Reference quality lost: "
         f"{shown(found.loss.mean, 3)} on average against the last iteration, "
         f"{shown(found.loss_best.mean, 3)} against the scan's best one; NRMSE changes by "
         f"{shown(100 * found.nrmse_loss.mean, 1, sign=True)} %."
     )
+
+
+def _less(saved: float) -> str:
+    return f"{shown(abs(saved), 1)} s {'less' if saved >= 0 else 'more'}"
 
 
 def _rules_table(study: Material, solver: str) -> Table:
@@ -171,9 +175,11 @@ def _rules_table(study: Material, solver: str) -> Table:
     )
     note = (
         "Means over scans and phases. Seconds: reconstruction after set-up, with grading where the rule "
-        "looks at grades. Loss: reference quality of the last iteration less that of the image handed out; "
-        "negative is better. A scan in which a rule never fires runs to the end. cost_gap knows how the "
-        "curve ends: no run can use it."
+        "looks at grades. Such a rule hands out the iterate of the best mean grade (the latest that cannot "
+        "be told from it), a rule of the cost the one where it stops. Loss: reference quality of the last "
+        "iteration less that of the image handed out; negative is better. NRMSE: change against the last "
+        "iteration. A scan in which a rule never fires runs to the end. cost_gap knows how the curve ends: "
+        "no run can use it."
     )
     return Table(f"rules-{solver}", f"Every rule: {study.label(solver)}", head, body, data, note)
 

@@ -54,10 +54,11 @@ def spread(values: ArrayLike, *, interval: bool = True) -> Spread:
         return Spread(0, math.nan, math.nan, math.nan, math.nan)
     sd = float(known.std(ddof=1)) if known.size > 1 else math.nan
     found = float(known.mean()), sd, float(known.min()), float(known.max())
-    if not interval or len(array) < 2:
-        return Spread(known.size, *found)
     rows = array.reshape(len(array), -1)
     sums, counts = np.nansum(rows, axis=1), np.isfinite(rows).sum(axis=1)
+    # one scan says nothing about others
+    if not interval or np.count_nonzero(counts) < 2:
+        return Spread(known.size, *found)
     return Spread(known.size, *found, *ratio_interval(sums, counts))
 
 

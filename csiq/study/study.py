@@ -150,7 +150,7 @@ def _write(folder: Path, config: dict[str, Any], roles: dict[str, str], status: 
     material = replace(read_material(folder, config, roles), monitor=read_json(folder / overhead.FILE))
     sections = [part(material) for part in PARTS]
     bars = bars_of(sections)
-    sections = [summary_section(material, bars), *sections, calibrated_section()]
+    sections = [summary_section(material, bars), *sections, calibrated_section(material)]
     drawn = {name: svg for section in sections for name, svg in write_items(folder, section, USE).items()}
     write_text(folder / PAGE, render(sections, about(material, bars), drawn))
     missing = {s: material.missing(s, TESTING) for s in config["solvers"]}

@@ -9,12 +9,15 @@ from csiq.evaluation.section import Table, shown
 from csiq.study.spread import Test
 
 
-def p_words(p_values: Sequence[float]) -> str:
-    """Return the largest of some P values: ``P < .001``, ``P ≤ .012``."""
-    known = [p for p in p_values if math.isfinite(p)]
-    if not known:
-        return "P not defined"
-    return "P < .001" if max(known) < 0.001 else f"P ≤ {max(known):.3f}".replace("0.", ".")
+def significance_words(tests: Sequence[Test], what: str) -> str:
+    """Return in how many tests both corrected P are at most .05: ``significant in every phase, P < .001``."""
+    n = sum(one.significant for one in tests)
+    if not n:
+        return f"significant in no {what}"
+    if n < len(tests):
+        return f"significant in {n} of {len(tests)} {what}s"
+    largest = max(max(one.t_holm, one.v_holm) for one in tests)
+    return f"significant in every {what}, P {'' if largest < 0.001 else '≤ '}{p_cell(largest)}"
 
 
 def p_cell(p: float) -> str:

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from csiq.stopping import CostPlateau
 from csiq.study.adaptive import (
     adaptivity,
     adaptivity_bars,
@@ -18,15 +19,18 @@ from csiq.study.adaptive import (
     follow,
     verdict,
 )
+from csiq.study.bar import bar, bars_table
 from csiq.study.evolution import correlations, evolution, improvement_tests, shown_scans, step_tests
 from csiq.study.links import link, links
-from csiq.study.outcomes import outcome
+from csiq.study.outcomes import outcome, outcomes
 from csiq.study.phases import best_counts, phase_differences, top_sets
 from csiq.study.plateaus import LITERAL, phase_plateaus, plateaus
 from csiq.study.preference import A, B, agreement, reader_says
 from csiq.study.ranked import choices, pair_differences, ranking_bars, regret, verdicts
 from csiq.study.savings import default_rule, savings, savings_bars
+from csiq.study.spread import Test, spread
 from csiq.study.times import outside_share
+from csiq.study.wording import significance_words
 from tests.study.synthetic import curves, many, motion, record, rising
 
 TOP = (1.6, 1.8, 1.4, 1.0)
@@ -143,6 +147,56 @@ def test_a_rule_is_charged_for_its_grading():
     assert found.saved.mean == pytest.approx(40 + 21 * 0.5 - 18)
     assert found.saved_gap.mean == pytest.approx(14 - 18)
     assert found.saved_share == pytest.approx(22 / 40)
+
+
+def test_a_halted_machine_changes_no_seconds():
+    whole, halted = record(rising([1.6] * 4, 5)), record(rising([1.6] * 4, 5))
+    for row in halted.rows:
+        row["recon_s"] += 3600.0 * (row["iteration"] >= 4)  # an hour between iterations 3 and 4
+    two = curves([whole, halted])
+    assert two.joint["recon_s"].tolist() == [[2.0 * k for k in range(21)]] * 2
+    assert two.joint["grading_s"][1].tolist() == [0.5 * (k + 1) for k in range(21)]
+    assert two.disturbed == pytest.approx(1 / 40)
+    assert savings(two).saved_ungraded.mean == pytest.approx(40 - 18)
+
+
+def test_a_rule_without_grades_hands_out_where_it_stops():
+    # the grade is best at iteration 3, the cost stands from 10 on
+    grade = np.concatenate([np.linspace(0, 3, 4), np.linspace(2.9, 1.0, 17)])[:, None] * np.ones(4)
+    one = curves([record(grade, cost=[*np.linspace(11, 1, 11), *[1.0] * 10])])
+    found = outcomes(one, {rule.name: rule for rule in (default_rule(), CostPlateau())})
+    assert found["cost_plateau"].stops.tolist() == [12]
+    assert found["cost_plateau"].reference.ravel().tolist() == pytest.approx(grade[12].tolist())
+    assert found[default_rule().name].reference.ravel().tolist() == pytest.approx(grade[3].tolist())
+
+
+def test_one_scan_has_no_interval_over_scans():
+    assert math.isnan(spread([5.0, np.nan, np.nan]).low)
+    assert math.isfinite(spread([5.0, np.nan, 6.0]).low)
+
+
+def test_significance_in_words():
+    def phase(n, p):
+        return Test(f"phase {n}", 20, 0.1, p, p, p, p)
+
+    assert significance_words([phase(1, 0.2), phase(2, 0.3)], "phase") == "significant in no phase"
+    assert significance_words([phase(1, 0.2), phase(2, 0.01)], "phase") == "significant in 1 of 2 phases"
+    assert significance_words([phase(1, 0.0004)], "phase") == "significant in every phase, P < .001"
+    assert significance_words([phase(1, 0.04), phase(2, 0.012)], "phase").endswith("P ≤ .040")
+
+
+def test_bars_say_their_unit_and_verdict():
+    bars = [
+        bar("a", "x", -93.216, "> 0", met=False, interval=(-104.93, -81.5), seconds=True),
+        bar("b", "x", 0.951, "≥ 95", met=True, percent=True),
+        bar("c", "x", math.nan, "≤ 0", met=True),
+    ]
+    cells = [row[2] for row in bars_table("bars", "", bars).body]
+    assert cells == [
+        "−93.2\u00a0s: not\u00a0met\n−104.9 to −81.5",
+        "95.1\u00a0%: met",
+        "cannot\u00a0be\u00a0said",
+    ]
 
 
 def test_losses_are_of_the_truth_not_of_the_network():
