@@ -15,7 +15,11 @@ Facts = Iterable[tuple[str, str]]
 
 def number(value: float | None, form: str = ".2f") -> str:
     """Return a number with a real minus sign; a dash where there is none."""
-    return "–" if value is None or not math.isfinite(value) else f"{value:{form}}".replace("-", "−")
+    if value is None or not math.isfinite(value):
+        return "–"
+    # z: what rounds to zero has no minus
+    signed = form if form.startswith("+") else f"-{form}"
+    return f"{value:{signed[0]}z{signed[1:]}}".replace("-", "−")
 
 
 def gating_facts(gating: Mapping[str, Any], breathing: Breathing) -> Facts:

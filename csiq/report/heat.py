@@ -59,7 +59,7 @@ def heat_of(record: Record, grader: Grader) -> dict[str, Any]:
     limit = float(np.quantile(np.abs(signed), 0.998)) or 1.0
     return {
         "phase": phase,
-        "limit": number(limit),
+        "limit": number(limit, ".2g"),
         "planes": [_pictures(phase, plane, top, limit) for plane in planes],
     }
 

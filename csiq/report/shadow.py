@@ -56,7 +56,7 @@ def _cells(row: Mapping[str, Any], losses: list[str]) -> Iterator[str]:
         if not _is_number(value):
             yield "–"
         elif key.startswith("nrmse"):
-            yield f"{number(100 * value, '+.1f')} %"
+            yield f"{number(100 * value, '+.1f')}\u00a0%"
         else:
             yield number(value)
 

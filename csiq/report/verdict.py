@@ -219,8 +219,14 @@ def _shadow(run: Mapping[str, Any], history: History, each: float) -> str:
     saved = (history.last.iteration - k) * each
     return (
         f"The plateau rule would have stopped at iteration {k}, about {duration(saved)} earlier, "
-        f"at a mean grade {abs(lost):.2f} {'lower' if lost >= 0 else 'higher'} than the last."
+        f"{_beside_last(lost)}."
     )
+
+
+def _beside_last(lost: float) -> str:
+    if abs(lost) < 0.005:
+        return "at the mean grade of the last"
+    return f"at a mean grade {abs(lost):.2f} {'lower' if lost > 0 else 'higher'} than the last"
 
 
 def duration(seconds: float) -> str:
