@@ -7,7 +7,6 @@ damaged file does to it (a crash inside HDF5, say) is seen from outside, and nam
 from __future__ import annotations
 
 import io
-import multiprocessing
 import os
 import resource
 import signal
@@ -26,6 +25,7 @@ import numpy as np
 
 from tests.faults.damage import damaged
 from tests.faults.kinds import KINDS, Kind
+from tests.faults.server import server
 
 #: What a case may use: seconds of the processor, seconds by the clock that it may sleep, bytes.
 CPU_S, WALL_S, MEMORY = 5.0, 30.0, 1 << 30
@@ -51,8 +51,7 @@ class _TooSlowError(BaseException):
 
 def try_cases(name: str, cases: Sequence[int], folder: Path) -> Report:
     """Try cases of a kind in a process of their own; a case that kills it is wrong, and the rest goes on."""
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["csiq.cli.info", "tests.faults.kinds", "csiq.io.ismrmrd", "csiq.io.twix"])
+    context = server()
     report, left = Report(), list(cases)
     while left:
         ours, theirs = context.Pipe(duplex=False)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import multiprocessing
 import os
 import signal
 import threading
@@ -21,6 +20,7 @@ from csiq.errors import OutputError, RawDataError
 from csiq.io.tables import read_table
 from csiq.run_scan import run
 from tests.faults.kinds import KINDS
+from tests.faults.server import server
 
 #: How often a run is killed; ``make soak`` asks for 50.
 KILLS = int(os.environ.get("CSIQ_KILLS", "10"))
@@ -139,9 +139,7 @@ def _recon(raw: Path, folder: Path, seconds: float | None, number: int) -> None:
 
 
 def _in_a_process(raw: Path, folder: Path, seconds: float | None, number: int = signal.SIGKILL) -> int:
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["csiq.run_scan", "csiq.io.ismrmrd", "csiq.report", "matplotlib.figure"])
-    process = context.Process(target=_recon, args=(raw, folder, seconds, number))
+    process = server().Process(target=_recon, args=(raw, folder, seconds, number))
     process.start()
     process.join(300)
     assert process.exitcode is not None

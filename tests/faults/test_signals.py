@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import multiprocessing
 import os
 import signal
 import subprocess
@@ -20,6 +19,7 @@ from csiq import arrays, pipeline, run_scan
 from csiq.cli import main
 from csiq.io.volumes import CHECKPOINT, read_checkpoint
 from tests.faults.kinds import KINDS
+from tests.faults.server import server
 from tests.faults.test_resume import state_of
 
 #: Seconds of the processor that a run may use after a signal: by the clock others count as well.
@@ -44,11 +44,9 @@ def _command(folder: Path, words: list[str]) -> None:
 
 
 def _started(folder: Path, raw: Path, out: str, *more: object) -> Any:
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["csiq.run_scan", "csiq.io.ismrmrd", "csiq.report", "matplotlib.figure"])
     fixed = ["--phases", "2", "--coils", "2", "--device", "cpu", "--threads", "1", "-q"]
     words = ["recon", str(raw), "-o", str(folder / out), *fixed, *map(str, more)]
-    process = context.Process(target=_command, args=(folder, words))
+    process = server().Process(target=_command, args=(folder, words))
     process.start()
     return process
 
