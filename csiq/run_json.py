@@ -109,6 +109,7 @@ def result_json(result: Result, described: dict[str, Any]) -> dict[str, Any]:
         "scan": described | {"n_coils_used": result.n_coils},
         "grading": {
             "in_domain": [g.in_domain if g is not None else None for g in grades],
+            "interval": [g.interval if g is not None else None for g in grades],
             "uncertainty": [g.uncertainty if g is not None else None for g in grades],
         },
         "rescan": result.rescan.as_json() if result.rescan is not None else None,

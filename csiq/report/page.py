@@ -7,14 +7,12 @@ iterations that were not returned.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from markupsafe import Markup
 
-from csiq.history import noise_floor
 from csiq.report import svg
 from csiq.report.acquired import acquired_of
 from csiq.report.breathing import Breathing, read_breathing
@@ -157,8 +155,10 @@ def _key_figures(record: Record) -> Iterable[dict[str, str]]:
     stop, ranking = record.section("stop"), record.ranking
     if ranking and ranking.best_phase:
         best = ranking.phases[ranking.best_phase - 1]
-        noise = noise_floor([math.nan if best.grade_sd is None else best.grade_sd])
-        yield {"number": f"{best.grade:.2f} ± {noise:.2f}", "what": "grade of the best phase, 0 to 4"}
+        known = record.section("grading").get("interval") or []
+        interval = known[ranking.best_phase - 1] if len(known) == len(ranking.phases) else None
+        sure = f"; 90 % interval {interval[0]:.2f} to {interval[1]:.2f}" if interval else ""
+        yield {"number": f"{best.grade:.2f}", "what": f"grade of the best phase, 0 to 4{sure}"}
     if stop.get("iteration") is not None:
         at_most = record.config("solver").get("max_iter")
         what = f"iterations of at most {at_most}" if at_most else "iterations"

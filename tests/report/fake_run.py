@@ -79,7 +79,7 @@ def run_json(made: History, **more: Any) -> dict[str, Any]:
             "system": {"field_T": 1.5, "TR_s": 0.0031},
         },
         "gating": {"source": "si", "orientation": "end-expiration-up", "confidence": 0.94, "snr": 11.3},
-        "grading": {"in_domain": [True] * made.n_phases},
+        "grading": {"in_domain": [True] * made.n_phases, "interval": [(2.25, 3.5)] * made.n_phases},
     }
     return {**content, **more}
 

@@ -199,6 +199,7 @@ def test_indistinguishable_phases_are_said_to_be_so(tmp_path):
     assert "Phases 1, 2 and 3 look best: at most grade 2.29 of 4 (phase 2)." in read.words
     assert "Phases 1 and 3 cannot be told apart from phase 2" in read.words
     assert "highest grade" in read.words
+    assert "grade of the best phase, 0 to 4; 90 % interval 2.25 to 3.50" in read.words
     assert "Phase 4 looks worse" in read.words
     assert read.words.count("indistinguishable from the best") == 2
 
