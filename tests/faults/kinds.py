@@ -91,6 +91,29 @@ def _info_with_trajectory(path: Path) -> int:
     return main(["info", str(path.with_name("scan.dat")), "--trajectory", str(path)])
 
 
+def _make_bart(folder: Path) -> Path:
+    from csiq.io.bart import write_bart
+    from csiq.io.cfl_images import geometry_record
+
+    scan = small_scan()
+    write_bart(folder / "scan.cfl", scan, sidecar={"geometry": geometry_record(scan.geometry)})
+    return folder / "scan.hdr"
+
+
+def _info_of_bart(path: Path) -> int:
+    return _info(path.with_name("scan.cfl"))
+
+
+def _make_arrays(folder: Path) -> Path:
+    import h5py
+
+    scan = small_scan()
+    with h5py.File(folder / "arrays.h5", "w") as file:
+        file["kspace"], file["coord"], file["times"] = scan.kspace, scan.coord, scan.times
+        file.attrs["fov_mm"] = scan.geometry.fov
+    return folder / "arrays.h5"
+
+
 # ---------------------------------------------------------------- tables and configuration
 
 
@@ -153,6 +176,29 @@ def _make_nifti(folder: Path, name: str = "image.nii") -> Path:
     image = np.random.default_rng(2).random((16, 16, 16), np.float32)
     write_nifti(folder / name, image, oblique_geometry())
     return folder / name
+
+
+def _image_set():  # type: ignore[no-untyped-def]
+    from csiq.io.image_set import ImageSet
+    from tests.io.files import oblique_geometry
+
+    values = np.random.default_rng(2).random((1, 8, 8, 8), np.float32)
+    return ImageSet(values, oblique_geometry((8, 8, 8)), "image")
+
+
+def _make_series(folder: Path) -> Path:
+    from csiq.io.dicom_write import write_dicom
+
+    (folder / "series").mkdir()
+    write_dicom(folder / "series", _image_set())
+    return folder / "series" / "0008.dcm"
+
+
+def _make_ismrmrd_images(folder: Path) -> Path:
+    from csiq.io.ismrmrd_images import write_ismrmrd_images
+
+    write_ismrmrd_images(folder / "image.mrd", _image_set())
+    return folder / "image.mrd"
 
 
 def _make_volumes(folder: Path) -> Path:
@@ -255,12 +301,17 @@ KINDS = {
     "ismrmrd": Kind(_make_ismrmrd, _info),
     "twix": Kind(_make_twix, _info),
     "trajectory": Kind(_make_trajectory, _info_with_trajectory),
+    "BART's header": Kind(_make_bart, _info_of_bart),
+    "BART's JSON": Kind(lambda folder: _make_bart(folder).with_name("scan.cfl.json"), _info_of_bart),
+    "plain arrays": Kind(_make_arrays, _info),
     "toml": Kind(_make_toml, _check_config, open_ended=True),
     "graded manifest": Kind(_make_graded, _read_graded, open_ended=True),
     "cohort manifest": Kind(_make_cohort, _read_cohort, open_ended=True),
     "readers": Kind(_make_readers, lambda path: main(["agree", str(path)]), open_ended=True),
     "nifti": Kind(_make_nifti, _read_images),
     "nifti.gz": Kind(lambda folder: _make_nifti(folder, "image.nii.gz"), _read_images, checked=True),
+    "dicom": Kind(_make_series, lambda path: _read_images(path.parent)),
+    "ismrmrd images": Kind(_make_ismrmrd_images, _read_images),
     "volumes": Kind(_make_volumes, _read_images, checked=True),
     "safetensors": Kind(_make_model, _verify, checked=True),
     "model card": Kind(_make_card, _show_card),
