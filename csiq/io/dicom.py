@@ -143,7 +143,8 @@ def _is_image(one: Any, file: Path) -> bool:
     if "PixelData" in one:
         return True
     kind = one.get("SOPClassUID") or one.file_meta.get("MediaStorageSOPClassUID")
-    if kind is None or "Image Storage" in kind.name:
+    # a UID that nobody knows may be the beginning of one
+    if kind is None or "Image Storage" in kind.name or kind.name == str(kind):
         raise RawDataError("holds no pixels: truncated?", file=file, hint=_AGAIN)
     return False
 
