@@ -12,7 +12,10 @@ from csiq.ranking import Ranking, words_of
 from csiq.stopping import CostPlateau, GradePlateau, MaxIter
 
 RESEARCH_USE = "Research use only."
-GRADED_BY = "The grades come from a network trained on simulated scans, not on human readers."
+GRADED_BY = (
+    "The grades come from a network trained on simulated scans, not on human readers. It grades good "
+    "compressed-sensing images too low: compare grades within a scan."
+)
 
 
 @dataclass(frozen=True)
