@@ -34,7 +34,7 @@ def runs(made, tmp_path, monkeypatch):
     return tmp_path
 
 
-def graded_by(monkeypatch, name: str = "iq-dcnn-v2", sha256: str = SHA) -> list[str]:
+def graded_by(monkeypatch, name: str = "iq-dcnn-v3", sha256: str = SHA) -> list[str]:
     """Replace the network by one that grades the mean of a volume; return what it was asked for."""
     import csiq.quality.grade
 
@@ -138,7 +138,7 @@ def test_phases_of_two_runs_are_compared(runs, capsys):
     assert main(["rank", "--across", "weak.csiq", "strong.csiq", "--json"]) == 0
     content = json.loads(capsys.readouterr().out)
     assert content["best"] == "strong phase 2"
-    assert content["model"] == {"name": "iq-dcnn-v2", "sha256": SHA}
+    assert content["model"] == {"name": "iq-dcnn-v3", "sha256": SHA}
     labels = [image["label"] for image in content["images"]]
     assert labels == [f"{run} phase {p}" for run in ("weak", "strong") for p in (1, 2, 3, 4)]
     assert len(content["pairs"]) == 28
@@ -181,7 +181,7 @@ def test_volumes_are_graded_by_the_model_of_the_runs(runs, monkeypatch, capsys):
     volumes(runs / "riesling.h5", 1.0, 1.5)
     assert main(["rank", "weak.csiq", "bart=bart.h5", "riesling.h5", "--phase", "best", "--json"]) == 0
     content = json.loads(capsys.readouterr().out)
-    assert asked == ["iq-dcnn-v2"]
+    assert asked == ["iq-dcnn-v3"]
     found = {image["label"]: image["grade"] for image in content["images"]}
     assert list(found) == ["weak phase 2", "bart", "riesling.h5 phase 1", "riesling.h5 phase 2"]
     assert found["bart"] == pytest.approx(3.5)
@@ -192,7 +192,7 @@ def test_grades_of_different_models_are_refused_and_both_are_named(runs, monkeyp
     edit_run(runs / "strong.csiq", model={"name": "theirs", "sha256": "be" * 32})
     assert main(["rank", "--across", "weak.csiq", "strong.csiq"]) == 2
     said = capsys.readouterr().err
-    assert "iq-dcnn-v2 (a9a9a9a9)" in said
+    assert "iq-dcnn-v3 (a9a9a9a9)" in said
     assert "theirs (bebebebe)" in said
     graded_by(monkeypatch, "ours", "77" * 32)
     volumes(runs / "bart.h5", 3.5)
@@ -222,7 +222,7 @@ def test_graders_without_weights_are_told_apart_by_their_names(runs, capsys):
 def test_a_model_that_is_asked_for_grades_what_it_did_not(runs, monkeypatch, capsys):
     edit_run(runs / "strong.csiq", model={"name": "theirs", "sha256": "be" * 32})
     graded_by(monkeypatch)
-    arguments = ["rank", "--across", "weak.csiq", "strong.csiq", "--model", "iq-dcnn-v2", "--json"]
+    arguments = ["rank", "--across", "weak.csiq", "strong.csiq", "--model", "iq-dcnn-v3", "--json"]
     assert main(arguments) == 0
     images = json.loads(capsys.readouterr().out)["images"]
     returned = history(4).steps[

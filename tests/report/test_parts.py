@@ -145,7 +145,9 @@ def test_a_shadow_run_has_a_table_of_what_each_rule_saves_and_loses(tmp_path):
     assert row["cells"][1] == str(own["iteration"]) == "8"
     assert row["cells"][2] == f"{own['seconds_saved']:.0f} s"
     assert row["cells"][3] == f"{own['grade_lost_last']:.2f}"
-    assert row["cells"][-2:] == [f"{100 * own[f'nrmse_lost_{to}']:+.1f} %" for to in ("last", "best")]
+    assert row["cells"][-2:] == [
+        f"{100 * own[f'nrmse_lost_{to}']:+.1f}\N{NO-BREAK SPACE}%" for to in ("last", "best")
+    ]
     assert len(row["cells"]) == len(shown["columns"]) == len(shown["names"])
     late = [r["cells"][0] for r in shown["rows"] if "known afterwards" in r["cells"][0]]
     assert len(late) == 1
