@@ -5,11 +5,16 @@ from __future__ import annotations
 import runpy
 import shutil
 import sys
+from collections.abc import Callable
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 
+from csiq.acquisition import Acquisition
+from csiq.simulate.protocol import ScanConfig
+from csiq.simulate.scan import Truth
 from tests.scans import scan_and_truth
 
 #: They say so themselves: their voxels are larger than the network knows.
@@ -25,14 +30,22 @@ SAYS = {
 }
 
 
+Simulation = Callable[[ScanConfig], tuple[Acquisition, Truth]]
+
+
+def small(config: ScanConfig) -> tuple[Acquisition, Truth]:
+    """Return the scan that an example asks for, coarser."""
+    return scan_and_truth(replace(config, matrix=32))
+
+
 @pytest.fixture
 def run(tmp_path, monkeypatch, capsys):
     """Run a script as ``python`` would, but in this process; all of them simulate the same scan."""
 
-    def as_main(script: Path) -> str:
+    def as_main(script: Path, simulated: Simulation = small) -> str:
         monkeypatch.chdir(tmp_path)
         monkeypatch.setattr(sys, "argv", [str(script)])
-        monkeypatch.setattr("csiq.simulate.simulate_scan", scan_and_truth)
+        monkeypatch.setattr("csiq.simulate.simulate_scan", simulated)
         runpy.run_path(str(script), run_name="__main__")
         return capsys.readouterr().out
 
@@ -49,7 +62,7 @@ def test_example_runs(script, run):
 def test_callback_for_mrpro_runs(run):
     if find_spec("mrpro") is None:
         pytest.skip("needs mrpro")
-    said = run(FOLDER / "mrpro_callback.py")
+    said = run(FOLDER / "mrpro_callback.py", scan_and_truth)
     assert "iteration  2  cost" in said
     assert "by grade_plateau_mean" in said
 
@@ -57,6 +70,6 @@ def test_callback_for_mrpro_runs(run):
 @pytest.mark.slow
 @pytest.mark.skipif(shutil.which("bart") is None, reason="needs BART")
 def test_loop_around_bart_runs(run):
-    said = run(FOLDER / "bart_loop.py")
+    said = run(FOLDER / "bart_loop.py", scan_and_truth)
     assert "call  4  grade" in said
     assert "best image: x" in said

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from csiq.acquisition import Geometry
-from csiq.errors import ConfigError, RawDataError
+from csiq.errors import ConfigError, CsiqError, RawDataError
 from csiq.io.dicom_write import IDENTITY, SYSTEM
 from csiq.io.geometry import FLIP, geometry_from_affine, unknown_geometry
 from csiq.io.image_set import ImageSet
@@ -91,18 +91,24 @@ def read_dicom(path: str | Path, *, keep_identifiers: bool = False) -> ImageSet:
 
 def _read_one(files: Sequence[Path], path: Path, keep_identifiers: bool) -> ImageSet:
     found = _datasets_in(files, path)
+    try:
+        return _image_set(found, path, keep_identifiers)
+    except CsiqError:
+        raise
+    except Exception as error:  # elements are parsed when they are asked for
+        words = " ".join(str(error).split())[:80]
+        raise RawDataError(f"its header is damaged ({words})", file=path) from None
+
+
+def _image_set(found: list[Any], path: Path, keep_identifiers: bool) -> ImageSet:
+    """Return the volume of the slices of one series."""
     series = {str(one.get("SeriesInstanceUID", "")) for one in found}
     if len(series) != 1:
         what = f"holds {len(series)} DICOM series, expected one" if series else "holds no DICOM image"
         raise RawDataError(what, file=path)
     found.sort(key=lambda one: int(one.get("InstanceNumber") or 0))
     first = found[0]
-    try:
-        slices = [piece for one in found for piece in _slices_of(one, path)]
-    except (AttributeError, KeyError, IndexError, TypeError, ValueError) as error:
-        raise RawDataError(
-            f"its header is damaged ({' '.join(str(error).split())[:80]})", file=path
-        ) from None
+    slices = [piece for one in found for piece in _slices_of(one, path)]
     comment = str(first.get("ImageComments", ""))
     simulated = comment.startswith("Simulated") if "csiq" in str(first.get("SoftwareVersions", "")) else None
     kept = {name: str(first.get(name)) for name in IDENTITY if keep_identifiers and first.get(name)}
@@ -121,6 +127,10 @@ def _datasets_in(files: Sequence[Path], path: Path) -> list[Any]:
             continue
         try:
             one = pydicom.dcmread(file)
+            if _is_image(one, file):
+                found.append(one)
+        except CsiqError:
+            raise
         except (InvalidDicomError, EOFError):
             if file.suffix.lower() in _SUFFIXES:
                 raise RawDataError("is no DICOM file: truncated?", file=file, hint=_AGAIN) from None
@@ -130,8 +140,6 @@ def _datasets_in(files: Sequence[Path], path: Path) -> list[Any]:
         except Exception as error:  # the parser raises what it likes on damaged elements
             words = " ".join(str(error).split())[:80]
             raise RawDataError(f"damaged DICOM ({words})", file=file) from None
-        if _is_image(one, file):
-            found.append(one)
     return found
 
 
