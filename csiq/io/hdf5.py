@@ -43,7 +43,7 @@ def open_h5(path: Path) -> Iterator[h5py.File]:
 
 
 @contextmanager
-def reading(path: Path, where: str) -> Iterator[None]:
+def reading(path: Path, where: str | None = None) -> Iterator[None]:
     """Turn what h5py raises on damaged content into a :class:`RawDataError` that says where."""
     try:
         yield

@@ -80,7 +80,8 @@ def read_plain_h5(path: str | Path, options: ReadOptions) -> Acquisition | None:
         If there are several scans, or an option is missing.
     """
     path = Path(path)
-    with open_h5(path) as file:
+    # names, attributes and types are damaged as easily as numbers
+    with open_h5(path) as file, reading(path):
         name, base = _find_kspace(file, path, options)
         if name is None or find_node(file, "ismrmrd_header") is not None:
             return None
@@ -110,11 +111,10 @@ def _refuse_unnamed(file: h5py.File, name: str, path: Path) -> None:
         return
     base = kspace.parent.name.rstrip("/")
     for one in kspace.parent:
-        node = find_node(file, f"{base}/{one}")
-        if not isinstance(node, h5py.Dataset) or node.dtype.kind != "f" or node.ndim != 3:
-            continue
-        if node.shape[:2] == kspace.shape[1:] and node.shape[2] in (2, 3):
-            fitting.append(node.name)
+        place = f"{base}/{one}"
+        kind, shape = _kind_and_shape(file, place)
+        if kind == "f" and len(shape) == 3 and shape[:2] == kspace.shape[1:] and shape[2] in (2, 3):
+            fitting.append(place)
     if fitting:
         hint = f"--trajectory {path.name}:DATASET, one of: {', '.join(fitting)}"
         raise RawDataError("no trajectory of a usual name", file=path, field=name, hint=hint)
@@ -133,13 +133,7 @@ def _find_kspace(file: h5py.File, path: Path, options: ReadOptions) -> tuple[str
     where: Any = file if not base else find_node(file, base)
     usual = [f"{base}/{name}" for name in _KSPACE if name in where]
     complex_ones = [
-        f"{base}/{name}"
-        for name in where
-        if (one := find_node(file, f"{base}/{name}")) is not None
-        and isinstance(one, h5py.Dataset)
-        and one.dtype.kind == "c"
-        and one.ndim == 3
-        and name != "noise"
+        f"{base}/{name}" for name in where if name != "noise" and _is_complex(file, f"{base}/{name}")
     ]
     found = usual or complex_ones
     if len(found) > 1 and not usual:
@@ -148,6 +142,17 @@ def _find_kspace(file: h5py.File, path: Path, options: ReadOptions) -> tuple[str
             f"holds {len(found)} arrays of k-space", file=path, hint=f"--group, one of: {listed}"
         )
     return (found[0], base) if found else (None, base)
+
+
+def _kind_and_shape(file: h5py.File, name: str) -> tuple[str, tuple[int, ...]]:
+    """Return the kind of numbers and the shape of what may be a dataset; of anything else nothing."""
+    node = find_node(file, name)
+    return (node.dtype.kind, node.shape or ()) if isinstance(node, h5py.Dataset) else ("", ())
+
+
+def _is_complex(file: h5py.File, name: str) -> bool:
+    kind, shape = _kind_and_shape(file, name)
+    return kind == "c" and len(shape) == 3
 
 
 def _array(file: h5py.File, name: str, path: Path, options: ReadOptions) -> np.ndarray:
