@@ -61,8 +61,9 @@ def doctor(as_json: bool) -> None:
     """Check this installation and say what it can use.
 
     Versions, devices, threads, memory, transforms against NumPy's and a direct Fourier sum, the grading model
-    against its checksum, and a self-test of a few seconds: a small breathing object is reconstructed on the
-    device that --device auto takes. Exit code 5 if something does not work.
+    against its checksum, and a self-test of a few seconds (longer the first time: it compiles): a small
+    breathing object is reconstructed on the device that --device auto takes. Exit code 5 if something does
+    not work.
     """
     from csiq.cli.output import json_line
     from csiq.errors import ResourceError
@@ -163,7 +164,7 @@ def _fft() -> Check:
     seconds = time.perf_counter() - started
     error = float(np.linalg.norm(x - expected) / np.linalg.norm(expected))
     library = "MKL's" if fft.mkl() is not None else "SciPy's"
-    found = f"{library}, 64 of 64 x 64 in {1e3 * seconds:.1f} ms, differ from NumPy's by {error:.0e}"
+    found = f"{library}, 64 transforms of 64 x 64 in {1e3 * seconds:.1f} ms, differ from NumPy's by {error:.0e}"
     return Check("fft", "ok" if error < 1e-5 else "bad", found)
 
 

@@ -122,7 +122,7 @@ def test_doctor_finds_this_installation_sound(capsys):
     assert all(c["state"] in ("ok", "note") for c in checks.values())
     assert "direct Fourier sum" in checks["transform"]["found"]
     assert checks["self-test"]["state"] == "ok"
-    assert "64 of 64 x 64 in" in checks["fft"]["found"]
+    assert "64 transforms of 64 x 64 in" in checks["fft"]["found"]
     assert checks["cupy"]["state"] == "ok" or "pip install 'csiq[gpu12]'" in checks["cupy"]["found"]
 
 
