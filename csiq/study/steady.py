@@ -30,7 +30,7 @@ def steady_clock(clocks: Sequence[np.ndarray], n: int) -> np.ndarray:
     float64 array, (n_scans, n)
         nan where nothing was measured.
     """
-    first, step = _median([c[0] for c in clocks]), _median(_steps(clocks))
+    first, step = median_of_known([c[0] for c in clocks]), median_of_known(_steps(clocks))
     ends = np.array([len(c) - 1 for c in clocks])[:, None]
     done = np.minimum(np.arange(n)[None], ends)
     # nothing but iteration 0: there is no step, and none is needed
@@ -48,7 +48,8 @@ def _steps(clocks: Sequence[np.ndarray]) -> np.ndarray:
     return np.concatenate([np.diff(np.asarray(c, float)) for c in clocks])
 
 
-def _median(values: Sequence[float] | np.ndarray) -> float:
+def median_of_known(values: Sequence[float] | np.ndarray) -> float:
+    """Return the median of what is finite; nan if nothing is."""
     known = np.asarray(values, float)
     known = known[np.isfinite(known)]
     return float(np.median(known)) if known.size else float("nan")

@@ -9,6 +9,7 @@ import numpy as np
 from csiq.evaluation.section import Section, Table, shown
 from csiq.study.curves import Curves
 from csiq.study.material import Material
+from csiq.study.steady import median_of_known
 
 #: Stages in their order; the truth is on a clock of its own and no part of a reconstruction.
 _STAGES = ("load", "coils", "gating", "setup", "recon", "grading", "truth")
@@ -52,12 +53,7 @@ def section(study: Material) -> Section:
 
 
 def _seconds(curves: Curves) -> dict[str, float]:
-    return {stage: _median(values) for stage, values in curves.seconds.items()}
-
-
-def _median(values: np.ndarray) -> float:
-    known = values[np.isfinite(values)]
-    return float(np.median(known)) if known.size else float("nan")
+    return {stage: median_of_known(values) for stage, values in curves.seconds.items()}
 
 
 def _step(curves: Curves, clock: str) -> float:
