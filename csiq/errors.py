@@ -120,3 +120,17 @@ def nearest(word: str, known: Iterable[str]) -> str:
     choices = sorted(known)
     close = get_close_matches(word, choices, n=1)
     return f"did you mean '{close[0]}'?" if close else f"known: {', '.join(choices)}"
+
+
+def one_line(error: BaseException, limit: int = 120) -> str:
+    """Return what an exception of another library says, in one line of at most ``limit`` characters.
+
+    Parameters
+    ----------
+    error : BaseException
+        One that says nothing is called by its type.
+    limit : int
+        What is longer ends in `` ...``.
+    """
+    words = " ".join(str(error).split()) or type(error).__name__
+    return words if len(words) <= limit else f"{words[: limit - 4].rstrip()} ..."

@@ -6,7 +6,7 @@ import errno
 import os
 from collections.abc import Iterator
 
-from csiq.errors import ConfigError, CsiqError, DeviceError, ResourceError
+from csiq.errors import ConfigError, CsiqError, DeviceError, ResourceError, one_line
 
 #: How CuPy's and torch's errors of a GPU are called; torch's older ones are a RuntimeError that says so.
 _OF_GPU = ("CUDARuntimeError", "CUDADriverError", "CuFFTError", "CUBLASError", "AcceleratorError")
@@ -33,9 +33,8 @@ def as_csiq_error(error: BaseException) -> CsiqError | None:
         return ResourceError("memory ran out", field="memory", hint=_SMALLER)
     for one in _chain(error):
         if _is_of_gpu(one):
-            words = " ".join(str(one).split())[:160] or type(one).__name__
             hint = "what was finished is kept: --resume goes on, with --device cpu without the GPU"
-            return DeviceError(f"the GPU failed: {words}", field="--device", hint=hint)
+            return DeviceError(f"the GPU failed: {one_line(one, 160)}", field="--device", hint=hint)
         if isinstance(one, OSError) and one.errno in (*_NO_NAME, *_OF_DISK):
             return _of_file(one)
     return None

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from csiq.errors import ResourceError
+from csiq.errors import ResourceError, one_line
 from csiq.io.sniff import in_bytes
 
 #: End of the name of files that are being written; what a killed run leaves behind ends so.
@@ -86,7 +86,7 @@ def _resource_error(error: OSError, path: Path, temporary: Path) -> ResourceErro
             file=path,
             hint="make room; what was there before is kept",
         )
-    words = error.strerror or " ".join(str(error).split())[:160]
+    words = error.strerror or one_line(error)
     return ResourceError(
         f"cannot be written: {words}", file=path, hint="check the folder and its permissions"
     )

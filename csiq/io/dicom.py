@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from csiq.acquisition import Geometry
-from csiq.errors import ConfigError, CsiqError, RawDataError
+from csiq.errors import ConfigError, CsiqError, RawDataError, one_line
 from csiq.io.dicom_write import IDENTITY, SYSTEM
 from csiq.io.geometry import FLIP, geometry_from_affine, unknown_geometry
 from csiq.io.image_set import ImageSet
@@ -96,8 +96,7 @@ def _read_one(files: Sequence[Path], path: Path, keep_identifiers: bool) -> Imag
     except CsiqError:
         raise
     except Exception as error:  # elements are parsed when they are asked for
-        words = " ".join(str(error).split())[:80]
-        raise RawDataError(f"its header is damaged ({words})", file=path) from None
+        raise RawDataError(f"its header is damaged ({one_line(error)})", file=path) from None
 
 
 def _image_set(found: list[Any], path: Path, keep_identifiers: bool) -> ImageSet:
@@ -138,8 +137,7 @@ def _datasets_in(files: Sequence[Path], path: Path) -> list[Any]:
         except OSError as error:
             raise RawDataError(f"cannot be read: {error.strerror}", file=file) from None
         except Exception as error:  # the parser raises what it likes on damaged elements
-            words = " ".join(str(error).split())[:80]
-            raise RawDataError(f"damaged DICOM ({words})", file=file) from None
+            raise RawDataError(f"damaged DICOM ({one_line(error)})", file=file) from None
     return found
 
 
@@ -207,7 +205,7 @@ def _pixels(one: Any, path: Path) -> np.ndarray:
     try:
         stored = one.pixel_array
     except Exception as error:  # decoders raise what they like
-        raise RawDataError(f"pixels cannot be decoded: {error}", file=path) from None
+        raise RawDataError(f"pixels cannot be decoded: {one_line(error)}", file=path) from None
     if stored.ndim not in (2, 3) or one.get("SamplesPerPixel", 1) != 1:
         raise RawDataError(f"expected grey slices, got shape {stored.shape}", file=path)
     return np.asarray(stored.reshape(-1, *stored.shape[-2:]))

@@ -14,7 +14,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from csiq.errors import CsiqError, RawDataError
+from csiq.errors import CsiqError, RawDataError, one_line
 from csiq.io.heap import check_heaps
 from csiq.io.sniff import in_bytes, memory_limit
 
@@ -58,8 +58,9 @@ def _damaged(path: Path, error: Exception, where: str | None = None) -> RawDataE
     if found:
         have, expected = (in_bytes(int(n)) for n in found.groups())
         return RawDataError(f"truncated: {have} of {expected}", file=path, field=where, hint="copy it again")
-    words = " ".join(str(error).split())[:160] or type(error).__name__
-    return RawDataError(f"damaged HDF5 ({words})", file=path, field=where, hint="copy it again")
+    return RawDataError(
+        f"damaged HDF5 ({one_line(error, 160)})", file=path, field=where, hint="copy it again"
+    )
 
 
 def find_node(file: h5py.File, name: str) -> h5py.Group | h5py.Dataset | None:

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from csiq.acquisition import Geometry
-from csiq.errors import RawDataError, ShapeError
+from csiq.errors import RawDataError, ShapeError, one_line
 from csiq.io.atomic import write_bytes
 from csiq.io.image_set import as_voxels
 from csiq.io.sniff import check_readable, identify
@@ -196,8 +196,7 @@ def load_array(path: Path) -> tuple[np.ndarray, Any]:
         OSError, ValueError, EOFError, zlib.error, nibabel.filebasedimages.ImageFileError,
         nibabel.spatialimages.HeaderDataError,
     ) as error:  # fmt: skip
-        words = " ".join(str(error).split())[:120]
-        raise RawDataError(f"no readable NIfTI image ({words})", file=path) from None
+        raise RawDataError(f"no readable NIfTI image ({one_line(error)})", file=path) from None
     if values.dtype.kind not in "iufc":
         raise RawDataError(f"expected numbers, got {values.dtype} (colours?)", file=path)
     return values, image

@@ -8,7 +8,7 @@ from tokenize import TokenError
 
 import numpy as np
 
-from csiq.errors import RawDataError
+from csiq.errors import RawDataError, one_line
 from csiq.io.hdf5 import check_memory
 from csiq.io.sniff import identify
 
@@ -45,8 +45,8 @@ def load_npy(
     except _DAMAGE as error:
         kind = identify(path)
         if kind == "a NumPy array":
-            words = " ".join(str(error).split())[:120]
-            raise RawDataError(f"not a whole .npy of numbers ({words})", file=path, field=field) from None
+            what = f"not a whole .npy of numbers ({one_line(error)})"
+            raise RawDataError(what, file=path, field=field) from None
         raise RawDataError(f"is {kind}; expected {expected}", file=path, field=field) from None
     if not isinstance(found, np.ndarray):
         found.close()

@@ -10,7 +10,7 @@ import zlib
 from pathlib import Path
 from typing import BinaryIO
 
-from csiq.errors import ConfigError, RawDataError
+from csiq.errors import ConfigError, RawDataError, one_line
 
 HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
 
@@ -84,8 +84,9 @@ def check_gzip(path: Path) -> None:
             while stream.read(1 << 20):
                 pass
     except (OSError, EOFError, zlib.error) as error:
-        words = " ".join(str(error).split())[:120]
-        raise RawDataError(f"damaged gzip file ({words})", file=path, hint="copy it again") from None
+        raise RawDataError(
+            f"damaged gzip file ({one_line(error)})", file=path, hint="copy it again"
+        ) from None
 
 
 def identify(path: Path) -> str:

@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from csiq.acquisition import Acquisition, Navigators
-from csiq.errors import ConfigError, CsiqError, RawDataError
+from csiq.errors import ConfigError, CsiqError, RawDataError, one_line
 from csiq.io import timing
 from csiq.io.draft import Draft
 from csiq.io.finish import finish
@@ -87,8 +87,8 @@ def _silenced(path: Path) -> Iterator[None]:
             except Exception as error:
                 # Lets go of the files it left open while their warnings are still silenced
                 traceback.clear_frames(error.__traceback__)
-                words = " ".join(str(error).split())[:120] or type(error).__name__
-                raise RawDataError(f"not a readable TWIX file (VB/VD/VE/XA): {words}", file=path) from error
+                what = f"not a readable TWIX file (VB/VD/VE/XA): {one_line(error)}"
+                raise RawDataError(what, file=path) from error
     finally:
         logging.disable(before)
 

@@ -13,7 +13,7 @@ import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from csiq.errors import ModelError
+from csiq.errors import ModelError, one_line
 from csiq.quality.network import IQDCNN, PATCH, NetworkConfig
 from csiq.quality.patches import HALF_EDGE, N_PATCHES, SPACING
 
@@ -56,7 +56,8 @@ def read_foreign(path: Path) -> State:
     except OSError as error:
         raise ModelError(f"cannot be read: {error.strerror or error}", file=path) from None
     except (safetensors.SafetensorError, ValueError, KeyError) as error:
-        raise ModelError(f"neither safetensors nor a torch file of tensors ({error})", file=path) from None
+        what = f"neither safetensors nor a torch file of tensors ({one_line(error)})"
+        raise ModelError(what, file=path) from None
 
 
 def _read_torch(path: Path) -> State:
@@ -73,8 +74,7 @@ def _read_torch(path: Path) -> State:
             "holds more than tensors: reading it could run code", file=path, hint="save model.state_dict()"
         ) from None
     except Exception as error:  # a damaged pickle can raise anything
-        words = " ".join(str(error).split())[:120]
-        raise ModelError(f"damaged, or no torch file of tensors ({words})", file=path) from None
+        raise ModelError(f"damaged, or no torch file of tensors ({one_line(error)})", file=path) from None
     while isinstance(found, dict) and (inner := next((k for k in _HOLDERS if k in found), None)):
         found = found[inner]
     if not isinstance(found, dict) or not all(isinstance(v, torch.Tensor) for v in found.values()):

@@ -14,7 +14,7 @@ from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from csiq.errors import ModelError, nearest
+from csiq.errors import ModelError, nearest, one_line
 from csiq.io.atomic import write_bytes, write_text
 
 if TYPE_CHECKING:
@@ -101,7 +101,7 @@ def _read_card(base: str, card: Any) -> tuple[dict[str, Any] | None, tuple[str, 
     try:
         parsed = json.loads(card.read_text(encoding="utf-8"))
     except (ValueError, RecursionError, OSError) as error:
-        raise ModelError(f"model card cannot be read: {error}", file=card.name) from error
+        raise ModelError(f"model card cannot be read: {one_line(error)}", file=card.name) from error
     if not isinstance(parsed, dict):
         raise ModelError("expected a JSON object", file=card.name)
     schema = parsed.get("schema_version")
@@ -132,7 +132,7 @@ def read_tensors(model: ModelFile) -> tuple[dict[str, Tensor], dict[str, Any] | 
         tensors = safetensors.torch.load(model.weights)
     except (safetensors.SafetensorError, ValueError, KeyError) as error:
         raise ModelError(
-            f"truncated or not a safetensors file ({error})", file=file, hint="copy it again"
+            f"truncated or not a safetensors file ({one_line(error)})", file=file, hint="copy it again"
         ) from error
     if model.card is not None and model.sha256 != expected:
         raise ModelError(
@@ -146,7 +146,7 @@ def read_tensors(model: ModelFile) -> tuple[dict[str, Tensor], dict[str, Any] | 
     try:
         return tensors, _header_network(model.weights)
     except (ValueError, RecursionError) as error:  # without a card no checksum vouches for it
-        raise ModelError(f"no JSON ({error})", file=file, field="network") from None
+        raise ModelError(f"no JSON ({one_line(error)})", file=file, field="network") from None
 
 
 def _header_network(weights: bytes) -> dict[str, Any] | None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from csiq.errors import RawDataError
+from csiq.errors import RawDataError, one_line
 from csiq.io.atomic import atomic_write
 
 _TOP = 32767
@@ -69,7 +69,7 @@ class MappedVolume:
         try:
             return np.memmap(self.path, self.stored, mode="r", offset=self.offset, shape=self.shape)
         except (OSError, ValueError) as error:
-            raise RawDataError(f"cannot be read: {error}", file=self.path) from None
+            raise RawDataError(f"cannot be read: {one_line(error)}", file=self.path) from None
 
     def __getitem__(self, key: Any) -> np.ndarray:
         return self._scaled(self.mapped()[key])
@@ -106,9 +106,7 @@ def map_nifti(path: Path) -> MappedVolume:
         zooms = [float(size) for size in image.header.get_zooms()[:3]]
         stored, offset, slope, intercept = proxy.dtype, proxy.offset, proxy.slope, proxy.inter
     except (OSError, ValueError, EOFError, AttributeError, nibabel.filebasedimages.ImageFileError) as error:
-        raise RawDataError(
-            f"no readable NIfTI image ({' '.join(str(error).split())[:120]})", file=path
-        ) from None
+        raise RawDataError(f"no readable NIfTI image ({one_line(error)})", file=path) from None
     shape = (*shape[:3],) if len(shape) > 3 and all(n == 1 for n in shape[3:]) else shape
     if len(shape) != 3:
         raise RawDataError(f"expected three axes, got shape {shape}", file=path)
@@ -163,7 +161,7 @@ def map_npy(path: Path) -> MappedVolume:
         slope = float(beside.get("slope", 1.0))
     except (OSError, ValueError, KeyError, TypeError, EOFError) as error:
         hint = f"{path.with_suffix('.json').name} beside it says voxel_size_mm (z y x)"
-        raise RawDataError(f"no readable .npy volume ({error})", file=path, hint=hint) from None
+        raise RawDataError(f"no readable .npy volume ({one_line(error)})", file=path, hint=hint) from None
     if not isinstance(array, np.memmap) or array.ndim != 3 or array.dtype.kind not in _REALS:
         raise RawDataError(f"expected three axes of numbers, got {array.dtype} {array.shape}", file=path)
     if not array.flags.c_contiguous:
