@@ -25,7 +25,7 @@ from csiq.errors import OutputError, RawDataError, ResourceError
 from csiq.history import COLUMNS, History
 from csiq.io.beside import Beside
 from csiq.io.run_folder import RunFolder, read_json
-from csiq.io.run_log import log_into
+from csiq.io.run_log import line_of, log_into
 from csiq.io.sniff import check_readable, in_bytes
 from csiq.loop import Event, OnEvent, Resumed
 from csiq.pipeline import Result, load_grader, reconstruct
@@ -172,7 +172,7 @@ class _Run:
         level = {"warning": logging.WARNING, "iteration": logging.DEBUG}.get(event["event"], logging.INFO)
         if event["event"] == "stage":
             return_free_memory()
-        _log.log(level, "%s", {key: value for key, value in event.items() if key != "event"})
+        _log.log(level, "%s", line_of(event))
         self.tell(event)
 
     def check_same(self, content: dict[str, Any]) -> None:
@@ -311,7 +311,8 @@ class _Run:
         content["seconds"]["output"] = output
         folder.write_json("run.json", content)
         folder.end_checkpoints(keep=result.stop.reason in LIMITS)
-        self.tell({"event": "stage", "stage": "output", "seconds": output})
+        self._on_event({"event": "stage", "stage": "output", "seconds": output})
+        _log.info("%s, iteration %s returned, stopped by %s", status, returned, result.stop.reason)
         self.tell({"event": "done", **content})
 
     def _write_pages(self, content: dict[str, Any], now: Iterate | None = None) -> None:

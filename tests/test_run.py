@@ -79,6 +79,11 @@ def test_a_complete_run_has_every_file_of_the_contract(raw, tmp_path):
     assert len(content["input"]["sha256"]) == 64
     assert events[-1]["event"] == "done"
     assert events[-1]["returned_iteration"] == content["returned_iteration"]
+    log = (folder / "csiq.log").read_text()
+    assert "{" not in log
+    for line in (" INFO start: name scan.h5, n_phases 4, ", " DEBUG iteration 4, cost ", " stage output, "):
+        assert line in log
+    assert log.splitlines()[-1].endswith(" INFO complete, iteration 4 returned, stopped by max_iter")
 
 
 def test_tables_and_images_say_the_same(raw, tmp_path):

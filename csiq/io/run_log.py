@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 _log = logging.getLogger("csiq")
 
@@ -20,6 +21,30 @@ class _LogFile(logging.FileHandler):
         """Let go of the file, whatever of it could be written."""
         with suppress(OSError):
             super().close()
+
+
+def line_of(event: Mapping[str, Any]) -> str:
+    """Return an event of a run as a line of the log: the words of a warning, else ``key value, key value``.
+
+    Parameters
+    ----------
+    event : mapping
+        As :func:`csiq.pipeline.reconstruct` tells it. Real numbers get six digits, the entries of a list
+        stand beside each other.
+    """
+    kind = event["event"]
+    if kind == "warning":
+        return str(event["message"])
+    words = ", ".join(f"{key} {_shown(value)}" for key, value in event.items() if key != "event")
+    return words if kind in event else f"{kind}: {words}"
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, float):
+        return f"{value:.6g}"
+    if isinstance(value, list | tuple):
+        return " ".join(_shown(one) for one in value)
+    return "none" if value is None else str(value)
 
 
 @contextmanager
