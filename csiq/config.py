@@ -273,9 +273,13 @@ def parse_config(text: str, overrides: Mapping[str, Any], file: str = "") -> Con
         what, _, path = str(error).partition(" - at `$.")
         key = re.sub(r"\[.*", "", path.rstrip("`").rpartition(".")[2]).rstrip("_")
         hint = _known_values(path.rstrip("`"))
-        raise ConfigError(
-            _lower_first(what), file=file or None, field=_shown(key, given), hint=hint
-        ) from None
+        raise _wrong(key, _lower_first(what), hint, given, file) from None
+    except ConfigError as error:
+        # whoever reads the value does not know whether an option or a file gave it
+        key = (error.field or "").removeprefix("--").replace("-", "_").rpartition(".")[2]
+        if key not in SECTION_OF:
+            raise
+        raise _wrong(key, error.what, error.hint, given, file) from None
 
 
 def _known_values(path: str) -> str | None:
@@ -300,8 +304,12 @@ def _check_keys(merged: dict[str, Any], file: str) -> None:
                 raise ConfigError("unknown key", file=file, field=f"{name}.{key}", hint=hint)
 
 
-def _shown(key: str, given: Mapping[str, Any]) -> str:
-    return f"--{key.replace('_', '-')}" if key in given else f"{SECTION_OF.get(key, '')}.{key}".strip(".")
+def _wrong(key: str, what: str, hint: str | None, given: Mapping[str, Any], file: str) -> ConfigError:
+    """Return an error about the value of a key, named as it was given: an option, or a key of the file."""
+    if key in given:
+        return ConfigError(what, field=f"--{key.replace('_', '-')}", hint=hint)
+    field = f"{SECTION_OF.get(key, '')}.{key}".strip(".")
+    return ConfigError(what, file=file or None, field=field or None, hint=hint)
 
 
 def _lower_first(text: str) -> str:

@@ -42,7 +42,11 @@ def test_an_option_wins_over_the_file(tmp_path):
         ("[penalty]\nlamda = inf", "expected a finite number"),
         ("[solver]\nmax_iter = 0", "solver.max_iter: expected `int` >= 1"),
         ("[gating]\nphases = 0", "gating.phases: expected `int` >= 1"),
-        ("[gating]\nband = [1.0, 0.5]", "low < high"),
+        ("[gating]\nband = [1.0, 0.5]", "mine.toml: gating.band: expected low < high"),
+        ("[run]\nmax_memory = 'lots'", "mine.toml: run.max_memory: cannot read 'lots'; for example 8GB"),
+        ("[solver]\ntime_limit = '-3m'", "mine.toml: solver.time_limit: cannot read '-3m'"),
+        ("[data]\ndelays = 'maybe'", "mine.toml: data.delays: cannot read 'maybe'"),
+        ("[stop]\nrule = 'slope('", "mine.toml: stop.rule: "),
         ("[gating]\nmode = 'x'", "gating.mode: invalid enum value 'x'"),
         ("gating = 3", "expected a .section."),
         ("[gating", "not TOML"),
@@ -60,6 +64,10 @@ def test_what_is_wrong_is_named(text, says):
 def test_a_wrong_option_is_named_as_an_option():
     with pytest.raises(ConfigError, match="--plateau-tol: expected"):
         load_config(overrides={"plateau_tol": -1.0})
+    with pytest.raises(ConfigError, match=r"^--band: expected low < high in Hz, got \[0.5, 0.1\]$"):
+        load_config(overrides={"band": (0.5, 0.1)})
+    with pytest.raises(ConfigError, match=r"^--lamda: expected"):
+        load_config(preset="whole-heart", overrides={"lamda": float("nan")})
     with pytest.raises(ConfigError, match="did you mean 'lamda'"):
         load_config(overrides={"lambda": 1.0})
     with pytest.raises(ConfigError, match="no preset 'whole-hart'; did you mean 'whole-heart'"):
