@@ -125,6 +125,7 @@ class _Calibration:
 
     @classmethod
     def of(cls, shape: tuple[int, int, int]) -> _Calibration:
+        """Return the grid for images of this shape; an axis of one voxel stays as it is."""
         factor = tuple(2 if n > 1 else 1 for n in shape)
         coarse = tuple(
             2 * f * int(min(CALIBRATION_BAND, n / 2)) if n > 1 else 1
@@ -185,6 +186,7 @@ def _coarse_images(scan: Acquisition, calibration: _Calibration, threads: int) -
     images = np.empty((scan.n_coils, *calibration.shape), np.complex64)
 
     def share(worker: int) -> None:
+        """Grid every ``threads``-th coil, beginning with this one."""
         nufft = Nufft(positions, calibration.shape)
         for coil in range(worker, scan.n_coils, threads):
             images[coil] = nufft.adjoint(weights * scan.kspace[coil, :, samples])
@@ -230,6 +232,7 @@ def _interpolate(
     maps = np.empty((len(coarse), *shape), np.complex64)
 
     def one(number: int) -> None:
+        """Write one coil's map at the fine voxels into ``maps``."""
         # all axes are filtered while the grid is coarse: filters and sums of other axes commute
         real, imag = coarse[number].real, coarse[number].imag
         for axis, matrix in enumerate(matrices):

@@ -127,6 +127,7 @@ def _fit(scan: Acquisition, degree: int) -> Callable[[np.ndarray], np.ndarray]:
     degree = min(degree, max(int(used.sum()) // 8, 0))
 
     def basis(x: np.ndarray, constant: float | None) -> np.ndarray:
+        """Return polynomials at x in [0, 1], and a decay with this constant if there is one, as columns."""
         columns = np.polynomial.legendre.legvander(2 * x - 1, degree)
         return columns if constant is None else np.column_stack([columns, np.exp(-x / constant)])
 

@@ -82,6 +82,7 @@ class ForwardModel(sigpy.linop.Linop):
         kspace = xp.empty(self.oshape, dtype=np.complex64)
 
         def phase_task(phase: int) -> None:
+            """Write the k-space of one phase's spokes, coil by coil."""
             nufft = self.nufft(phase)
             for coil, smap in enumerate(self.smaps):
                 kspace[coil, self.spokes[phase]] = nufft.forward(xp.asarray(smap) * volumes[phase])
@@ -103,6 +104,7 @@ class ForwardModel(sigpy.linop.Linop):
         _, *shape = self.ishape
 
         def kernel(phase: int) -> Array:
+            """Return one phase's kernel, on twice the grid; weights are 1 where none were given."""
             coord = self.coords[phase]
             if weights is None:
                 return toeplitz_kernel(coord, xp_of(coord).ones(coord.shape[:2], np.float32), tuple(shape))
@@ -134,6 +136,7 @@ class Gridding(sigpy.linop.Linop):
         volumes = xp.zeros(self.oshape, dtype=np.complex64)
 
         def phase_task(phase: int) -> None:
+            """Add up one phase's gridded image over the coils."""
             nufft = model.nufft(phase)
             for coil, smap in enumerate(model.smaps):
                 # k-space and maps may wait on the host

@@ -97,6 +97,7 @@ def set_up(
     kspace = scan.kspace[:, order]
 
     def build(plan: GpuPlan | None, batch: int | None = None) -> Problem:
+        """Return the problem, from nothing, with so many coils at a time as the plan or ``batch`` says."""
         coords = [to_device(np.ascontiguousarray(scan.coord[i]), device) for i in bins.indices]
         wait = (plan is not None and not plan.smaps_on_device, plan is not None and not plan.kspace_on_device)
         model = ForwardModel(

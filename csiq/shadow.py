@@ -201,6 +201,7 @@ def _tables(history: History, truth: TruthCurve) -> dict[str, Table]:
     unknown = [math.nan] * history.n_phases
 
     def filled(table: Table) -> Table:
+        """Return a row for each iteration, nan where the table has none or one of other phases."""
         return [
             [float(v) for v in table[k]] if k < len(table) and len(table[k]) == history.n_phases else unknown
             for k in range(len(history))

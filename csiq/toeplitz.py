@@ -71,6 +71,7 @@ class ToeplitzNormal(sigpy.linop.Linop):
         self._peaks = [0.0] * len(kernels)
 
         def task(phase: int) -> None:
+            """Make one phase's kernel, check its shape and put it where it will be used."""
             kernel = kernels[phase]
             kernel = kernel() if callable(kernel) else kernel
             doubled = doubled_shape(tuple(shape))
@@ -100,6 +101,7 @@ class ToeplitzNormal(sigpy.linop.Linop):
         volumes = xp.ascontiguousarray(volumes, dtype=np.complex64)
 
         def task(number: int) -> None:
+            """Apply one phase's operator with one group of coils, into ``sums``."""
             group, phase = divmod(number, n_phases)
             sums[group, phase] = self._one_phase(volumes[phase], phase, groups[group])
 
@@ -118,6 +120,7 @@ class ToeplitzNormal(sigpy.linop.Linop):
             return convolution.sum_of_coils(volume, self.smaps[coils], self._kernels[phase])
 
         def on_gpu(plan: GpuPlan) -> Array:
+            """Sum over all coils with the buffers of a plan, which stay until another plan comes."""
             if self._buffers is None or self._plan is not plan:
                 self._plan, self._buffers = plan, None  # the old ones go before the new ones come
                 size = tuple(volume.shape), plan.coil_batch, plan.slab_bytes
@@ -148,6 +151,7 @@ class ToeplitzNormal(sigpy.linop.Linop):
         groups = _groups(n_coils, min(n_coils, self.threads) if self._on_cpu else 1)
 
         def apply(volume: Array) -> Array:
+            """Return the operator times a volume (z, y, x) of the one phase."""
             parts: list[Array] = [None] * len(groups)
 
             def task(group: int) -> None:

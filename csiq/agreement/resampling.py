@@ -25,6 +25,7 @@ def by_rows(function: Callable[..., float]) -> Statistic:
     """Return a statistic that works along the last axis, from a function of single columns (n_patients,)."""
 
     def statistic(*columns: ArrayLike) -> np.ndarray:
+        """Return the statistic of each row of columns (..., n_patients), as (...); one row at a time."""
         stacks = np.broadcast_arrays(*(np.asarray(c, np.float64) for c in columns))
         lead = stacks[0].shape[:-1]
         rows = [function(*(stack[at] for stack in stacks)) for at in np.ndindex(lead)]

@@ -288,6 +288,7 @@ def _line_a_patient() -> Listener:
     from csiq.report.verdict import duration
 
     def show(what: str, step: Progress) -> None:
+        """Print a step that has ended on stderr; a patient that failed with its error."""
         failed = f", failed: {step.error}" if step.error is not None else ""
         left = f", {duration(step.seconds_left)} left" if step.done < step.total else ""
         each = step.seconds / step.done

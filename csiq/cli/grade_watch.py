@@ -95,6 +95,7 @@ def _whether_running(folder: Path, end_file: Path | None) -> Callable[[], bool]:
     """Return a function that says whether more may come: a run of csiq says so, others by a file."""
 
     def running() -> bool:
+        """Return False once ``end_file`` exists, or a run of csiq in the folder has ended."""
         from csiq.report.record import read_record
 
         if end_file is not None and end_file.exists():

@@ -38,6 +38,7 @@ class SideLine:
         ready = self._record()
 
         def beside() -> T:
+            """Do the task on the stream beside, once what was queued before it is ready."""
             with self._on_stream(ready):
                 return task()
 

@@ -111,6 +111,7 @@ def _linearised(
     q, back = _orthonormal(smooth.values(k))
 
     def project(values: np.ndarray) -> np.ndarray:
+        """Return the part of the values that the smooth functions take up, in the shape of the samples."""
         return np.asarray(_onto(q, values).reshape(shape))
 
     model, levelled = _levelled(centre.data, project)

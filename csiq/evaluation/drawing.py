@@ -45,6 +45,7 @@ def styled(draw: Callable[_P, _R]) -> Callable[_P, _R]:
 
     @wraps(draw)
     def inside(*args: _P.args, **kwargs: _P.kwargs) -> _R:
+        """Draw with matplotlib's settings changed for the time of the call only."""
         import matplotlib
 
         with matplotlib.rc_context(_STYLE):

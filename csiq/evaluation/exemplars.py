@@ -81,6 +81,7 @@ def _ranked(cases: Cases, grade: float) -> list[GradedScan]:
     of_grade = [scan for scan in cases.database if scan.grades[main] == grade and _can_be_shown(scan)]
 
     def order(scan: GradedScan) -> tuple[float, float, str]:
+        """Return how far the other readers and the reference are from the grade, and the name for ties."""
         others = [abs(g - grade) for g in scan.grades.values() if math.isfinite(g)]
         away = abs(scan.reference - grade) if math.isfinite(scan.reference) else 0.0
         return sum(others), away, scan.patient

@@ -178,6 +178,7 @@ def over_patches(statistic: Statistic) -> Statistic:
     """
 
     def of(row: np.ndarray, column: np.ndarray) -> Any:
+        """Return the statistic of all patches of all images in one column, each beside its image's grade."""
         wide = np.broadcast_to(row[..., None, :], (*row.shape[:-1], *column.shape[-2:]))
         flat = (*wide.shape[:-2], -1)
         return statistic(wide.reshape(flat), np.broadcast_to(column, wide.shape).reshape(flat))

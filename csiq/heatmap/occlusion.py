@@ -179,6 +179,7 @@ def _grade_part(
         graded = [masked_grades(network, *slices) for network in networks]
 
     def task(positions: list[tuple[slice, slice]], group: np.ndarray) -> None:
+        """Write the mean grades of a group of masked positions into ``found``; end early once stopped."""
         with torch.inference_mode():
             for number in group:
                 if count.stopped:
@@ -213,6 +214,7 @@ class _Count:
         self.stopped = False
 
     def add(self, done: int) -> None:
+        """Count so many more masks as done and tell the listener, one thread at a time."""
         with self._lock:
             self._done += done
             if self._listener is not None:

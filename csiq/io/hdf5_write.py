@@ -23,24 +23,31 @@ class _Sink(io.RawIOBase):
         self.error: OSError | None = None
 
     def readable(self) -> bool:
+        """Return True: HDF5 reads back what it wrote."""
         return True
 
     def writable(self) -> bool:
+        """Return True, also after an error: HDF5 must not see it."""
         return True
 
     def seekable(self) -> bool:
+        """Return True: HDF5 writes at any place."""
         return True
 
     def seek(self, offset: int, whence: int = 0, /) -> int:
+        """Move in the file; return the new place, bytes from the start."""
         return self._file.seek(offset, whence)
 
     def tell(self) -> int:
+        """Return the place in the file, bytes from the start."""
         return self._file.tell()
 
     def readinto(self, buffer: memoryview, /) -> int:  # type: ignore[override]
+        """Fill the buffer from the file; return the bytes read, 0 at its end."""
         return self._file.readinto(buffer) or 0
 
     def write(self, data: memoryview, /) -> int:  # type: ignore[override]
+        """Write all bytes and return their number; keep the first error and drop what comes after it."""
         rest = memoryview(data)
         size = len(rest)
         try:
@@ -51,6 +58,7 @@ class _Sink(io.RawIOBase):
         return size
 
     def truncate(self, size: int | None = None, /) -> int:
+        """Cut or lengthen the file to ``size`` bytes; keep an error if it is the first."""
         try:
             return self._file.truncate(size)
         except OSError as error:
@@ -58,6 +66,7 @@ class _Sink(io.RawIOBase):
             return size or 0
 
     def close(self) -> None:
+        """Close the file; unlike a write, an error here is raised."""
         self._file.close()
         super().close()
 

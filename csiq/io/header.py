@@ -167,6 +167,7 @@ def _schema_complaint(xml: bytes) -> str | None:
 
 def _encoding(element: ElementTree.Element, path: Path, where: str) -> Encoding:
     def space(name: str) -> Space:
+        """Return matrix (z, y, x) and field of view (z, y, x), mm, of ``encodedSpace`` or ``reconSpace``."""
         matrix = [_number(element, f"{name}/matrixSize/{axis}", path, where, whole=True) for axis in "zyx"]
         fov = [_number(element, f"{name}/fieldOfView_mm/{axis}", path, where) for axis in "zyx"]
         z, y, x = (int(n) for n in matrix)

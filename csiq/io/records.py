@@ -118,6 +118,7 @@ def sort_readouts(heads: np.ndarray, path: Path, where: str) -> tuple[Sorted, tu
     flags = heads["flags"].astype(np.uint64)
 
     def has(*wanted: int) -> np.ndarray:
+        """Return which readouts, (n,), carry at least one of the flags."""
         return (flags & np.bitwise_or.reduce([bit(flag) for flag in wanted])) != 0
 
     noise = has(NOISE)

@@ -152,9 +152,11 @@ class _Listed:
         self._expected = len(self._values)
 
     def before(self) -> None:
+        """Expect one more value in the App's list."""
         self._expected += 1
 
     def value(self) -> float | None:
+        """Return the last cost that the App has listed; None if it listed none for this step."""
         # an Alg that is driven without its App leaves the list as it is
         return float(self._values[-1]) if len(self._values) == self._expected else None
 
@@ -177,9 +179,11 @@ class _ConjugateGradientCost:
         self._cost -= _number(xp_of(alg.x).vdot(alg.x, alg.b + alg.r)) / 2
 
     def before(self) -> None:
+        """Keep the r^H P r that the step starts from."""
         self._step = _number(self._alg.rzold)
 
     def value(self) -> float:
+        """Return the cost after the step, lowered by a r^H P r / 2; unchanged if no step was taken."""
         if self._step is not None and not self._alg.not_positive_definite:
             self._cost -= _number(self._alg.alpha) * self._step / 2
         self._step = None

@@ -164,6 +164,7 @@ class QualityMonitor:
         self._take_start(target, image, source)
 
         def look(ended: bool) -> None:
+            """Write down time and cost of the step, and a grade if one is due; the last step has one."""
             self._recon_s = hooks.seconds
             due = ended or len(self.history) % self._every == 0
             self._write_down(see(target) if self._grading else None, source.value(), due=due)

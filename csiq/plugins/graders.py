@@ -59,8 +59,10 @@ class _Blamed:
         self.card, self.warnings = assessor.card, assessor.warnings
 
     def grade(self, volume: Any, voxel_size: tuple[float, float, float]) -> Any:
+        """Return the plugin's grade of a volume (z, y, x), voxels in mm; its errors name the plugin."""
         with self._plugin.blamed():
             return self._assessor.grade(volume, voxel_size)
 
     def side_line(self) -> Any:
+        """Return the plugin's own side line, to grade beside the solver on a GPU; None without one."""
         return self._assessor.side_line()

@@ -142,9 +142,11 @@ class _Stranger:
 
     @property
     def warnings(self) -> tuple[str, ...]:
+        """Return the one warning, that no model card vouches for these grades."""
         return (f"{self.name} has no model card: its grades are uncertified",)
 
     def grade(self, volume: Array, voxel_size: VoxelSize) -> Grade:
+        """Return the function's grade of the magnitude (z, y, x); a number is a grade without spread."""
         magnitude = np.abs(to_host(volume)).astype(np.float32, copy=False)
         found = self.function(magnitude, voxel_size)
         if isinstance(found, Grade):
@@ -158,6 +160,7 @@ class _Stranger:
         return Grade(grade, spread, False, 1, int(not math.isfinite(grade)), self.warnings)
 
     def side_line(self) -> SideLine | None:
+        """Return None: a function grades where it is called."""
         return None
 
 
@@ -168,6 +171,7 @@ def _of_module(module: Any) -> Callable[[np.ndarray, VoxelSize], Grade]:
     module.eval()
 
     def grade(volume: np.ndarray, voxel_size: VoxelSize) -> Grade:
+        """Return mean and standard deviation of the finite outputs over all slices; nan if none is."""
         slices = volume_slices(volume, voxel_size)
         place = next((p.device for p in module.parameters()), torch.device("cpu"))
         stack = torch.from_numpy(slices.values.reshape(-1, *slices.values.shape[-2:]))

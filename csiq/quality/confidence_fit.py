@@ -106,6 +106,7 @@ class _CrossFitted:
     score: np.ndarray
 
     def quantiles(self, level: float) -> tuple[float, float]:
+        """Return the two errors, in scales, between which a new one falls at this level."""
         return _conformal(self.errors, level)
 
 
@@ -152,6 +153,7 @@ def _fit(
     design = np.concatenate([np.ones((len(raw), 1)), (raw - mean) / spread], axis=1)
 
     def loss(weights: np.ndarray) -> tuple[float, np.ndarray]:
+        """Return the Laplace likelihood's loss with a ridge, and its slope by the weights."""
         log_scale = design @ weights
         ratio = sizes * np.exp(-log_scale)
         value = float(np.mean(ratio + log_scale) + _RIDGE * np.sum(weights[1:] ** 2))

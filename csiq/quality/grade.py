@@ -184,6 +184,7 @@ class Grader:
         found: list[Any] = [None] * len(work)
 
         def task(number: int) -> None:
+            """Grade one part of the slices by one network, into ``found``."""
             network, part = work[number]
             with torch.inference_mode():
                 found[number] = network(part)

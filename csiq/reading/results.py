@@ -72,6 +72,7 @@ class _Faults:
     files: list[tuple[Path, tuple[str, ...]]] = field(default_factory=list)
 
     def refuse(self) -> None:
+        """Raise one :class:`ManifestError` with all that was found, with its file if files are several."""
         if len(self.files) == 1:
             raise ManifestError(*self.files[0])
         if self.files:

@@ -106,6 +106,7 @@ def add_layer(
     shape = layer.grid.shape[1:] if layer.flat else layer.grid.shape
 
     def transform(coils: range) -> None:
+        """Add the layer's signal to the k-space of these coils."""
         execute = transform_of(shape, there.angles, eps)
         for coil in coils:
             seen = layer.maps.times(coil, painted)

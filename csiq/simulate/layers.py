@@ -162,6 +162,7 @@ class Layers:
         organs, outside = (grid_over(corners, coarse, config) for corners in (extents.moving, extents.body))
 
         def layer(follows: str, grid: Grid, share: np.ndarray | float = 1.0) -> Layer:
+            """Return the layer of a grid, the tissue that stands still painted, weighted by ``share``."""
             weight = (excitation(grid, config) * share).astype(np.float32)
             still = rasterise(patient, grid, parts="static")
             return Layer(follows, grid, weight, Maps.of(coils, grid), still, config.is_2d)

@@ -70,6 +70,7 @@ class BarzilaiBorwein(Solver):
         slope = vdot(gradient, move).real
 
         def cost_at(fraction: float) -> float:
+            """Return the cost after so much of the move; the data term is a parabola, known beforehand."""
             data = self.cost.data + fraction * slope + fraction**2 * curvature
             point = combined((1, self.volumes), (fraction, move))
             return data + self.problem.weighted_penalty(point)

@@ -68,6 +68,7 @@ class NLCG(Solver):
         slope, curvature = vdot(data_gradient, direction).real, vdot(direction, normal_direction).real
 
         def derivatives(t: float) -> tuple[float, float]:
+            """Return first and second derivative of data term and penalty at the step t."""
             first, second = line.derivatives(t)
             return slope + 2 * t * curvature + first, 2 * curvature + second
 

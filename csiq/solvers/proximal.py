@@ -95,6 +95,7 @@ class WarmProx:
         out = target.copy()
 
         def task(part: Array, penalty: Penalty, coefficients: Array) -> tuple[float, ...]:
+            """Subtract one penalty's adjoint from its part, in place."""
             part -= penalty.adjoint(coefficients, part.shape)
             return ()
 
@@ -108,6 +109,7 @@ class WarmProx:
         further, totals = self._problem.further, np.zeros(2)
 
         def task(part: Array, q: Array, u: Array, penalty: Penalty) -> tuple[float, ...]:
+            """Do one penalty's step on its dual, in place; return its shares of gap and restart test."""
             # sum over the penalties of tau_i ||K_i||^2 <= 1, an equal share for each
             tau = 1 / (len(further) * penalty.norm2(part.shape))
             kx = grouped(penalty.forward(part))

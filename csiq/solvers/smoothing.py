@@ -26,6 +26,7 @@ def add_penalty_gradient(problem: Problem, volumes: Array, mu: float, gradient: 
     """
 
     def task(part: Array, out: Array, penalty: Penalty) -> tuple[float, ...]:
+        """Add one penalty's gradient to ``out``; nothing is summed, hence ()."""
         coefficients = penalty.forward(part)
         normalise(grouped(coefficients), mu)
         coefficients *= np.float32(penalty.weight)
@@ -62,6 +63,7 @@ class Line:
         """Return first and second derivative by t, with the weights."""
 
         def task(line: Array, weight: float) -> tuple[float, ...]:
+            """Return slope and curvature of one penalty along the line, with its weight."""
             slope, curvature = along_line(line, t, self._mu)
             return weight * slope, weight * curvature
 

@@ -59,6 +59,7 @@ class _Combined:
         """Return the rule whose parts know the whole curve."""
 
         def told(part: Rule) -> Rule:
+            """Return the part, told the whole curve if it needs hindsight."""
             return cast(Any, part).knowing(whole) if _rule.needs_hindsight(part) else part
 
         return type(self)(tuple(told(part) for part in self.parts))

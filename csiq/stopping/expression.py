@@ -105,6 +105,7 @@ class _Reader:
 
     @property
     def next_text(self) -> str:
+        """Return the token to be read next as it was written, for an error."""
         return self.tokens[self.at].text if self.at < len(self.tokens) else "the end"
 
     def found(self, kind: str) -> _Token | None:
@@ -115,12 +116,14 @@ class _Reader:
         return self.tokens[self.at - 1]
 
     def need(self, kind: str, what: str) -> _Token:
+        """Read a token of this kind; raise a ConfigError that says ``what`` was expected if another comes."""
         token = self.found(kind)
         if token is None:
             raise _wrong(f"expected {what}, got '{self.next_text}'", "for example slope(window=4)")
         return token
 
     def expression(self, depth: int) -> Rule:
+        """Read terms joined by ``or``; ``depth`` counts the parentheses around them."""
         if depth > DEEPEST:
             raise _wrong(f"more than {DEEPEST} parentheses within each other")
         parts = [self.term(depth)]
@@ -129,12 +132,14 @@ class _Reader:
         return parts[0] if len(parts) == 1 else AnyOf(tuple(parts))
 
     def term(self, depth: int) -> Rule:
+        """Read factors joined by ``and``, which binds closer than ``or``."""
         parts = [self.factor(depth)]
         while self.found("and"):
             parts.append(self.factor(depth))
         return parts[0] if len(parts) == 1 else AllOf(tuple(parts))
 
     def factor(self, depth: int) -> Rule:
+        """Read a rule with its values, or an expression in parentheses."""
         if self.found("("):
             rule = self.expression(depth + 1)
             self.need(")", "')'")
@@ -153,6 +158,7 @@ class _Reader:
         return values
 
     def value(self) -> tuple[str | None, Any]:
+        """Read ``number``, ``word`` or ``name=value``; return the name, None without one, and the value."""
         number = self.found("number")
         if number is not None:
             return None, number.value

@@ -197,6 +197,7 @@ def _of_record(record: PartRecord, max_iter: int) -> dict[str, np.ndarray]:
 
 def _motion(records: Any, n_phases: int) -> dict[str, np.ndarray]:
     def of(facts: Mapping[str, Any], name: str) -> list[float]:
+        """Return one measure of each phase, nan where it was not measured."""
         found = [phase.get(name) for phase in facts.get("phases", [])]
         return [math.nan if v is None else float(v) for v in found] or [math.nan] * n_phases
 

@@ -156,6 +156,7 @@ def ranking_bars(found: Verdicts, ways: Mapping[str, Choice], label: str) -> lis
     """Return the bars of a solver; true motion is for orientation, as no scanner knows it."""
 
     def of(what: str, one: Share, least: float) -> Bar:
+        """Return the bar of a share that shall be at least ``least``."""
         asked, met, interval = f"≥ {100 * least:.0f}\u00a0%", one.share >= least, (one.low, one.high)
         return bar(what, label, one.share, asked, met=met, interval=interval, percent=True)
 

@@ -81,6 +81,7 @@ def savings_bars(found: Savings, label: str) -> list[Bar]:
     near, loss, nrmse = found.near, found.loss, found.nrmse_loss
 
     def seconds(what: str, saved: Spread) -> Bar:
+        """Return the bar of a mean saving that shall be above 0 s."""
         interval = (saved.low, saved.high)
         return bar(what, label, saved.mean, "> 0", met=saved.mean > 0, interval=interval, seconds=True)
 

@@ -190,6 +190,7 @@ def _open_all(path: Path, rows: list[Row], reader: str, cache: Path) -> tuple[li
     found: list[GradedImage | str] = [""] * len(rows)
 
     def task(number: int) -> None:
+        """Open one row's image, or keep what is wrong with it."""
         _, cell, scan = rows[number]
         try:
             found[number] = _open_one(path, cell, scan, reader, cache)

@@ -21,6 +21,7 @@ def ahead(make: Callable[[int], Item], first: int, end: int) -> Generator[Item, 
     stop = threading.Event()
 
     def offer(item: Item | BaseException) -> None:
+        """Put an item in the queue when it has room; give up when the reader has gone."""
         while not stop.is_set():
             try:
                 ready.put(item, timeout=_LOOK)
@@ -29,6 +30,7 @@ def ahead(make: Callable[[int], Item], first: int, end: int) -> Generator[Item, 
                 continue
 
     def work() -> None:
+        """Make the items in order; an error takes the place of the item and ends the line."""
         for number in range(first, end):
             if stop.is_set():
                 return

@@ -142,6 +142,7 @@ def _trainer(
 
 def _follow(task: TrainingTask, trainer: Trainer, predictor: Predictor, folder: Path, tell: Listener) -> None:
     def check(network: IQDCNN) -> dict[str, float]:
+        """Return the validation scores of a network, by name."""
         found = predictor.scores(network, trainer.iteration)
         return {f"validation_{key}": found[key] for key in ("patch_l1", "patient_l1")}
 

@@ -20,6 +20,7 @@ def signals_wait() -> Iterator[None]:
     arrived: list[int] = []
 
     def remember(number: int, frame: FrameType | None) -> None:
+        """Keep a signal for the end of the block."""
         arrived.append(number)
 
     try:

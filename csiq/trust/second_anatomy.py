@@ -154,6 +154,7 @@ def centred(truth: HeartTruth, n: int) -> HeartTruth:
     shift = n // 2 - middle
 
     def fitted(values: np.ndarray, fill: float) -> np.ndarray:
+        """Return values (z, y, x) moved by ``shift`` onto n^3 voxels; ``fill`` comes in from outside."""
         found = np.full((n, n, n), fill, values.dtype)
         low, high = np.maximum(shift, 0), np.minimum(shift + values.shape, n)
         to = tuple(slice(a, b) for a, b in zip(low, high, strict=True))

@@ -57,6 +57,7 @@ def paint(
     step = np.array(grid.voxel_size)
 
     def slab(start: int, stop: int) -> None:
+        """Paint the slices from ``start`` to before ``stop``."""
         paint_slab(
             image[start:stop], start, grid.origin, step, packed.kinds, packed.spans, packed.rows, amounts
         )
