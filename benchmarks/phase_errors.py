@@ -1,6 +1,10 @@
 """How far the errors of grades go together among the phases of one scan, and what preferences are worth.
 
     python benchmarks/phase_errors.py [--model NAME|FILE] [--patients 12] [--matrix 104] [--iterations 0 3 10]
+    python benchmarks/phase_errors.py --study benchmarks/study [--solver pnlcg] [--iterations 0 3 10 20]
+
+With --study nothing is computed: the records of `csiq study` have both grades of every iterate of its test
+scans.
 
 Patients of the cohort's recipe are scanned and reconstructed; each phase at each iteration has a reference
 grade and one of the network. The correlation is 1 - var(e_a - e_b) / (2 var e) over pairs of phases of one
@@ -15,6 +19,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Iterator, Sequence
 from itertools import combinations
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -30,6 +35,10 @@ from csiq.quality.grade import Grader
 from csiq.quality.reference import grade as reference_grade
 from csiq.ranking import GradeError, preference
 from csiq.ranking.preference import CALIBRATION, difference_sd
+from csiq.study.record import folder_of, read_record
+from csiq.study.request import DEFAULT
+from csiq.study.scans import TESTING
+from csiq.study.work import SCANS
 
 N_PHASES = 4
 
@@ -46,16 +55,13 @@ class Phase(NamedTuple):
 def main(arguments: Sequence[str] | None = None) -> None:
     """Print and append the table."""
     asked = options(arguments)
-    use_threads(asked.threads)
-    grader = Grader.load(asked.model)
-    patients = draw_patients(matrix=asked.matrix)[asked.first : asked.first + asked.patients]
-    phases = [one for patient in patients for one in graded(patient, grader, asked)]
+    phases, about = of_study(asked) if asked.study else of_patients(asked)
     rows = [row(iteration, phases) for iteration in asked.iterations]
     report(
         "Errors of the phases of one scan",
         ("iteration", "pairs", "SD of errors", "correlation", "verdicts", "sign right", "wrong way", "said"),
         rows,
-        f"{grader.name}, {asked.patients} patients, {asked.matrix}^3, {asked.coils} coils. "
+        f"{about}. "
         "Wrong way: a reader of the reference grades prefers the image of the lower grade.",
     )
 
@@ -65,6 +71,8 @@ def options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
+    parser.add_argument("--study", type=Path, help="folder of `csiq study`, in place of all below but --iterations")
+    parser.add_argument("--solver", default=DEFAULT, help="of the study")
     parser.add_argument("--model", default="default")
     parser.add_argument("--patients", type=int, default=12)
     parser.add_argument("--first", type=int, default=100, help="number of the first patient, from 0")
@@ -73,6 +81,29 @@ def options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--iterations", type=int, nargs="+", default=[0, 3, 10])
     parser.add_argument("--threads", type=int, default=1)
     return parser.parse_args(arguments)
+
+
+def of_patients(asked: argparse.Namespace) -> tuple[list[Phase], str]:
+    """Return what was graded of patients that are scanned for it, and what that was."""
+    use_threads(asked.threads)
+    grader = Grader.load(asked.model)
+    patients = draw_patients(matrix=asked.matrix)[asked.first : asked.first + asked.patients]
+    phases = [one for patient in patients for one in graded(patient, grader, asked)]
+    return phases, f"{grader.name}, {asked.patients} patients, {asked.matrix}^3, {asked.coils} coils"
+
+
+def of_study(asked: argparse.Namespace) -> tuple[list[Phase], str]:
+    """Return what a study has of its test scans, and what that is."""
+    names = sorted(path.name.split("-")[0] for path in (asked.study / SCANS).glob(f"p*-{asked.solver}"))
+    records = [read_record(folder_of(asked.study / SCANS, name, asked.solver)) for name in names]
+    tested = [record for record in records if record.facts["role"] == TESTING]
+    phases = [
+        Phase(record.facts["scan"], int(row["iteration"]), row["grade"], row["reference"])
+        for record in tested
+        for row in record.rows
+    ]
+    model, voxel = tested[0].facts["model"]["name"], tested[0].facts["voxel_size_mm"][0]
+    return phases, f"{model}, {len(tested)} test scans of a study, {asked.solver}, {voxel:.3f} mm"
 
 
 def graded(patient: CohortPatient, grader: Grader, asked: argparse.Namespace) -> Iterator[Phase]:
