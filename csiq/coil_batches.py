@@ -15,7 +15,7 @@ from csiq.acquisition import Acquisition
 from csiq.arrays import Device, return_free_memory
 from csiq.config import Config
 from csiq.errors import ResourceError
-from csiq.failures import is_out_of_memory
+from csiq.failures import with_less
 from csiq.plan import Estimate, check_memory, estimate, sizes_of
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ def fitted(
         except ResourceError:
             if device.is_gpu or batch == 1:
                 raise
-        batch = -(-batch // 2)
+        batch = _half(batch)
         config = replace(config, run=replace(config.run, coil_batch=batch))
         need = estimate(scan, config, device, grader)
     if batch == most:
@@ -80,16 +80,15 @@ def with_fewer_coils(run: Callable[[int], T], most: int) -> T:
     ResourceError
         If one at a time does not fit either.
     """
-    batch = most
-    while True:
-        try:
-            return run(batch)
-        except Exception as error:
-            if not is_out_of_memory(error):
-                raise
-            if batch == 1:
-                raise ResourceError("memory ran out", field="memory", hint=_HINT) from error
-        # out here the error is gone, and with it the frames that held the arrays
-        batch = -(-batch // 2)
+
+    def between(before: int, batch: int) -> None:
+        """Say how many there are now, and give freed memory back to the system."""
         _log.warning("memory ran out: %d coil images at a time", batch)
         return_free_memory()
+
+    refusal = ResourceError("memory ran out", field="memory", hint=_HINT)
+    return with_less(run, most, lambda batch: _half(batch) if batch > 1 else None, between, refusal)
+
+
+def _half(batch: int) -> int:
+    return -(-batch // 2)

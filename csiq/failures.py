@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import TypeVar
 
 from csiq.errors import ConfigError, CsiqError, DeviceError, ResourceError, one_line
 
@@ -14,6 +15,9 @@ _OF_GPU = ("CUDARuntimeError", "CUDADriverError", "CuFFTError", "CUBLASError", "
 _NO_NAME = (errno.ENAMETOOLONG, errno.ELOOP)
 _OF_DISK = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.ESTALE)
 _SMALLER = "try --coils 4, --coil-batch 1, --matrix or --phases 2"
+
+T = TypeVar("T")
+Size = TypeVar("Size")
 
 
 def as_csiq_error(error: BaseException) -> CsiqError | None:
@@ -54,6 +58,47 @@ def is_out_of_memory(error: BaseException | None) -> bool:
     SigPy's operators wrap what goes wrong in a RuntimeError; torch and cuFFT have classes of their own.
     """
     return any(_says_no_memory(one) for one in _chain(error))
+
+
+def with_less(
+    run: Callable[[Size], T],
+    size: Size,
+    smaller: Callable[[Size], Size | None],
+    between: Callable[[Size, Size], None],
+    refusal: ResourceError,
+) -> T:
+    """Return ``run(size)``; where memory runs out, with the next smaller size, and so on.
+
+    Parameters
+    ----------
+    run : callable
+        Called with a size; it must start from nothing each time.
+    size : object
+        What to begin with.
+    smaller : callable
+        Takes a size and returns the next one, None after the last.
+    between : callable
+        Takes the size that failed and the next one: says so, and gives unused memory back.
+    refusal : ResourceError
+        What to raise where the last size does not fit either.
+
+    Raises
+    ------
+    ResourceError
+        ``refusal``. What has nothing to do with memory is raised as it is.
+    """
+    while True:
+        try:
+            return run(size)
+        except Exception as error:
+            if not is_out_of_memory(error):
+                raise
+            less = smaller(size)
+            if less is None:
+                raise refusal from error
+        # out here the error is gone, and with it the frames that held the arrays
+        between(size, less)
+        size = less
 
 
 def _chain(error: BaseException | None) -> Iterator[BaseException]:

@@ -24,7 +24,7 @@ from typing import Any, TypeVar
 
 from csiq.cuda.toeplitz import SLAB_BYTES, planes_of
 from csiq.errors import ResourceError
-from csiq.failures import is_out_of_memory
+from csiq.failures import is_out_of_memory, with_less
 from csiq.nufft import doubled_shape
 
 __all__ = [
@@ -209,21 +209,16 @@ def with_back_off(run: Callable[[GpuPlan], T], plan: GpuPlan, release: Callable[
     ResourceError
         If one coil at a time does not fit either.
     """
-    while True:
-        try:
-            return run(plan)
-        except Exception as error:
-            if not is_out_of_memory(error):
-                raise
-            smaller = plan.smaller()
-            if smaller is None:
-                raise ResourceError("the GPU's memory ran out", field="memory", hint=_HINT) from error
-        # out here the error is gone, and with it the frames that held the arrays
+
+    def between(before: GpuPlan, less: GpuPlan) -> None:
+        """Say how many coils there are now, and give unused memory back."""
         _log.warning(
-            "GPU memory ran out: %d coils at a time instead of %d", smaller.coil_batch, plan.coil_batch
+            "GPU memory ran out: %d coils at a time instead of %d", less.coil_batch, before.coil_batch
         )
-        plan = smaller
         (release or release_pools)()
+
+    refusal = ResourceError("the GPU's memory ran out", field="memory", hint=_HINT)
+    return with_less(run, plan, GpuPlan.smaller, between, refusal)
 
 
 def release_pools() -> None:
