@@ -30,6 +30,7 @@ from csiq.preparation import (
     use_device,
 )
 from csiq.quality.assessor import Assessor, as_assessor
+from csiq.quality.origin import model_entry
 from csiq.result import Prepared, Result
 from csiq.solvers import solve, solver_named
 from csiq.stopping import Stop, counterfactual
@@ -228,7 +229,7 @@ def reconstruct_prepared(
         geometry=prepared.geometry,
         n_coils=prepared.n_coils,
         lamda_abs=problem.lamda_abs,
-        model={"name": assessor.name, "sha256": assessor.sha256} if assessor is not None else {},
+        model=model_entry(assessor.name, assessor.sha256, assessor.card) if assessor is not None else {},
         seconds=prepared.seconds | clocks,
         warnings=tuple(dict.fromkeys([*prepared.warnings, *loop.warnings])),
         device=str(prepared.device),

@@ -9,6 +9,7 @@ import numpy as np
 from csiq._version import __version__
 from csiq.io.nifti import write_nifti
 from csiq.io.run_folder import RunFolder
+from csiq.quality.origin import origin
 from csiq.result import Result
 from csiq.run_json import Facts
 from csiq.shadow import shadow_table
@@ -44,7 +45,7 @@ def write_images(folder: RunFolder, result: Result, facts: Facts, bright: float,
         "config_sha256": config_sha256,
         "input": facts.input,
         "model": result.model or None,
-        "note": "research use; graded by a network trained on simulated scans",
+        "note": f"research use; graded by {origin(result.model)}" if result.model else "research use",
     }
     for phase, volume in enumerate(result.volumes, start=1):
         sidecar = _of_phase(result, phase, facts) | of_run

@@ -141,6 +141,7 @@ def echo_verdict(folder: Path) -> None:
     record = read_record(folder)
     verdict = verdict_of(record.run, record.history, record.ranking)
     click.echo()
-    for line in (verdict.headline, *verdict.alarms, *verdict.sentences, research_use(record.history)):
+    use = research_use(record.run, record.history)
+    for line in (verdict.headline, *verdict.alarms, *verdict.sentences, use):
         click.echo(line)
     click.echo(f"report: {folder / 'report.html'}")

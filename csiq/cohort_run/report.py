@@ -14,7 +14,9 @@ from csiq.cohort_run.table import ScanRow, counts_of, rows_of, write_rows
 from csiq.evaluation.page import render
 from csiq.evaluation.section import Picture, Section, Table, shown
 from csiq.io.atomic import write_text
-from csiq.report.verdict import GRADED_BY, RESEARCH_USE, duration
+from csiq.quality.origin import graded_by
+from csiq.report.record import read_record
+from csiq.report.verdict import RESEARCH_USE, duration
 
 _STOPS = {
     "plateau": "grade",
@@ -47,12 +49,17 @@ def page_of(folder: Path, record: dict[str, Any], rows: list[ScanRow]) -> str:
         sections += [_phases(rows), _plateaus(rows)]
     if any(row.status == FAILED for row in rows):
         sections.append(_failures(folder, rows))
-    return render(sections, _about(record, rows))
+    return render(sections, _about(folder, record, rows))
 
 
-def _about(record: dict[str, Any], rows: list[ScanRow]) -> dict[str, Any]:
+def _graded_by(folder: Path, rows: list[ScanRow]) -> list[str]:
+    """Return where the grades of a cohort come from, each network once."""
+    graded = [run_folder_of(folder, row.scan) for row in rows if row.grade is not None]
+    return list(dict.fromkeys(graded_by(read_record(path).section("model")) for path in graded))
+
+
+def _about(folder: Path, record: dict[str, Any], rows: list[ScanRow]) -> dict[str, Any]:
     counts, manifest = counts_of(rows), str(record["config"].get("manifest"))
-    graded = any(row.grade is not None for row in rows)
     left = len(rows) - counts[COMPLETE] - counts[FAILED]
     notes = [f"{counts[FAILED]} of {len(rows)} scans failed: see Failures."] if counts[FAILED] else []
     if left:
@@ -61,7 +68,7 @@ def _about(record: dict[str, Any], rows: list[ScanRow]) -> dict[str, Any]:
         "program": "csiq cohort",
         "title": f"A cohort of {len(rows)} scan{'s' if len(rows) != 1 else ''}",
         "subject": manifest,
-        "use": f"{RESEARCH_USE} {GRADED_BY}" if graded else RESEARCH_USE,
+        "use": " ".join([RESEARCH_USE, *_graded_by(folder, rows)]),
         "tiles": [(str(counts[state]), state) for state in STATES if counts[state]],
         "notes": notes,
         "command": f"csiq cohort run {manifest}",

@@ -40,7 +40,7 @@ def acquired_of(record: Record) -> dict[str, Any] | None:
         "phases": phases,
         "rows": [
             [
-                f"{100 * fraction:g} %",
+                f"{100 * fraction:g}\u00a0%",
                 str(part["heartbeats"]),
                 str(part["spokes"]),
                 *(number(part["grades"].get(phase)) for phase in phases),

@@ -98,11 +98,12 @@ def breathing_chart(breathing: Breathing, label: str, width: int) -> Markup:
     margin = 0.05 * (high - low) or 1.0
     side = round(0.2 * width)
     span = (float(shown.times[0]), max(float(shown.times[-1]), float(shown.times[0]) + 1e-9))
-    axes = svg.Axes(24, 6, width - 24 - side - 22, 190, span, (low - margin, high + margin))
+    axes = svg.Axes(44, 6, width - 44 - side - 22, 190, span, (low - margin, high + margin))
     counts = svg.Axes(axes.right + 12, 6, side, 190, (0.0, 1.0), axes.y)
     place = f"translate(12 {(axes.top + axes.bottom) / 2:g}) rotate(-90)"
     middle = (axes.left + axes.right) / 2
     parts = [
+        *_heights(axes),
         *_over_time(axes, shown),
         *_counts(counts, breathing),
         *_edges(axes, counts.right, breathing),
@@ -117,6 +118,14 @@ def breathing_chart(breathing: Breathing, label: str, width: int) -> Markup:
     ]
     words = "Gating signal over time and its histogram, with the edges of the bins"
     return svg.drawing((width, axes.bottom + 40), words, *parts, class_=_size(width))
+
+
+def _heights(axes: svg.Axes) -> Iterator[Markup]:
+    """Yield the numbers at the left and their lines."""
+    for tick in svg.ticks(*axes.y, 5):
+        y = axes.at_y(tick)
+        yield svg.line((axes.left, y), (axes.right, y), class_="grid")
+        yield svg.text(axes.left - 6, y + 4, number(tick, ".4g"), text_anchor="end")
 
 
 def _over_time(axes: svg.Axes, shown: Breathing) -> Iterator[Markup]:

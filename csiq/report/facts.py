@@ -11,6 +11,16 @@ from csiq.report.record import Record
 from csiq.report.verdict import duration, seconds_per_iteration
 
 Facts = Iterable[tuple[str, str]]
+#: Stages of ``seconds`` in ``run.json`` in words.
+_STAGES = {
+    "load": "reading the file",
+    "gating": "breathing signal",
+    "coils": "coil sensitivities",
+    "setup": "gridding and operators",
+    "recon": "iterations",
+    "output": "writing the files",
+    "truth": "comparing with the truth",
+}
 
 
 def number(value: float | None, form: str = ".2f") -> str:
@@ -28,14 +38,15 @@ def gating_facts(gating: Mapping[str, Any], breathing: Breathing) -> Facts:
     if gating.get("source"):
         yield "signal from", sources.get(gating["source"], str(gating["source"]))
     if gating.get("orientation"):
-        yield "orientation", str(gating["orientation"]).replace("-", " ")
+        known = gating["orientation"] == "end-expiration-up"
+        yield "direction", "up is end-expiration" if known else str(gating["orientation"]).replace("-", " ")
     if gating.get("confidence") is not None:
-        yield "confidence of the orientation", f"{100 * gating['confidence']:.0f} %"
+        yield "confidence of the direction", f"{100 * gating['confidence']:.0f} %"
     if gating.get("snr") is not None:
         yield "signal to noise", f"{gating['snr']:.1f}"
     yield "spokes in each phase", ", ".join(map(str, breathing.counts))
     if breathing.edges:
-        yield "bin edges", ", ".join(number(edge, ".3g") for edge in breathing.edges)
+        yield "bin edges", ", ".join(number(edge) for edge in breathing.edges) + " SD"
     unused = int((breathing.phase == 0).sum())
     if unused:
         yield "spokes not used", str(unused)
@@ -102,6 +113,13 @@ def hashes(record: Record) -> Facts:
             yield f"SHA-256 of the {name}", str(record.section(section)["sha256"])
     if record.run.get("config_sha256"):
         yield "SHA-256 of the configuration", str(record.run["config_sha256"])
+
+
+def stage_facts(record: Record) -> Facts:
+    """Yield how long each stage of the run took."""
+    for name, seconds in record.section("seconds").items():
+        if seconds is not None:
+            yield _STAGES.get(name, name), duration(seconds)
 
 
 def provenance(record: Record) -> Facts:

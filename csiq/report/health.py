@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from csiq.report.record import Record
 from csiq.report.verdict import join, out_of_domain
 
-#: The gating signal's orientation is taken to be sure from here on.
+#: Which way is expiration is taken to be sure from here on.
 _SURE = 0.8
 #: The paper's sampling: a fifth of Nyquist. Half of it is little.
 _FEW = 0.1

@@ -20,7 +20,7 @@ from csiq.report.charts import breathing_chart
 from csiq.report.command import command_of, toml_of
 from csiq.report.curves import curves_of
 from csiq.report.encoding import BUDGET
-from csiq.report.facts import data_facts, gating_facts, hashes, number, provenance
+from csiq.report.facts import data_facts, gating_facts, hashes, number, provenance, stage_facts
 from csiq.report.health import checks_of
 from csiq.report.images import images_of
 from csiq.report.options import ReportOptions
@@ -35,6 +35,9 @@ from csiq.report.verdict import duration, join, research_use, verdict_of
 MAX_BYTES = 5_000_000
 #: Seconds after which the page of a run that is going on loads itself again.
 RELOAD_S = 10
+#: Stages that count as the time of a run. Its files are still being written when the page is; a truth is
+#: measured for shadow mode alone.
+COMPUTING = ("load", "gating", "coils", "setup", "recon", "grading")
 #: In the order in which they need each other.
 SCRIPTS = ("curves.js", "images.js", "place.js")
 
@@ -110,7 +113,7 @@ def context_of(record: Record, options: ReportOptions) -> dict[str, Any]:
         "reload": RELOAD_S,
         "so_far": f"{max(len(record.history) - 1, 0)}" + (f" of at most {at_most}" if at_most else ""),
         "verdict": verdict_of(run, record.history, ranking),
-        "research_use": research_use(record.history),
+        "research_use": research_use(run, record.history),
         "key_figures": list(_key_figures(record)),
         "curves": curves_of(record),
         "ranking": ranking_of(record, ranking),
@@ -124,7 +127,7 @@ def context_of(record: Record, options: ReportOptions) -> dict[str, Any]:
         "command": run.get("command") or command_of(run),
         "provenance": list(provenance(record)),
         "hashes": list(hashes(record)),
-        "seconds": [(name, duration(s)) for name, s in record.section("seconds").items() if s is not None],
+        "seconds": list(stage_facts(record)),
         "config": toml_of(record.section("config")),
         **requested(record, options),
     }
@@ -168,16 +171,18 @@ def _key_figures(record: Record) -> Iterable[dict[str, str]]:
     fraction = record.section("scan").get("nyquist_fraction")
     if fraction is not None:
         yield {"number": f"{100 * fraction:.0f} %", "what": "of the spokes Nyquist asks for"}
-    seconds = [s for s in record.section("seconds").values() if s is not None]
+    seconds = [s for name, s in record.section("seconds").items() if s is not None and name in COMPUTING]
     if seconds:
         device = record.run.get("device")
-        yield {"number": duration(sum(seconds)), "what": f"in all{f', on {device}' if device else ''}"}
+        where = f", on {device}" if device else ""
+        yield {"number": duration(sum(seconds)), "what": f"to read, reconstruct and grade{where}"}
 
 
 def _breathing(record: Record, breathing: Breathing) -> dict[str, Any]:
     gating = record.section("gating")
     oriented = gating.get("orientation") in (None, "end-expiration-up")
-    label = "displacement, up: expiration" if oriented else "signal (a.u.)"
+    label = "displacement (SD), up: expiration" if oriented else "signal (SD)"
+    unit = "SD: the signal has mean 0 and standard deviation 1; it is no distance."
     caption = (
         "Every dot is a heartbeat or spoke, coloured by its phase; dashed: the edges of the bins."
         if breathing.n_phases > 1
@@ -188,6 +193,6 @@ def _breathing(record: Record, breathing: Breathing) -> dict[str, Any]:
         "wide": breathing_chart(breathing, label, svg.WIDE),
         "narrow": breathing_chart(breathing, label, svg.NARROW),
         "phases": range(1, breathing.n_phases + 1),
-        "caption": caption,
+        "caption": f"{caption} {unit}",
         "facts": list(gating_facts(gating, breathing)),
     }

@@ -7,15 +7,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from csiq.history import THRESHOLD, History
+from csiq.history import THRESHOLD, History, mean
+from csiq.quality.origin import graded_by
 from csiq.ranking import Ranking, words_of
-from csiq.stopping import CostPlateau, GradePlateau, MaxIter
+from csiq.stopping import CostPlateau, GradePlateau, MaxIter, Return, returned_iterations
 
 RESEARCH_USE = "Research use only."
-GRADED_BY = (
-    "The grades come from a network trained on simulated scans, not on human readers. It grades good "
-    "compressed-sensing images too low: compare grades within a scan."
-)
 
 
 @dataclass(frozen=True)
@@ -60,9 +57,9 @@ def verdict_of(run: Mapping[str, Any], history: History, ranking: Ranking | None
     )
 
 
-def research_use(history: History) -> str:
+def research_use(run: Mapping[str, Any], history: History) -> str:
     """Return what the result may be used for, and where the grades come from if there are any."""
-    return f"{RESEARCH_USE} {GRADED_BY}" if history.is_graded else RESEARCH_USE
+    return f"{RESEARCH_USE} {graded_by(run.get('model'))}" if history.is_graded else RESEARCH_USE
 
 
 def join(numbers: Sequence[object], last: str = "and") -> str:
@@ -204,32 +201,37 @@ def _saved(run: Mapping[str, Any], history: History) -> list[str]:
     if stop.get("reason") == "plateau" and at_most and math.isfinite(each):
         left = at_most - stop["iteration"]
         return (
-            [f"{left} of {at_most} iterations were not needed: about {duration(left * each)} saved."]
+            [f"{left} of at most {at_most} iterations were left out: about {duration(left * each)} saved."]
             if left
             else []
         )
     if _stop_config(run).get("shadow"):
-        return [_shadow(run, history, each)]
+        return [_shadow(run, history)]
     return []
 
 
-def _shadow(run: Mapping[str, Any], history: History, each: float) -> str:
-    name = f"grade_plateau_{_stop_config(run).get('scope', 'mean')}"
+def _shadow(run: Mapping[str, Any], history: History) -> str:
+    """Return what the plateau rule would have saved and lost, as :mod:`csiq.shadow` counts it."""
+    stop = _stop_config(run)
+    name = f"grade_plateau_{stop.get('scope', 'mean')}"
     k = (run.get("counterfactual") or {}).get(name)
-    if k is None:
+    if k is None or k >= len(history):
         return "The plateau rule would not have stopped this run."
-    lost = history.last.mean_grade - history.steps[k].mean_grade
-    saved = (history.last.iteration - k) * each
+    at, last = history.steps[k], history.last
+    how: Return = stop.get("return", "best")
+    picks = returned_iterations(history.upto(k), how)
+    lost = last.mean_grade - mean([history.steps[pick].grades[p] for p, pick in enumerate(picks)])
+    saved = last.recon_s + last.grading_s - at.recon_s - at.grading_s
     return (
-        f"The plateau rule would have stopped at iteration {k}, about {duration(saved)} earlier, "
-        f"{_beside_last(lost)}."
+        f"The plateau rule would have stopped at iteration {k}, {duration(saved)} earlier, "
+        f"with an image of {_beside_last(lost)}."
     )
 
 
 def _beside_last(lost: float) -> str:
     if abs(lost) < 0.005:
-        return "at the mean grade of the last"
-    return f"at a mean grade {abs(lost):.2f} {'lower' if lost > 0 else 'higher'} than the last"
+        return "the mean grade of the last one"
+    return f"a mean grade {abs(lost):.2f} {'lower' if lost > 0 else 'higher'} than that of the last one"
 
 
 def duration(seconds: float) -> str:

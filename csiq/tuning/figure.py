@@ -17,6 +17,8 @@ from csiq.tuning.point import Point
 from csiq.tuning.sweeping import Sweep
 
 _SHADE = "#eceff2"
+#: Width of a number below the axis, as a part of the axis.
+_LABEL = 0.07
 
 
 def tune_figure(sweep: Sweep, choice: Choice) -> Figure:
@@ -40,7 +42,7 @@ def tune_figure(sweep: Sweep, choice: Choice) -> Figure:
         axes.set_xscale("log")
         _mark(axes, sweep, choice)
         draw(axes, sweep, choice)
-    _lamda_axis(all_axes[-1], sweep)
+    _lamda_axis(all_axes[-1], sweep, choice)
     handles, labels = all_axes[0].get_legend_handles_labels()
     figure.legend(
         handles, labels, loc="outside upper left", ncols=5, frameon=False, fontsize=7.5, columnspacing=1.2
@@ -63,8 +65,11 @@ def _mark(axes: Axes, sweep: Sweep, choice: Choice) -> None:
     for bound in choice.bounds:
         axes.axvline(bound, color=MUTED, ls=":", lw=1.1, zorder=1, label=named)
         named = "_"
-    axes.axvline(sweep.home, color=MUTED, ls=(0, (5, 3)), lw=1.4, zorder=1, label=f"own: {sweep.home:g}")
-    axes.axvline(choice.lamda, color=INK, lw=1.4, zorder=1, label=f"advised: {choice.lamda:g}")
+    same = choice.lamda == sweep.home
+    if not same:
+        axes.axvline(sweep.home, color=MUTED, ls=(0, (5, 3)), lw=1.4, zorder=1, label=f"own: {sweep.home:g}")
+    label = f"advised{', own' if same else ''}: {choice.lamda:g}"
+    axes.axvline(choice.lamda, color=INK, lw=1.4, zorder=1, label=label)
 
 
 def _grades(axes: Axes, sweep: Sweep, choice: Choice) -> None:
@@ -112,7 +117,7 @@ def _differences(axes: Axes, sweep: Sweep, choice: Choice) -> None:
     axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     axes.yaxis.set_minor_formatter(NullFormatter())
-    axes.set_ylabel("difference of\nneighbouring phases")
+    axes.set_ylabel("relative difference of\nneighbouring phases")
 
 
 def _errors(axes: Axes, sweep: Sweep, choice: Choice) -> None:
@@ -130,9 +135,20 @@ def _errors(axes: Axes, sweep: Sweep, choice: Choice) -> None:
     right.set_ylabel("reference quality", color=COLOURS[0])
 
 
-def _lamda_axis(axes: Axes, sweep: Sweep) -> None:
+def _lamda_axis(axes: Axes, sweep: Sweep, choice: Choice) -> None:
     axes.set_xticks(sweep.lamdas)
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.2g}"))
+    named = _named(sweep, choice, axes.get_xlim())
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.2g}" if value in named else ""))
     axes.xaxis.set_minor_locator(NullLocator())
     axes.tick_params(axis="x", labelsize=8)
     axes.set_xlabel("lamda, relative to max|A^H W y|")
+
+
+def _named(sweep: Sweep, choice: Choice, limits: tuple[float, float]) -> set[float]:
+    """Return the weights whose numbers have room below the axis; those that matter come first."""
+    width = math.log(limits[1] / limits[0])
+    named: set[float] = set()
+    for lamda in (choice.lamda, choice.best, sweep.home, *choice.bounds, *sweep.lamdas):
+        if all(abs(math.log(lamda / other)) > _LABEL * width for other in named):
+            named.add(lamda)
+    return named

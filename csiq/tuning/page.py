@@ -15,6 +15,7 @@ from csiq.history import mean
 from csiq.io.atomic import write_text
 from csiq.report.plots import data_uri
 from csiq.report.template import beside, policy_hash, template
+from csiq.report.verdict import duration
 from csiq.tuning.choice import Choice
 from csiq.tuning.folder import PAGE, image_name
 from csiq.tuning.point import Point
@@ -53,10 +54,32 @@ def render(folder: Path, sweep: Sweep, choice: Choice, content: dict[str, Any]) 
         curve=data_uri(curve, "image/svg+xml"),
         truth=_truth_words(content["truth"]),
         knows_truth=sweep.knows_truth,
+        columns=_columns(sweep),
+        legend=_legend(sweep, choice),
         rows=[_row(point, sweep, choice) for point in sweep.points],
         images=[_image(folder, point, choice) for point in sweep.points if _has_image(folder, point)],
         provenance=_provenance(content),
     )
+
+
+def _columns(sweep: Sweep) -> list[str]:
+    truth = ["NRMSE", "reference"] if sweep.knows_truth else []
+    return ["iterations", "stopped by", "grade", "of each phase", "phases differ", *truth, "time"]
+
+
+def _legend(sweep: Sweep, choice: Choice) -> str:
+    """Return what is seen on the curve; what it does not show is not told."""
+    same = choice.lamda == sweep.home
+    words = [
+        "Circle and solid line: the advised weight, the configuration's own."
+        if same
+        else "Circle and solid line: the advised weight; dashed: the configuration's own.",
+        "Dotted: the bounds. Blue band: grades a reader would not tell from the best.",
+        "Grey and crosses: what could not be chosen." if choice.excluded else "",
+        "Difference of phases: relative to the images; 0 is one image.",
+        "NRMSE, reference quality: against the truth, means over the phases." if sweep.knows_truth else "",
+    ]
+    return " ".join(filter(None, words))
 
 
 def _row(point: Point, sweep: Sweep, choice: Choice) -> dict[str, Any]:
@@ -67,7 +90,7 @@ def _row(point: Point, sweep: Sweep, choice: Choice) -> dict[str, Any]:
         " ".join(_shown(grade, 2) for grade in point.grades),
         _shown(point.phase_difference, 3),
         *([_shown(mean(point.nrmse), 3), _shown(mean(point.reference), 2)] if sweep.knows_truth else []),
-        _shown(point.seconds, 0),
+        duration(point.seconds),
     ]
     return {
         "lamda": f"{point.lamda:g}",
@@ -126,7 +149,7 @@ def _provenance(content: dict[str, Any]) -> list[tuple[str, str]]:
         ("model", str(model["name"])),
         ("solver", f"{solver['solver']}, at most {solver['max_iter']} iterations"),
         ("device", f"{content['device']}, {content['threads']} threads"),
-        ("seconds", _shown(float(content["seconds"].get("total", math.nan)), 0)),
+        ("time, in all", duration(float(content["seconds"].get("total", math.nan)))),
         ("csiq", content["csiq"]),
         ("raw file, SHA-256", str(content["input"]["sha256"])),
         ("model, SHA-256", str(model["sha256"]) or "none"),

@@ -21,6 +21,7 @@ from csiq.pipeline import Result
 from csiq.plugins import load_assessor
 from csiq.preparation import device_for
 from csiq.quality.assessor import Assessor
+from csiq.quality.origin import graded_by, model_entry
 from csiq.scan_file import read_scan
 from csiq.solvers import solver_named
 from csiq.truth_table import check_given, truth_of_scan
@@ -33,8 +34,6 @@ from csiq.tuning.sweeping import Sweep, settings_of, sweep
 
 #: Of ``tune.json``; rises when a key changes its meaning or goes.
 SCHEMA_VERSION = 1
-#: What stands beside every choice.
-USE = "Research use only: the grades come from a network trained on simulated readers, not on human ones."
 _log = logging.getLogger("csiq")
 
 
@@ -194,8 +193,11 @@ class _Tuning:
             "points": [point.row() for point in self._points()],
             "seconds": self.seconds,
             "warnings": self.warnings,
-            "use": USE,
+            "use": f"Research use only. {graded_by(self._model())}",
         }
+
+    def _model(self) -> dict[str, str]:
+        return model_entry(self.grader.name, self.grader.sha256, self.grader.card)
 
     def _found(self, found: Sweep, choice: Choice) -> dict[str, Any]:
         return {

@@ -42,7 +42,7 @@ def run_json(made: History, **more: Any) -> dict[str, Any]:
         "config": config.as_dict(),
         "config_sha256": config.sha256(),
         "input": {"name": "thorax-17.h5", "sha256": "3f" * 32},
-        "model": {"name": "iq-dcnn-v3", "sha256": "a9" * 32},
+        "model": {"name": "ours", "sha256": "a9" * 32, "use": "Research use only: after one site's readers."},
         "device": "cpu",
         "threads": 2,
         "seed": 0,

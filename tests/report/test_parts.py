@@ -184,7 +184,10 @@ def test_grades_of_the_first_heartbeats_are_drawn_where_they_belong(tmp_path):
     ]
     write_table(record.folder / "fractions.tsv", rows)
     shown = acquired_of(record)
-    assert shown["rows"] == [["50 %", "50", "2500", "1.00", "–"], ["100 %", "100", "5000", "2.00", "3.00"]]
+    assert shown["rows"] == [
+        ["50\u00a0%", "50", "2500", "1.00", "–"],
+        ["100\u00a0%", "100", "5000", "2.00", "3.00"],
+    ]
     drawn = Drawn.of(shown["wide"])
     assert len(drawn.all("path", "mark")) == 3
     assert "Grade against the acquired part" in render(record)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import shlex
+from dataclasses import replace
 
 import pytest
 
@@ -113,6 +114,38 @@ def test_every_reason_to_stop_has_a_sentence():
         run = run_json(made, stop={"iteration": 8, "reason": reason, "rule": rule})
         assert any(words in sentence for sentence in verdict_of(run, made, None).sentences)
     assert "0.02 x max(grade, 1)" in rule_sentence(run_json(made), "grade_plateau_best")
+
+
+def test_the_verdict_and_the_shadow_table_say_the_same():
+    from csiq.shadow import shadow_table
+    from csiq.stopping import GradePlateau, plateau_rules
+
+    # every second iteration takes twice as long, and the last is not the best: means would not do
+    steps = [
+        replace(
+            s,
+            recon_s=s.recon_s + 3.0 * (s.iteration // 2),
+            grades=tuple(g - 0.05 * (s.iteration == 11) for g in s.grades),
+        )
+        for s in history(4, n_iterations=11).steps
+    ]
+    made = History(steps)
+    (row,) = (
+        row
+        for row in shadow_table(made, plateau_rules(GradePlateau()), how="best")
+        if row.rule == "grade_plateau_mean"
+    )
+    config = load_config(overrides={"stop_on_plateau": True, "shadow": True}).as_dict()
+    run = run_json(made, config=config, stop={"iteration": 11, "reason": "max_iter", "rule": "max_iter"})
+    run["counterfactual"] = {"grade_plateau_mean": row.iteration}
+    lost = row.losses.grade_lost_last
+    assert row.iteration is not None
+    assert abs(lost) > 0.005
+    assert (
+        f"The plateau rule would have stopped at iteration {row.iteration}, {duration(row.seconds_saved)} "
+        f"earlier, with an image of a mean grade {abs(lost):.2f} {'lower' if lost > 0 else 'higher'} than "
+        "that of the last one."
+    ) in verdict_of(run, made, None).sentences
 
 
 def headline(*grades: float) -> str:
