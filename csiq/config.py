@@ -321,6 +321,8 @@ def _read(path: Path) -> str:
         return path.read_text(encoding="utf-8")
     except FileNotFoundError:
         raise ConfigError("no such file", file=path, hint="check the path") from None
+    except IsADirectoryError:
+        raise ConfigError("is a folder, expected a TOML file", file=path, hint="name the file") from None
     except OSError as error:
         raise ConfigError(f"cannot be read: {error.strerror}", file=path) from None
     except UnicodeDecodeError:

@@ -26,7 +26,7 @@ from csiq.history import COLUMNS, History
 from csiq.io.beside import Beside
 from csiq.io.run_folder import RunFolder, read_json
 from csiq.io.run_log import line_of, log_into
-from csiq.io.sniff import check_readable, in_bytes
+from csiq.io.sniff import RAW, check_readable, in_bytes
 from csiq.loop import Event, OnEvent, Resumed
 from csiq.pipeline import Result, load_grader, reconstruct
 from csiq.preparation import device_for
@@ -73,7 +73,7 @@ def run(
     output = Path(output) if output is not None else Path(f"{raw.stem}.csiq")
     # a wrong device or a missing file must not leave an empty run folder behind
     device = choose_device(config.run.device)
-    check_readable(raw)
+    check_readable(raw, RAW)
     check_given(config)
     solver_named(config.solver.solver)
     grader = load_grader(config, device)

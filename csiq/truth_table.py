@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from csiq.acquisition import Geometry
 from csiq.config import Config
-from csiq.errors import ConfigError, RawDataError
+from csiq.errors import RawDataError
 from csiq.io.run_folder import RunFolder
+from csiq.io.sniff import check_is_file
 from csiq.io.tables import read_table
 from csiq.shadow import TRUTH_COLUMNS, TruthCurve
 from csiq.simulate.truth import truth_path
@@ -30,9 +31,8 @@ def check_given(config: Config) -> None:
     ConfigError
         If it is missing.
     """
-    given = config.stop.truth
-    if given is not None and not Path(given).is_file():
-        raise ConfigError("no such file", file=given, field="--truth")
+    if config.stop.truth is not None:
+        check_is_file(Path(config.stop.truth), "the truth of a simulated scan", field="--truth")
 
 
 @dataclass

@@ -113,10 +113,10 @@ def reconstruct_into(folder: Path, raw: Path, config: Config, display: Display, 
     how
         ``resume`` or ``overwrite``.
     """
-    from csiq.io.sniff import check_readable
+    from csiq.io.sniff import RAW, check_readable
     from csiq.run_scan import run
 
-    check_readable(raw)
+    check_readable(raw, RAW)
     with display:
         result = run(config, raw, folder, on_event=display, **how)
         if result is None:

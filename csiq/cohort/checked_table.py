@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from csiq.errors import RawDataError, nearest
+from csiq.io.sniff import check_is_file
 
 #: Largest grade of the scale; readers use halves.
 BEST = 4.0
@@ -157,6 +158,7 @@ def _cells(line: str, between: str) -> list[str]:
 
 
 def _lines(path: Path) -> list[str]:
+    check_is_file(path, "a table")
     try:
         lines = path.read_text(encoding="utf-8-sig").splitlines()
     except OSError as error:

@@ -162,7 +162,8 @@ def read_record(folder: Path) -> dict[str, Any]:
         If it is no cohort's folder.
     """
     if not folder.is_dir():
-        raise ConfigError("no such folder", file=folder, hint="csiq cohort init makes one")
+        what = "is a file, expected the folder of a cohort" if folder.exists() else "no such folder"
+        raise ConfigError(what, file=folder, hint="csiq cohort init makes one")
     try:
         content = read_json(folder / RECORD)
     except RawDataError:

@@ -90,7 +90,10 @@ def read_cohort_run(folder: Path) -> dict[str, Any]:
     """
     if not (folder / RECORD).is_file():
         hint = "csiq cohort run MANIFEST.tsv makes one"
-        raise ConfigError("holds no cohort of raw scans", file=folder, hint=hint)
+        what = "holds no cohort of raw scans"
+        if not folder.is_dir():
+            what = "is a file, expected a folder" if folder.exists() else "no such folder"
+        raise ConfigError(what, file=folder, hint=hint)
     content = read_json(folder / RECORD)
     try:
         names = [str(scan["scan"]) for scan in content["config"]["scans"]]

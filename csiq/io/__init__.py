@@ -46,13 +46,13 @@ def read_acquisition(path: str | Path, options: ReadOptions | None = None) -> Ac
 
 
 def _read(path: Path, options: ReadOptions) -> Acquisition:
-    from csiq.io.sniff import check_readable, identify
+    from csiq.io.sniff import RAW, check_readable, identify
 
     if path.suffix in (".cfl", ".hdr"):
         from csiq.io.bart import read_bart
 
         return read_bart(path, options)
-    check_readable(path)
+    check_readable(path, RAW)
     kind = identify(path)
     if kind == "hdf5":
         return _read_hdf5(path, options)

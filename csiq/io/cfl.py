@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from csiq.errors import RawDataError, ShapeError
+from csiq.errors import ConfigError, RawDataError, ShapeError
 from csiq.io.atomic import atomic_write, write_text
 
 #: BART's dimensions of coils and of sets of coil maps; those up to here are space.
@@ -36,11 +36,11 @@ def read_cfl(path: str | Path) -> np.ndarray:
     ------
     RawDataError
         If one of the two files is missing, the header is none, or the data are not as long as it says.
+    ConfigError
+        If both are missing.
     """
     header, data = header_of(path), data_of(path)
-    for file in (header, data):
-        if not file.is_file():
-            raise RawDataError("no such file", file=file, hint="BART's arrays are two files, .hdr and .cfl")
+    _check_there(header, data)
     sizes = _sizes(header)
     expected, found = 8 * math.prod(sizes), data.stat().st_size
     if found != expected:
@@ -57,8 +57,13 @@ def read_shape(path: str | Path) -> tuple[int, ...]:
     ------
     RawDataError
         If there is no header, or it says none.
+    ConfigError
+        If there is no data file, either.
     """
-    return tuple(_sizes(header_of(path)))
+    header = header_of(path)
+    if not header.is_file():
+        _check_there(header, data_of(path))
+    return tuple(_sizes(header))
 
 
 def write_cfl(path: str | Path, array: np.ndarray) -> None:
@@ -109,6 +114,15 @@ def data_of(path: str | Path) -> Path:
 def _stem(path: str | Path) -> Path:
     path = Path(path)
     return path.with_suffix("") if path.suffix in (".cfl", ".hdr") else path
+
+
+def _check_there(*files: Path) -> None:
+    missing = [file for file in files if not file.is_file()]
+    if missing == list(files):
+        raise ConfigError("no such file", file=files[-1], hint="check the path")
+    if missing:
+        hint = "BART's arrays are two files, .hdr and .cfl"
+        raise RawDataError("no such file", file=missing[0], hint=hint)
 
 
 def _sizes(header: Path) -> list[int]:

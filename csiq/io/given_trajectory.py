@@ -18,6 +18,8 @@ from csiq.io.sniff import check_readable, identify
 from csiq.io.units import find_unit, unit_scale
 from csiq.trajectory import TRAJECTORIES, named_trajectory, radial_coord
 
+_OPTION = "--trajectory"
+
 
 def is_name(trajectory: str) -> bool:
     """Return whether ``--trajectory`` names a computed trajectory, not a file."""
@@ -99,19 +101,19 @@ def orient_given(trajectory: str, geometry: Geometry) -> tuple[Geometry, tuple[s
 def _check_fit(coord: np.ndarray, kspace: np.ndarray, path: Path) -> None:
     if coord.ndim != 3 or coord.shape[-1] not in (2, 3):
         raise RawDataError(
-            f"expected (n_spokes, n_samples, 3), got shape {coord.shape}", file=path, field="--trajectory"
+            f"expected (n_spokes, n_samples, 3), got shape {coord.shape}", file=path, field=_OPTION
         )
     if coord.shape[:2] != kspace.shape[1:]:
         raise RawDataError(
             f"trajectory has {coord.shape[0]} spokes x {coord.shape[1]} samples, "
             f"data {kspace.shape[1]} x {kspace.shape[2]}",
             file=path,
-            field="--trajectory",
+            field=_OPTION,
         )
     bad = np.argwhere(~np.isfinite(coord))
     if bad.size:
         spoke, sample, _ = (int(i) for i in bad[0])
-        raise RawDataError(f"not finite: spoke {spoke}, sample {sample}", file=path, field="--trajectory")
+        raise RawDataError(f"not finite: spoke {spoke}, sample {sample}", file=path, field=_OPTION)
 
 
 def spokes_in_file(trajectory: str) -> int | None:
@@ -144,18 +146,17 @@ def load_trajectory(trajectory: str) -> np.ndarray:
         If it cannot be read.
     """
     path, dataset = split_dataset(trajectory)
-    if not path.exists() and dataset is None:
-        raise ConfigError(
-            f"'{trajectory}' is no file", field="--trajectory", hint=nearest(trajectory, TRAJECTORIES)
-        )
+    if not path.exists() and dataset is None and not path.suffix:
+        hint = nearest(trajectory, TRAJECTORIES)
+        raise ConfigError(f"'{trajectory}' is no file", field=_OPTION, hint=hint)
     if path.suffix in (".cfl", ".hdr"):
         return _load_cfl(path)
-    check_readable(path)
+    check_readable(path, "a .npy or HDF5 file", field=_OPTION)
     if identify(path) == "hdf5":
         return _load_h5(path, dataset or "/coord")
-    loaded = load_npy(path, field="--trajectory", expected=".npy or HDF5")
+    loaded = load_npy(path, field=_OPTION, expected=".npy or HDF5")
     if loaded.dtype.kind not in "fiu":
-        raise RawDataError("expected one array of real numbers", file=path, field="--trajectory")
+        raise RawDataError("expected one array of real numbers", file=path, field=_OPTION)
     return loaded
 
 
@@ -172,7 +173,7 @@ def _load_cfl(path: Path) -> np.ndarray:
         )
     points = read_cfl(path)
     if np.any(points.imag):
-        raise RawDataError("expected real numbers", file=data_of(path), field="--trajectory")
+        raise RawDataError("expected real numbers", file=data_of(path), field=_OPTION)
     return np.ascontiguousarray(points.real.reshape(-1, sizes[1], 3)[..., ::-1])
 
 
@@ -197,7 +198,7 @@ def _nominal_spoke(name: str, kspace: np.ndarray, centre: int | None) -> tuple[i
     if abs(peak - centre) > max(0.05 * n_samples, 2):
         raise RawDataError(
             f"the signal peaks at sample {peak}, a '{name}' spoke has its centre at {centre}",
-            field="--trajectory",
+            field=_OPTION,
             hint="give the trajectory as a file",
         )
     # A partial echo is the end of a longer diameter

@@ -16,7 +16,7 @@ import numpy as np
 
 from csiq.errors import CsiqError, RawDataError, one_line
 from csiq.io.heap import check_heaps
-from csiq.io.sniff import in_bytes, memory_limit
+from csiq.io.sniff import identify, in_bytes, memory_limit
 
 _TRUNCATED = re.compile(r"truncated file: eof = (\d+).*stored_eof = (\d+)")
 
@@ -37,7 +37,7 @@ def open_h5(path: Path) -> Iterator[h5py.File]:
         check_heaps(path)
         file = h5py.File(path, "r", locking="best-effort")
     except _DAMAGE as error:
-        raise _damaged(path, error) from None
+        raise _unopened(path, error) from None
     with file:
         yield file
 
@@ -51,6 +51,16 @@ def reading(path: Path, where: str | None = None) -> Iterator[None]:
         raise
     except _DAMAGE as error:
         raise _damaged(path, error, where) from None
+
+
+def _unopened(path: Path, error: Exception) -> RawDataError:
+    try:
+        kind = identify(path)
+    except OSError:
+        kind = "hdf5"  # what the error says has to do
+    if kind == "hdf5":
+        return _damaged(path, error)
+    return RawDataError(f"is {'a Siemens TWIX file' if kind == 'twix' else kind}; expected HDF5", file=path)
 
 
 def _damaged(path: Path, error: Exception, where: str | None = None) -> RawDataError:

@@ -26,11 +26,11 @@ def make_folder(folder: Path) -> None:
         If it cannot be made.
     """
     if folder.exists() and not folder.is_dir():
-        raise OutputError("exists and is no folder", file=folder, hint="choose another with -o")
+        raise OutputError("exists and is no folder", file=folder, hint="choose another folder")
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        hint = "choose another folder with -o"
+        hint = "choose another folder"
         raise ResourceError(f"cannot be made: {error.strerror}", file=folder, hint=hint) from None
 
 

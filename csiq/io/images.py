@@ -58,7 +58,7 @@ def _read(path: Path, voxel_size: VoxelSize | None) -> Iterator[Volume]:
     if path.suffix in (".cfl", ".hdr"):
         yield from _read_cfl(path, voxel_size)
         return
-    check_readable(path)
+    check_readable(path, "an image")
     if path.name.lower().endswith((".nii", ".nii.gz")):
         yield from read_nifti(path)
     elif path.suffix in (".h5", ".hdf5", ".mrd"):

@@ -117,7 +117,7 @@ def read_volume(path: str | Path) -> tuple[np.ndarray, tuple[float, float, float
         If there is no such file.
     """
     path = Path(path)
-    check_readable(path)
+    check_readable(path, "an image")
     if identify(path) == "hdf5":
         volumes, attributes = read_complex_volumes(path)
         if len(volumes) != 1:
@@ -148,7 +148,7 @@ def read_volumes(path: str | Path) -> list[tuple[str, np.ndarray, tuple[float, f
     if path.suffix == ".cfl":
         found = read_images(path)
     else:
-        check_readable(path)
+        check_readable(path, "an image")
         # nibabel knows more formats than NIfTI
         found = read_h5(path) if identify(path) == "hdf5" else read_nifti(path)
     return [(one.name, _magnitude(one.values), one.voxel_size) for one in found]

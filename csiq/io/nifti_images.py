@@ -60,7 +60,7 @@ def read_nifti_images(path: str | Path) -> ImageSet:
         If there is no such file.
     """
     path = Path(path)
-    check_readable(path)
+    check_readable(path, "an image")
     values, image = load_array(path)
     header, notes = image.header, []
     factor = _UNITS.get(header.get_xyzt_units()[0], 1.0)

@@ -48,12 +48,10 @@ def given_noise(options: ReadOptions, n_coils: int, dwell: float | None) -> np.n
     if options.noise is None:
         return None
     path, group = split_dataset(options.noise)
-    if not path.exists() and path.suffix not in (".cfl", ".hdr"):
-        raise ConfigError("no such file", file=path, field=_OPTION, hint="FILE or FILE:/GROUP")
     if path.suffix in (".cfl", ".hdr"):
         found = _of_cfl(path)
     else:
-        check_readable(path)
+        check_readable(path, "ISMRMRD or .npy", field=_OPTION)
         is_h5 = identify(path) == "hdf5"
         found = _of_h5(path, group, dwell, options) if is_h5 else _of_npy(path, options.max_memory_bytes)
     if len(found) != n_coils:

@@ -29,8 +29,20 @@ _MAGIC = (
 )
 
 
-def check_readable(path: Path) -> None:
+#: What ``expected`` is of commands that read raw data.
+RAW = "one raw file"
+
+
+def check_readable(path: Path, expected: str = "a file", *, field: str | None = None) -> None:
     """Raise one clear error unless ``path`` is a file that can be opened and holds something.
+
+    Parameters
+    ----------
+    path : Path
+    expected : str
+        For messages: what it should be if it is a folder.
+    field : str, optional
+        For messages: the option that names it.
 
     Raises
     ------
@@ -40,33 +52,48 @@ def check_readable(path: Path) -> None:
         If it must not be read, is empty, or is a damaged gzip file.
     """
     try:
-        _check_kind(path)
+        check_is_file(path, expected, field=field)
         with path.open("rb") as stream:
             empty = not stream.read(1)
     except PermissionError:
-        raise RawDataError(
-            "no permission to read it", file=path, hint="chmod u+r, or ask its owner"
-        ) from None
+        hint = "chmod u+r, or ask its owner"
+        raise RawDataError("no permission to read it", file=path, field=field, hint=hint) from None
     except OSError as error:
-        raise RawDataError(f"cannot be read: {error.strerror}", file=path) from None
+        raise RawDataError(f"cannot be read: {error.strerror}", file=path, field=field) from None
     if empty:
-        raise RawDataError("the file is empty (0 bytes)", file=path, hint="copy it again")
+        raise RawDataError("the file is empty (0 bytes)", file=path, field=field, hint="copy it again")
     if path.suffix.lower() == ".gz":
         check_gzip(path)
 
 
-def _check_kind(path: Path) -> None:
+def check_is_file(
+    path: Path, expected: str = "a file", *, field: str | None = None, hint: str = "check the path"
+) -> None:
+    """Raise unless ``path`` is a file.
+
+    Parameters
+    ----------
+    path : Path
+    expected : str
+        For messages: what it should be if it is a folder.
+    field : str, optional
+        For messages: the option that names it.
+    hint : str
+        What to do if there is nothing of that name.
+
+    Raises
+    ------
+    ConfigError
+        If there is no such file, or it is a folder, a pipe or a device.
+    """
     if path.is_dir():
-        raise ConfigError(
-            "is a folder, expected one raw file",
-            file=path,
-            hint="name the file; many scans: one csiq recon each",
-        )
+        advice = "name the file; csiq cohort run takes many scans" if expected == RAW else "name the file"
+        raise ConfigError(f"is a folder, expected {expected}", file=path, field=field, hint=advice)
     if not path.exists():
-        raise ConfigError("no such file", file=path, hint="check the path")
+        raise ConfigError("no such file", file=path, field=field, hint=hint)
     # a pipe or a device: whoever opens it may wait for ever, and readers go back and forth
     if not path.is_file():
-        raise ConfigError("is no ordinary file", file=path, hint="write it to a file first")
+        raise ConfigError("is no ordinary file", file=path, field=field, hint="write it to a file first")
 
 
 def check_gzip(path: Path) -> None:

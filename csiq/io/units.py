@@ -129,5 +129,5 @@ def _contradicts(who: str, unit: str, reach: float, least: float, path: Path) ->
             f"{who} {unit}, but then the trajectory reaches {reach:.3g} of the edge of k-space",
             file=path,
             field="traj",
-            hint="--traj-units",
+            hint=f"--traj-units, one of {', '.join(TRAJECTORY_UNITS)}",
         )

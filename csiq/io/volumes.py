@@ -13,7 +13,7 @@ import numpy as np
 from csiq.acquisition import Geometry
 from csiq.errors import RawDataError
 from csiq.io.atomic import atomic_write
-from csiq.io.hdf5 import check_size, find_dataset, open_h5, reading
+from csiq.io.hdf5 import check_size, find_dataset, find_node, open_h5, reading
 from csiq.io.hdf5_write import create_h5
 
 #: Bytes of a chunk, about: small enough to check while reading one slice, large enough to be fast.
@@ -73,6 +73,9 @@ def read_complex_volumes(path: str | Path) -> tuple[np.ndarray, dict[str, Any]]:
     path = Path(path)
     with open_h5(path) as file:
         node = find_dataset(file, "volumes")
+        if node is None and find_node(file, "dataset/data") is not None:
+            hint = "csiq recon makes images"
+            raise RawDataError("expected images, it holds a raw scan", file=path, field="/volumes", hint=hint)
         if node is None or node.ndim != 4 or node.dtype.kind not in "cf":
             raise RawDataError("expected (n_phases, z, y, x)", file=path, field="/volumes")
         check_size(node, None)

@@ -61,7 +61,7 @@ def read_centrelines(path: str | Path) -> Centrelines:
         If it is neither, or a vessel has fewer than two points.
     """
     path = Path(path)
-    check_readable(path)
+    check_readable(path, "a table or a truth", field="--centrelines")
     phases = _of_truth(path) if identify(path) == "hdf5" else _of_table(path)
     if not phases:
         raise RawDataError("holds no centrelines", file=path, hint=f"expected {', '.join(COLUMNS)}")

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from csiq.errors import ConfigError, RawDataError, nearest
+from csiq.io.sniff import check_is_file
 
 DWELLS = ("end-expiration", "end-inspiration")
 
@@ -195,14 +196,13 @@ def _from_belt(values: np.ndarray, amplitude: float, name: str) -> Breathing:
 
 
 def _numbers(path: Path) -> np.ndarray:
+    check_is_file(path, "a breathing trace", field="--breathing")
     try:
         rows = [line.split() for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
         if len(rows) > 1 and all(len(row) == 2 for row in rows):
             numbers = np.array(rows, dtype=np.float64)
         else:
             numbers = np.array([word for row in rows for word in row], dtype=np.float64)
-    except FileNotFoundError:
-        raise RawDataError("no such file", file=path, field="--breathing") from None
     except (ValueError, OSError) as error:
         raise RawDataError(f"no breathing trace: {error}", file=path, hint="numbers only") from None
     if numbers.size < 2 or not np.all(np.isfinite(numbers)):

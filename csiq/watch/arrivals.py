@@ -120,7 +120,8 @@ class Arrivals:
             If the folder is gone, or holds files of several series.
         """
         if not self.folder.is_dir():
-            raise ConfigError("no such folder", file=self.folder, hint="expected the folder of a run")
+            what = "is a file" if self.folder.exists() else "no such folder"
+            raise ConfigError(what, file=self.folder, hint="expected the folder of a run")
         for folder in self._folders():
             entries = folder.glob(self.pattern) if self.pattern else folder.iterdir()
             fits = (p for p in entries if not p.name.startswith("."))

@@ -16,7 +16,7 @@ from csiq.cohort.manifest import (
     write_cohort,
     write_manifest,
 )
-from csiq.errors import RawDataError
+from csiq.errors import ConfigError, RawDataError
 
 HEADER = "volume\tpatient\tsplit\treader1a\treader1b\treader2\treference"
 
@@ -120,8 +120,10 @@ def test_a_long_list_of_faults_is_cut_in_the_line_not_in_the_error(tmp_path):
 
 
 def test_files_that_are_no_manifest(tmp_path):
-    with pytest.raises(RawDataError, match="cannot be read"):
+    with pytest.raises(ConfigError, match=r"^none.tsv: no such file; check the path$"):
         read_manifest(tmp_path / "none.tsv")
+    with pytest.raises(ConfigError, match="is a folder, expected a table"):
+        read_manifest(tmp_path)
     with pytest.raises(ManifestError, match="no row"):
         read_manifest(typed(tmp_path))
     (tmp_path / "empty.tsv").touch()

@@ -38,7 +38,7 @@ def refused(path: Path, match: str, code: int = 3, **options: object) -> CsiqErr
 
 def test_missing_file_and_folder(tmp_path: Path) -> None:
     refused(tmp_path / "nope.h5", "no such file", code=2)
-    refused(tmp_path, "is a folder.*one csiq recon each", code=2)
+    refused(tmp_path, "is a folder.*csiq cohort run takes many scans", code=2)
     os.mkfifo(tmp_path / "pipe")  # nobody writes to it: who opens it waits for ever
     refused(tmp_path / "pipe", "is no ordinary file", code=2)
 
