@@ -23,7 +23,7 @@ from csiq.io.finish import finish
 from csiq.io.given_trajectory import given_trajectory, orient_given
 from csiq.io.header_parts import without_identity
 from csiq.io.nifti import sidecar_of
-from csiq.io.options import ReadOptions
+from csiq.io.options import ReadOptions, without_effect
 from csiq.io.plain import plain_geometry, plain_times
 from csiq.io.spokes import check_radial
 from csiq.io.tables import read_json, write_json
@@ -95,6 +95,7 @@ def read_bart(path: str | Path, options: ReadOptions | None = None) -> Acquisiti
     heartbeat = np.zeros(kspace.shape[1], np.int64) if beats is None else beats.astype(np.int64)
     coord = given_trajectory(given, kspace, geometry, heartbeat=heartbeat)
     check_radial(coord, geometry, file)
+    none = "BART's files have none"
     said = record.get("system")
     system: dict[str, Any] = said if isinstance(said, dict) else {}
     if not options.keep_identifiers:
@@ -112,7 +113,7 @@ def read_bart(path: str | Path, options: ReadOptions | None = None) -> Acquisiti
             noise=_noise(file, len(kspace)),
             triggered=record.get("triggered") is True,
             system={**system, "trajectory_unit": "cycles/fov"},
-            warnings=(*notes, *words),
+            warnings=(*notes, *words, *without_effect(options, echo=none, group=none)),
         ),
         options,
     )

@@ -29,10 +29,10 @@ from csiq.io.hdf5 import find_dataset, find_node, groups_of, open_h5, text_of
 from csiq.io.header import parse_header
 from csiq.io.ismrmrd_decode import decode
 from csiq.io.ismrmrd_write import write_ismrmrd
-from csiq.io.options import ReadOptions
+from csiq.io.options import ReadOptions, without_effect
 from csiq.io.raw_file import RawFile
 from csiq.io.records import Sorted
-from csiq.io.sniff import check_readable
+from csiq.io.sniff import RAW, check_readable
 
 __all__ = ["read_ismrmrd", "write_ismrmrd"]
 
@@ -62,10 +62,11 @@ def read_ismrmrd(path: str | Path, options: ReadOptions | None = None) -> Acquis
         If there is no such file, or an option does not fit it.
     """
     path, options = Path(path), options or ReadOptions()
-    check_readable(path)
+    check_readable(path, RAW)
     with open_h5(path) as file:
         draft = decode(_open(file, path, options))
-    return finish(draft, options)
+    said = "the file says it"
+    return finish(draft.noted(*without_effect(options, fov=said, tr=said)), options)
 
 
 def is_ismrmrd(path: Path, options: ReadOptions) -> bool:
@@ -137,7 +138,10 @@ def _listed(names: list[str]) -> str:
 def _advice(file: h5py.File) -> str:
     if "kspace" in file:
         return "a Cartesian fastMRI file? csiq needs radial acquisitions"
-    return f"groups found: {_listed(groups_of(file))}; --group names another"
+    if "volumes" in file:
+        return "it holds images: csiq grade and csiq convert read them"
+    names = groups_of(file)
+    return f"groups found: {_listed(names)}; --group names another" if names else "docs/formats.md says more"
 
 
 def _choose_echo(kinds: Sorted, heads: np.ndarray, path: Path, echo: int | None) -> Sorted:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from csiq.errors import ConfigError, nearest
+from csiq.trajectory import TRAJECTORIES
 
 #: Units a trajectory may be in, as ``--traj-units`` names them.
 TRAJECTORY_UNITS = ("cycles/fov", "cycles/pixel", "1/mm", "rad/pixel", "rad/mm", "1/m", "rad/m")
@@ -109,3 +110,21 @@ class ReadOptions:
             raise ConfigError("negative coil", field="--exclude-coil", hint="coils count from 0")
         if self.max_memory_bytes is not None and self.max_memory_bytes <= 0:
             raise ConfigError(f"{self.max_memory_bytes} bytes", field="--max-memory", hint="give more than 0")
+
+
+def without_effect(options: ReadOptions, **why: str) -> tuple[str, ...]:
+    """Return a warning for each option that was given and changes nothing.
+
+    Parameters
+    ----------
+    options : ReadOptions
+    **why : str
+        Options that a format has no use for, by their attribute, and the reason. What no trajectory but a
+        named one has use for, or it has none for, is added here.
+    """
+    if options.trajectory != "phyllotaxis":
+        why["interleaves"] = "it is for --trajectory phyllotaxis"
+    if options.trajectory in TRAJECTORIES:
+        why["traj_units"] = f"'{options.trajectory}' is computed"
+    given = {name: reason for name, reason in why.items() if getattr(options, name) is not None}
+    return tuple(f"--{name.replace('_', '-')} has no effect: {reason}" for name, reason in given.items())

@@ -30,7 +30,7 @@ from csiq.io.finish import finish
 from csiq.io.given_trajectory import given_trajectory
 from csiq.io.hdf5 import check_size, find_dataset, find_node, open_h5, reading
 from csiq.io.npy import load_npy
-from csiq.io.options import ReadOptions
+from csiq.io.options import ReadOptions, without_effect
 from csiq.io.plain import plain_geometry, plain_times
 from csiq.io.spokes import check_radial
 from csiq.io.units import find_unit, unit_scale
@@ -201,6 +201,8 @@ def _scan(path: Path, kspace: np.ndarray, beside: dict[str, Any], options: ReadO
     noise = beside.get("noise")
     if noise is not None and (noise.ndim != 2 or len(noise) != len(kspace)):
         raise RawDataError(f"expected ({len(kspace)}, n), got {noise.shape}", file=path, field="noise")
+    none = "plain arrays have none"
+    idle = without_effect(options, echo=none, **({"group": none} if path.suffix == ".npy" else {}))
     draft = Draft(
         path=path,
         kspace=kspace,
@@ -210,6 +212,6 @@ def _scan(path: Path, kspace: np.ndarray, beside: dict[str, Any], options: ReadO
         geometry=geometry,
         noise=None if noise is None else np.ascontiguousarray(noise, np.complex64),
         system={"trajectory_unit": "cycles/fov"},
-        warnings=(*notes, *words),
+        warnings=(*notes, *words, *idle),
     )
     return finish(draft, options)

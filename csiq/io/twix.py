@@ -26,8 +26,8 @@ from csiq.io.draft import Draft
 from csiq.io.finish import finish
 from csiq.io.given_trajectory import given_trajectory, is_name, orient_given
 from csiq.io.hdf5 import check_memory
-from csiq.io.options import ReadOptions
-from csiq.io.sniff import check_readable
+from csiq.io.options import ReadOptions, without_effect
+from csiq.io.sniff import RAW, check_readable
 from csiq.io.spokes import check_radial
 from csiq.io.twix_header import CARTESIAN, Protocol, geometry_of, system_of
 from csiq.io.twix_layout import Readouts, walk
@@ -65,10 +65,12 @@ def read_twix(path: str | Path, options: ReadOptions | None = None) -> Acquisiti
         If pymapvbvd is not installed, there is no such file, or an option does not fit it.
     """
     path, options = Path(path), options or ReadOptions()
-    check_readable(path)
+    check_readable(path, RAW)
     check_memory(2 * path.stat().st_size, options.max_memory_bytes, path, "samples")
     scan = _load(path, walk(path))
-    return finish(_decode(scan, path, options), options)
+    said = "the file says it"
+    idle = without_effect(options, group="a TWIX file has none", fov=said, tr=said)
+    return finish(_decode(scan, path, options).noted(*idle), options)
 
 
 @contextmanager
