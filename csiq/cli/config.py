@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from csiq.cli.choices import presets
-from csiq.cli.options import DEBUG, JSON, options
+from csiq.cli.options import DEBUG, JSON, called, options
 
 
 @click.group(
@@ -69,10 +69,12 @@ def show(name: str, as_json: bool) -> None:
     from csiq.config import load_config
     from csiq.presets import preset_text
 
+    with called("NAME", "--preset"):
+        text = preset_text(name)
     if as_json:
         click.echo(json_line({"preset": name, "config": load_config(preset=name).as_dict()}))
     else:
-        click.echo(preset_text(name), nl=False)
+        click.echo(text, nl=False)
 
 
 @config.command(

@@ -8,7 +8,7 @@ import click
 
 from csiq.cli.choices import models
 from csiq.cli.model_making import calibrate, import_model
-from csiq.cli.options import DEBUG, JSON, options
+from csiq.cli.options import DEBUG, JSON, called, options
 from csiq.cli.output import echo_pairs, echo_table, json_line
 
 if TYPE_CHECKING:
@@ -79,9 +79,12 @@ Examples:
 @options(JSON, DEBUG)
 def show(name: str, as_json: bool) -> None:
     """Show the card of a model: training data, range, voxel sizes, accuracy."""
-    from csiq.quality.model_file import open_model
+    from csiq.quality.model_file import open_model, read_tensors
 
-    found = open_model(name)
+    with called("NAME", "--model"):
+        found = open_model(name)
+    if found.card is None:
+        read_tensors(found)  # nothing but its weights says that it is a model
     if as_json:
         click.echo(json_line(found.card))
         return
@@ -135,7 +138,8 @@ def verify(name: str, as_json: bool) -> None:
     from csiq.quality.grade import Grader
     from csiq.quality.model_file import open_model
 
-    found = open_model(name)
+    with called("NAME", "--model"):
+        found = open_model(name)
     networks = Grader.of(found).networks
     n_weights = sum(p.numel() for network in networks for p in network.parameters())
     if as_json:

@@ -67,9 +67,11 @@ def import_model(file: Path, output: Path | None, overwrite: bool, as_json: bool
 
 def _kind_of(path: Path) -> NetworkConfig:
     from csiq.errors import ModelError, RawDataError
+    from csiq.io.sniff import check_is_file
     from csiq.io.tables import read_json
     from csiq.quality.network import NetworkConfig
 
+    check_is_file(path, "a JSON file", field="--kind")
     try:
         found = read_json(path)
     except RawDataError as error:
@@ -134,11 +136,13 @@ def calibrate(
     rising map from the model's grades to the reader's is fitted and cross-validated, and written into the
     card of a copy of the model. The network stays as it is.
     """
+    from csiq.evaluation.cases import manifest_of
     from csiq.quality.grade import Grader
     from csiq.quality.model_file import open_model, save_model
     from csiq.quality.site_calibration import calibrate_to_site
     from csiq.training.graded_set import GradedSet
 
+    graded = manifest_of(graded)
     model = open_model(name)
     path = _output(output, f"{model.name}-site", Path(name), overwrite=overwrite)
     chosen = reader or _only_reader(graded)
@@ -156,8 +160,8 @@ def _only_reader(graded: Path) -> str:
     from csiq.cohort.manifest import read_manifest
     from csiq.errors import ConfigError
 
-    table = graded / "graded.tsv" if graded.is_dir() else graded
-    readers = sorted({name for scan in read_manifest(table, check_files=False) for name in scan.grades})
+    scans = read_manifest(graded, check_files=False)
+    readers = sorted({name for scan in scans for name in scan.grades})
     if len(readers) != 1:
         raise ConfigError(
             "name whose grades are meant", file=graded, field="--reader", hint=", ".join(readers)

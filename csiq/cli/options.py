@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -203,6 +204,27 @@ def options(*groups: Decorator | tuple[Decorator, ...]) -> Decorator:
         return function
 
     return add
+
+
+@contextmanager
+def called(name: str, option: str) -> Iterator[None]:
+    """Name the argument of a command in errors about it, where other commands have an option for it.
+
+    Parameters
+    ----------
+    name : str
+        As the command's help calls it.
+    option : str
+        As ``--model``.
+    """
+    from csiq.errors import CsiqError
+
+    try:
+        yield
+    except CsiqError as error:
+        if error.field != option:
+            raise
+        raise type(error)(error.what, file=error.file, field=name, hint=error.hint) from None
 
 
 def without(group: tuple[Decorator, ...], *names: str) -> tuple[Decorator, ...]:

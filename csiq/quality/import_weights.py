@@ -53,6 +53,10 @@ def read_foreign(path: Path) -> State:
         if start == b"PK" or start[:1] == b"\x80":
             return _read_torch(path)
         return dict(safetensors.torch.load(path.read_bytes()))
+    except FileNotFoundError:
+        raise ModelError("no such file", file=path, hint="check the path") from None
+    except IsADirectoryError:
+        raise ModelError("is a folder, expected a file of weights", file=path) from None
     except OSError as error:
         raise ModelError(f"cannot be read: {error.strerror or error}", file=path) from None
     except (safetensors.SafetensorError, ValueError, KeyError) as error:

@@ -43,12 +43,15 @@ class ModelFile:
         None if there is no card, or one of another schema.
     warnings : tuple of str
         Why the grades of this model are uncertified, if they are.
+    file : str
+        Base name as it was given, for messages; empty: the name with its suffix.
     """
 
     name: str
     weights: bytes
     card: dict[str, Any] | None
     warnings: tuple[str, ...] = ()
+    file: str = ""
 
     @property
     def sha256(self) -> str:
@@ -84,7 +87,8 @@ def open_model(name_or_file: str | Path = "default") -> ModelFile:
 
 def _read(base: str, weights: Any, card: Any) -> ModelFile:
     if not weights.is_file():
-        raise ModelError("no such file", file=base, hint="see csiq model list")
+        what = "is a folder, expected a .safetensors file" if weights.is_dir() else "no such file"
+        raise ModelError(what, file=base, hint="see csiq model list")
     try:
         if isinstance(weights, Path) and weights.stat().st_size > _MAX_BYTES:
             raise ModelError("larger than 1 GiB: not a grading model", file=base)
@@ -92,7 +96,7 @@ def _read(base: str, weights: Any, card: Any) -> ModelFile:
     except OSError as error:
         raise ModelError(f"cannot be read: {error.strerror}", file=base) from error
     parsed, warnings = _read_card(base, card)
-    return ModelFile(base.removesuffix(_SUFFIX), data, parsed, warnings)
+    return ModelFile(base.removesuffix(_SUFFIX), data, parsed, warnings, base)
 
 
 def _read_card(base: str, card: Any) -> tuple[dict[str, Any] | None, tuple[str, ...]]:
@@ -122,7 +126,7 @@ def read_tensors(model: ModelFile) -> tuple[dict[str, Tensor], dict[str, Any] | 
     import safetensors.torch
     import torch
 
-    file = model.name + _SUFFIX
+    file = model.file or model.name + _SUFFIX
     if model.weights[:2] == b"PK" or model.weights[:1] == b"\x80":
         raise ModelError(
             "a pickled torch file, which could run code", file=file, hint="save it as safetensors"
@@ -131,9 +135,9 @@ def read_tensors(model: ModelFile) -> tuple[dict[str, Tensor], dict[str, Any] | 
     try:
         tensors = safetensors.torch.load(model.weights)
     except (safetensors.SafetensorError, ValueError, KeyError) as error:
-        raise ModelError(
-            f"truncated or not a safetensors file ({one_line(error)})", file=file, hint="copy it again"
-        ) from error
+        what = f"truncated or not a safetensors file ({one_line(error)})"
+        hint = "copy it again" if file.endswith(_SUFFIX) else "see csiq model list"
+        raise ModelError(what, file=file, hint=hint) from error
     if model.card is not None and model.sha256 != expected:
         raise ModelError(
             "SHA-256 differs from the model card: damaged or exchanged",

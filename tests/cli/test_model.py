@@ -130,7 +130,9 @@ def test_what_cannot_be_calibrated(scans: Path, model: Path, tmp_path: Path, cap
     assert main([*base, str(few)]) == 3
     assert "at least 10" in capsys.readouterr().err
     assert main([*base, str(table), "--reader", "reader9"]) == 2
-    assert main([*base, str(scans / "nothing.tsv")]) == 3
+    capsys.readouterr()
+    assert main([*base, str(scans / "nothing.tsv")]) == 2
+    assert "nothing.tsv: no such file" in capsys.readouterr().err
     assert main([*base[:2], "--model", str(model), "-o", str(model), "--overwrite", str(table)]) == 7
     assert main([*base[:2], "--model", str(model), "-o", str(tmp_path / "x.pt"), str(table)]) == 2
     assert not list(tmp_path.iterdir())
