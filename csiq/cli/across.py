@@ -60,7 +60,8 @@ def compare_across(context: click.Context, arguments: Sequence[str], *, as_json:
 
     keys = context.params
     if keys["figure"] or keys["svg"]:
-        raise ConfigError("belongs to one run", field="--figure", hint="-o comparison.png draws all pairs")
+        given = "--figure" if keys["figure"] else "--svg"
+        raise ConfigError("belongs to one run", field=given, hint="-o comparison.png draws all pairs")
     targets = _targets(keys["outputs"], overwrite=keys["overwrite"])
     asked = [asked_of(argument) for argument in arguments]
     images = list(images_of(asked, How(*(keys[name] for name in How._fields))))
@@ -112,6 +113,8 @@ def _targets(outputs: Sequence[Path], *, overwrite: bool) -> list[Path]:
     for path in found:
         if path.exists() and not overwrite:
             raise OutputError("is there already", file=path, hint="--overwrite replaces it")
+        if not path.parent.is_dir():
+            raise ConfigError("its folder does not exist", file=path, field="-o", hint="make it first")
     return found
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -51,7 +51,6 @@ def images_of(asked: Sequence[Asked], how: How) -> Iterator[Image]:
     ConfigError
         If runs were graded by different models and none is asked for, or there is no such phase.
     """
-    from csiq.plugins import load_assessor
     from csiq.ranking.comparison import check_one_model
 
     records = {one.path: record for one in asked if (record := _record_of(one.path)) is not None}
@@ -60,8 +59,7 @@ def images_of(asked: Sequence[Asked], how: How) -> Iterator[Image]:
 
     def grader() -> Assessor:
         if not graders:
-            name = how.model or next((name for name, _ in own if name), "default")
-            graders.append(load_assessor(name, how.device))
+            graders.append(_grader(how, records))
         return graders[0]
 
     if how.model is None:
@@ -75,6 +73,30 @@ def images_of(asked: Sequence[Asked], how: How) -> Iterator[Image]:
             yield from _chosen(_of_run(one, record), how.phase, one)
         else:
             yield from _chosen(_regraded(one, record, grader()), how.phase, one)
+
+
+def _grader(how: How, records: Mapping[Path, Record]) -> Assessor:
+    """Return the network that is asked for, else that of the first graded run, else the default.
+
+    Raises
+    ------
+    ModelError
+        If it cannot be loaded.
+    """
+    from csiq.errors import ModelError
+    from csiq.plugins import load_assessor
+
+    if how.model is not None:
+        return load_assessor(how.model, how.device)
+    run, name = next(((run, name) for run, r in records.items() if (name := _model_of(r)[0])), (None, ""))
+    if run is None:
+        return load_assessor("default", how.device)
+    try:
+        return load_assessor(name, how.device)
+    except ModelError as error:
+        what = f"was graded by '{name}', which cannot be loaded ({error.what})"
+        hint = "--model FILE, where that network lies, or --model default grades everything anew"
+        raise ModelError(what, file=run, field="model", hint=hint) from None
 
 
 def are_of_one_scan(asked: Sequence[Asked]) -> bool:

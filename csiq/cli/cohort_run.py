@@ -16,6 +16,7 @@ from csiq.cli.options import (
     READING,
     RUNNING,
     STOPPING,
+    called,
     given_keys,
     options,
     without,
@@ -146,11 +147,13 @@ def list_raw(
     if foreign:
         option = f"--{foreign[0].replace('_', '-')}"
         raise click.UsageError(f"{option} is for a digital cohort, not for raw files", context)
-    scans = write_listing(manifest, raw, config, overwrite=overwrite)
+    with called("--config", "--preset"):
+        scans = write_listing(manifest, raw, config, overwrite=overwrite)
     if as_json:
         click.echo(json_line({"manifest": manifest.name, "scans": [scan.scan for scan in scans]}))
         return
-    click.echo(f"{manifest}: {len(scans)} scans; csiq cohort run {manifest} reconstructs them")
+    count, them = ("1 scan", "it") if len(scans) == 1 else (f"{len(scans)} scans", "them")
+    click.echo(f"{manifest}: {count}; csiq cohort run {manifest} reconstructs {them}")
 
 
 def folder_of(given: Path) -> Path:

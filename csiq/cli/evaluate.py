@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from csiq.cli.options import DEBUG, JSON, options
+from csiq.cli.options import DEBUG, JSON, called, options
 from csiq.cli.output import echo_pairs, echo_table, json_line
 
 _PATH = click.Path(path_type=Path)
@@ -94,7 +94,8 @@ def evaluate(
     graders = load_graders(models or ("default",), retrained, device)
     request = Request(where, split, reader, overwrite, resume)
     report = _silent if quiet else _line_an_image()
-    record = run(request, graders, folder, report, parts_with(peers=peers))
+    with called("--split", "--splits"):
+        record = run(request, graders, folder, report, parts_with(peers=peers))
     if card and kind:
         into_card(card, record, kind)
     if as_json:

@@ -163,7 +163,10 @@ def saved_volumes(folder: Path, pattern: str | None = None) -> list[Path]:
     from csiq.watch import Arrivals
 
     found = [file.path for file in Arrivals(folder, pattern).files()]
-    found = found or ([] if pattern else sorted(folder.glob("phase-*.nii.gz")))
+    if pattern and not found:
+        what = f"no file with a number in its name fits '{pattern}'"
+        raise RawDataError(what, file=folder, field="--pattern")
+    found = found or sorted(folder.glob("phase-*.nii.gz"))
     if not found:
         raise RawDataError(
             "holds no iterates and no phases",

@@ -12,6 +12,7 @@ from csiq.cli.options import DEBUG, JSON, options
 
 if TYPE_CHECKING:
     from csiq.heatmap import HeatMap, Occlusion
+    from csiq.quality.grade import Grader
 
 _FILE = click.Path(path_type=Path)
 _AXES = ("axial", "coronal", "sagittal")
@@ -31,7 +32,9 @@ Examples:
 @click.option("-o", "--output", type=_FILE, metavar="DIR", help="Folder to write to [VOLUME's stem.heatmap].")
 @click.option("--model", default="default", metavar="NAME|FILE", help="Grading network; see csiq model list.")
 @click.option("--mask", type=int, default=8, show_default=True, metavar="N", help="Side of the mask, mm.")
-@click.option("--stride", type=int, metavar="N", help="From one mask to the next, mm [half the mask].")
+@click.option(
+    "--stride", type=click.IntRange(1), metavar="N", help="From one mask to the next, mm [half the mask]."
+)
 @click.option(
     "--axis",
     type=click.Choice([*_AXES, "all"]),
@@ -87,6 +90,8 @@ def heatmap(volume: Path, **given: Any) -> None:
     from csiq.cli.output import json_line
     from csiq.heatmap.animation import check_kind
     from csiq.heatmap.folder import open_folder, write_heat_map
+    from csiq.io.nifti import read_volume
+    from csiq.quality.grade import Grader
 
     check_kind(given["animation"])
     folder = given["output"] or Path(f"{_stem(volume)}.heatmap")
@@ -94,8 +99,10 @@ def heatmap(volume: Path, **given: Any) -> None:
         from csiq.arrays import use_threads
 
         use_threads(given["threads"])
+    # what cannot be read leaves no empty folder behind
+    grader, read = Grader.load(given["model"], given["device"]), read_volume(volume)
     with open_folder(folder, overwrite=given["overwrite"]):
-        explained = _explained(volume, given)
+        explained = _explained(volume, read, grader, given)
         record = write_heat_map(folder, explained, given["animation"])
     if given["as_json"]:
         click.echo(json_line({"folder": folder, **record}))
@@ -107,15 +114,12 @@ def heatmap(volume: Path, **given: Any) -> None:
     click.echo(f"heat map: {folder / 'heatmap.nii.gz'}\nfigure: {folder / 'heatmap.png'}")
 
 
-def _explained(path: Path, given: dict[str, Any]) -> Any:
+def _explained(path: Path, read: tuple[Any, Any, Any], grader: Grader, given: dict[str, Any]) -> Any:
     from csiq.heatmap import occlusion_map
     from csiq.heatmap.folder import Explained
     from csiq.heatmap.view import array_orientation, orientation_known
-    from csiq.io.nifti import read_volume
-    from csiq.quality.grade import Grader
 
-    grader = Grader.load(given["model"], given["device"])
-    values, voxel_size, affine = read_volume(path)
+    values, voxel_size, affine = read
     wanted = _AXES if given["axis"] == "all" else (given["axis"],)
     axes = tuple(array_orientation(name, affine) for name in wanted)
     occlusion = occlusion_of(given, axes, grader)

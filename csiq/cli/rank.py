@@ -109,8 +109,12 @@ def _refuse(context: click.Context, names: tuple[str, ...], what: str, hint: str
 
 def _rank_phases(folder: Path, kinds: list[str], *, as_json: bool) -> None:
     from csiq.cli.output import json_line
+    from csiq.errors import ConfigError
     from csiq.report.record import read_record
 
+    if folder.is_file():
+        hint = "--across compares images with runs"
+        raise ConfigError("is a file, expected the folder of a run", file=folder, hint=hint)
     record = read_record(folder)
     ranking = ranking_of(record)
     if ranking is None:

@@ -121,12 +121,12 @@ def train(graded: Path, **given: Any) -> None:
 
 def task_of(graded: Path, given: dict[str, Any]) -> TrainingTask:
     """Return what the options ask for."""
+    from csiq.evaluation.cases import manifest_of
     from csiq.training.output_folder import CACHE
     from csiq.training.runs import TrainingTask
 
-    manifest = graded / "graded.tsv" if graded.is_dir() else graded
     return TrainingTask(
-        manifest=manifest,
+        manifest=manifest_of(graded),
         reader=given["reader"],
         splits=_names(given["splits"]),
         held_out=_names(given["validate"]),
@@ -145,10 +145,21 @@ def _names(text: str) -> tuple[str, ...]:
 
 
 def _config(given: dict[str, Any]) -> Any:
+    from csiq.errors import ConfigError, ModelError
     from csiq.training.options import config_with
 
     keys = ("iterations", "seed", "first_kernel", "keep", "learning_rate", "half_edge")
-    return config_with({key: given[key] for key in keys}, given["further"])
+    try:
+        return config_with({key: given[key] for key in keys}, given["further"])
+    except (ConfigError, ModelError) as error:
+        key = (error.field or "").rpartition(".")[2]
+        typed = any(text.partition("=")[0].strip().replace("-", "_") == key for text in given["further"])
+        if key.startswith("--"):
+            raise
+        if key == "kernel" and not typed:  # three of them fit, as they are
+            key = "first_kernel"
+        field = f"--{key.replace('_', '-')}" if key in keys and not typed else f"--set {key}"
+        raise ConfigError(error.what, field=field, hint=error.hint) from None
 
 
 def _check(given: dict[str, Any]) -> None:
@@ -168,11 +179,8 @@ def _check(given: dict[str, Any]) -> None:
 
 
 def _content(task: TrainingTask) -> dict[str, Any]:
-    from csiq.errors import RawDataError
     from csiq.io.sniff import sha256_of
 
-    if not task.manifest.is_file():
-        raise RawDataError("no such file", file=task.manifest, hint="csiq cohort init makes one")
     manifest = {"name": task.manifest.name, "sha256": sha256_of(task.manifest)}
     data = {"manifest": manifest, "reader": task.reader, "splits": task.splits, "held_out": task.held_out}
     return {"data": _plain(data), "settings": _plain(task.config.as_dict()), "precision": task.precision}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from csiq.errors import ConfigError, nearest
+from csiq.errors import ConfigError, RawDataError, nearest
 
 
 @dataclass(frozen=True)
@@ -75,8 +75,13 @@ def source_of(path: Path, *, stated: str | None = None, trajectory: bool = False
         If it cannot be read.
     """
     from csiq.io.cfl import data_of
+    from csiq.io.run_folder import is_run_folder
     from csiq.io.sniff import check_readable, identify
+    from csiq.plugins import reader_of
 
+    if path.is_dir() and is_run_folder(path):
+        hint = f"{path.name}/volumes.h5"
+        raise ConfigError("is the folder of a run, expected a file", file=path, field="IN", hint=hint)
     if path.is_dir():
         return Source("dicom", False)
     if path.suffix in (".cfl", ".hdr") or (not path.exists() and data_of(path).exists()):
@@ -91,6 +96,9 @@ def source_of(path: Path, *, stated: str | None = None, trajectory: bool = False
         return Source("nifti", False)
     if kind == "a DICOM file":
         return Source("dicom", False)
+    if kind != "a NumPy array" and reader_of(path) is None:
+        hint = "docs/formats.md says what is read"
+        raise RawDataError(f"is {kind}; expected a raw scan or images", file=path, hint=hint)
     return Source("arrays", _said(stated, True))
 
 

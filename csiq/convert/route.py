@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -94,12 +94,39 @@ def convert(source: str | Path, target: str | Path, options: ConvertOptions | No
     source, target, options = Path(source), Path(target), options or ConvertOptions()
     found = source_of(source, stated=options.kind, trajectory=options.read.trajectory is not None)
     name = target_of(target, stated=options.to, is_raw=found.is_raw)
+    _refuse_idle(options, name, is_raw=found.is_raw)
     files = outputs_of(target, name, is_raw=found.is_raw)
     if name != "dicom":
         refuse([*files, sidecar_of(files[0])], _inputs(source, found), overwrite=options.overwrite)
     if found.is_raw:
         return _convert_raw(source, files[0], name, options)
     return _convert_images(source, target if name == "dicom" else files[0], (found, name), options)
+
+
+def _refuse_idle(options: ConvertOptions, name: str, *, is_raw: bool) -> None:
+    """Refuse options that would do nothing.
+
+    Raises
+    ------
+    ConfigError
+        If one is for raw scans and the input is images, or the other way round.
+    """
+    plain = ReadOptions(group=options.read.group, keep_identifiers=options.read.keep_identifiers)
+    raw = [f.name for f in fields(plain) if getattr(options.read, f.name) != getattr(plain, f.name)]
+    raw += ["decay_correction"] * options.decay_correction + ["delays"] * (options.delays != "off")
+    own = {
+        "voxel_size": options.voxel_size,
+        "phase": options.phase,
+        "complex": options.complex_voxels or None,
+    }
+    images = [option for option, value in own.items() if value is not None]
+    idle, what = (
+        (images, "images, the input is a raw scan") if is_raw else (raw, "raw scans, the input is images")
+    )
+    if options.body_part is not None and name != "dicom":
+        idle, what = [*idle, "body_part"], what if idle else "DICOM"
+    if idle:
+        raise ConfigError(f"is for {what}", field=f"--{idle[0].replace('_', '-')}")
 
 
 def outputs_of(target: Path, name: str, *, is_raw: bool) -> list[Path]:

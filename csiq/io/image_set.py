@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from csiq.acquisition import Geometry
-from csiq.errors import RawDataError, ShapeError
+from csiq.errors import ConfigError, RawDataError, ShapeError
 
 
 @dataclass(frozen=True)
@@ -76,11 +76,12 @@ class ImageSet:
 
         Raises
         ------
-        RawDataError
+        ConfigError
             If there is no such phase.
         """
         if not 1 <= number <= self.n_phases:
-            raise RawDataError(f"there is no phase {number}; it holds {self.n_phases}", file=self.name)
+            what = f"there is no phase {number}; it holds {self.n_phases}"
+            raise ConfigError(what, file=self.name, field="--phase")
         return replace(self, values=self.values[number - 1 : number])
 
     def noted(self, *more: str) -> ImageSet:

@@ -55,7 +55,11 @@ class Imperfections:
             ("--arrhythmia", self.arrhythmia, 0.3),
         ):
             if not 0 <= value <= most:
-                raise ConfigError(f"{value} is not between 0 and {most}", field=name)
+                part = name in ("--missing", "--zeroed", "--arrhythmia")  # typed in percent
+                found, end = (
+                    (f"{100 * value:g} %", f"{100 * most:g} %") if part else (f"{value:g}", f"{most:g}")
+                )
+                raise ConfigError(f"{found} is not between 0 and {end}", field=name)
 
     @classmethod
     def drawn(cls, kinds: Collection[str], rng: np.random.Generator) -> Imperfections:

@@ -32,7 +32,9 @@ def config_with(given: Mapping[str, Any], further: Sequence[str] = ()) -> TrainC
     for text in further:
         key, sign, value = text.partition("=")
         name = key.strip().replace("-", "_")
-        if not sign or name not in {**known, **inner}:
+        if not sign:
+            raise ConfigError(f"expected KEY=VALUE, got '{text}'", field="--set")
+        if name not in {**known, **inner}:
             raise ConfigError(f"no setting '{key}'", field="--set", hint=nearest(name, {**known, **inner}))
         values[name] = _like({**known, **inner}[name], value.strip(), name)
     net = NetworkConfig(**{key: values.get(key, value) for key, value in inner.items()})
@@ -69,5 +71,6 @@ def _like(example: Any, text: str, name: str) -> Any:
             return values
         return type(example)(text)
     except ValueError:
-        kind = type(example).__name__
+        kinds = {bool: "true or false", int: "a whole number", float: "a number", tuple: "whole numbers"}
+        kind = kinds.get(type(example), type(example).__name__)
         raise ConfigError(f"expected {kind}, got '{text}'", field=f"--set {name}") from None

@@ -42,11 +42,13 @@ def opened(path: Path, content: dict[str, Any], *, overwrite: bool, resume: bool
         If it cannot be made.
     """
     with held_folder(path) as found:
-        if found and not (overwrite or resume):
+        # a training that was refused leaves its record, and nothing that could be lost
+        refused = [p.name for p in found] == [RECORD] and not resume
+        if found and not (overwrite or resume or refused):
             raise OutputError("is not empty", file=path, hint="--overwrite or --resume")
         if found and _record_of(path) is None:
             raise OutputError("no training of csiq is in it", file=path, hint="choose another folder with -o")
-        _prepare(path, content, overwrite=overwrite)
+        _prepare(path, content, overwrite=overwrite or refused)
         yield path
 
 

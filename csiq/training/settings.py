@@ -96,8 +96,11 @@ class TrainConfig:
             raise ConfigError(
                 f"expected a divisor of batch, {self.batch}, got {self.windows}", field="windows"
             )
-        if not self.learning_rate > 0 or not 0 <= self.average < 1 or not 0 <= self.intensity < 1:
-            raise ConfigError("learning rate, average or intensity out of range", field="training")
+        if not self.learning_rate > 0:
+            raise ConfigError(f"expected more than 0, got {self.learning_rate}", field="learning_rate")
+        for name in ("average", "intensity"):
+            if not 0 <= getattr(self, name) < 1:
+                raise ConfigError(f"expected 0 to below 1, got {getattr(self, name)}", field=name)
         if not 0 <= self.together <= 1:
             raise ConfigError(f"expected 0 to 1, got {self.together}", field="together")
 

@@ -79,7 +79,7 @@ def test_a_folder_of_others_is_not_touched(volumes, tmp_path, capsys):
         (["volumes.h5", "a.xyz"], 2, "does not tell a format"),
         (["volumes.h5", "a.dat", "--to", "twix"], 2, "'twix' cannot be written"),
         (["volumes.h5", "no/a.nii"], 2, "its folder does not exist"),
-        (["volumes.h5", "a.nii", "--phase", "3"], 3, "there is no phase 3; it holds 2"),
+        (["volumes.h5", "a.nii", "--phase", "3"], 2, "--phase: there is no phase 3; it holds 2"),
         (["nothing.h5", "a.nii"], 2, "no such file"),
     ],
 )
