@@ -15,7 +15,7 @@ from csiq.arrays import choose_device, default_threads
 from csiq.coil_batches import fitted
 from csiq.config import Config
 from csiq.errors import CsiqError, OutputError, RawDataError
-from csiq.io.sniff import check_readable
+from csiq.io.sniff import RAW, check_readable
 from csiq.loop import Event, OnEvent, ignore
 from csiq.pipeline import Result
 from csiq.plugins import load_assessor
@@ -75,7 +75,7 @@ def tune(
     home = home_of(config)
     wanted = with_home(lamdas, home) if lamdas is not None else lamda_grid(home)
     # a wrong option or a missing file must not leave an empty folder behind
-    check_readable(raw)
+    check_readable(raw, RAW)
     check_given(config)
     solver_named(config.solver.solver)
     grader = load_assessor(config.quality.model, choose_device(config.run.device))
