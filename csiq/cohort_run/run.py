@@ -125,11 +125,15 @@ def run_cohort(
     """
     how, listening = how or HowToRun(), listening or Listening()
     jobs, config = check_cohort(request)
-    with open_folder(request.folder, config, overwrite=how.overwrite, resume=how.resume):
+    # a scheduler that does not answer must not leave a folder behind
+    with (
+        _connection(jobs, how) as client,
+        open_folder(request.folder, config, overwrite=how.overwrite, resume=how.resume),
+    ):
         write_record(request.folder / RECORD, config, RUNNING)
         status = INTERRUPTED
         try:
-            failed, tried = _work(request.folder, jobs, how, listening)
+            failed, tried = _work(request.folder, jobs, how, listening, client)
             missing = [job for job in jobs if not is_finished(job)]
             status = COMPLETE if not missing else FAILED if failed else INTERRUPTED
         finally:
@@ -141,14 +145,24 @@ def run_cohort(
     return record
 
 
+@contextmanager
+def _connection(jobs: Sequence[ScanJob], how: HowToRun) -> Iterator[Any]:
+    """Give a client of the scheduler; None where none is needed."""
+    if how.engine != DASK or (not how.overwrite and all(is_finished(job) for job in jobs)):
+        yield None
+        return
+    with connected(str(how.scheduler)) as client:
+        yield client
+
+
 def _work(
-    folder: Path, jobs: Sequence[ScanJob], how: HowToRun, listening: Listening
+    folder: Path, jobs: Sequence[ScanJob], how: HowToRun, listening: Listening, client: Any
 ) -> tuple[list[str], int]:
     left = [job for job in jobs if not is_finished(job)]
     if not left:
         listening.plan(Plan((), len(jobs), "nothing is left to do"))
         return [], 0
-    with _engine(left, len(jobs), how, listening) as (engine, todo, workers):
+    with _engine(left, len(jobs), how, listening, client) as (engine, todo, workers):
         steps = _steps(engine, todo, fail_fast=how.fail_fast)
 
         def noted(made: int) -> dict[str, Any]:
@@ -159,11 +173,11 @@ def _work(
 
 @contextmanager
 def _engine(
-    left: Sequence[ScanJob], total: int, how: HowToRun, listening: Listening
+    left: Sequence[ScanJob], total: int, how: HowToRun, listening: Listening, client: Any
 ) -> Iterator[tuple[Engine, Sequence[ScanJob], int]]:
     call = Call(reconstruct_scan, log_of)
     if how.engine == DASK:
-        with connected(str(how.scheduler)) as client, ClusterEngine(call, client) as cluster:
+        with ClusterEngine(call, client) as cluster:
             workers = len(client.nthreads())
             place = f"on {_counted(workers, 'worker')} of {how.scheduler}"
             warning = None if workers else "no worker is there yet: `dask worker` starts one; waiting"

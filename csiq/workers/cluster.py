@@ -7,6 +7,7 @@ is a whole reconstruction, with all threads and the GPU of its worker. Workers m
 from __future__ import annotations
 
 import itertools
+import logging
 import threading
 import time
 from collections import deque
@@ -49,12 +50,30 @@ def connected(scheduler: str) -> Iterator[Any]:
         raise ConfigError(
             "Dask is not installed", field="--scheduler", hint="pip install 'csiq[cluster]'"
         ) from None
+    with _dask_silent():
+        try:
+            client = Client(scheduler, timeout=_PATIENCE, set_as_default=False)
+        except (OSError, ValueError, TimeoutError) as error:
+            hint = "`dask scheduler` starts one, and says its address"
+            what = f"no scheduler answers at {scheduler} ({error})"
+            raise ResourceError(what, field="--scheduler", hint=hint) from None
+        with client, client.as_current():
+            yield client
+
+
+@contextmanager
+def _dask_silent() -> Iterator[None]:
+    """Keep Dask's own log off the screen: a lost scheduler is our one line, not its traceback."""
+    names = ("distributed", "distributed.client", "tornado", "tornado.application")
+    loggers = [logging.getLogger(name) for name in names]
+    before = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.CRITICAL)
     try:
-        client = Client(scheduler, timeout=_PATIENCE, set_as_default=False)
-    except (OSError, ValueError, TimeoutError) as error:
-        raise ResourceError(f"no scheduler answers at {scheduler} ({error})", field="--scheduler") from None
-    with client, client.as_current():
-        yield client
+        yield
+    finally:
+        for logger, level in zip(loggers, before, strict=True):
+            logger.setLevel(level)
 
 
 class ClusterEngine:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 import socket
@@ -53,6 +54,7 @@ def cluster_of(n_workers: int, folder: Path) -> Iterator[Cluster]:
                   "--local-directory", str(folder / f"w{i}"))
             for i in range(n_workers)
         ]  # fmt: skip
+        wait_for(lambda: answers(port))
         yield found
     finally:
         for process in (*found.workers, found.scheduler):
@@ -65,6 +67,11 @@ def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
+
+
+def answers(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 def wait_for(what, seconds: float = 60) -> None:
@@ -88,7 +95,27 @@ def test_no_scheduler_there(cohort, capsys, monkeypatch):
         f"tcp://127.0.0.1:{free_port()}",
     ]
     assert main(command) == 5
-    assert "no scheduler answers at tcp://127.0.0.1" in capsys.readouterr().err
+    error = capsys.readouterr().err
+    assert "no scheduler answers at tcp://127.0.0.1" in error
+    assert "`dask scheduler` starts one" in error
+    # nothing was begun: the same command with the right address needs no --resume
+    assert not OUT.exists()
+
+
+def test_a_lost_connection_is_our_line_alone(capfd):
+    pytest.importorskip("distributed")
+    logger = logging.getLogger("distributed.client")
+    level, handler = logger.level, logging.StreamHandler(sys.stderr)
+    logger.addHandler(handler)
+    try:
+        with cluster_module._dask_silent():
+            logger.error("Traceback")
+        assert capfd.readouterr().err == ""
+        logger.error("Traceback")
+        assert "Traceback" in capfd.readouterr().err
+    finally:
+        logger.removeHandler(handler)
+    assert logger.level == level
 
 
 @pytest.mark.slow
