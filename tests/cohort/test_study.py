@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from csiq.cohort import database
 from csiq.cohort.cohort_folder import StudyConfig, check_room, open_cohort
 from csiq.cohort.database import Progress
 from csiq.cohort.following import Running
@@ -23,6 +24,7 @@ from csiq.errors import CohortError, ConfigError, OutputError, RawDataError, Res
 from csiq.io import read_acquisition
 from csiq.io.tables import read_table
 from tests.cohort import fake_images
+from tests.cohort.test_iterates import in_this_process
 
 CONFIG = StudyConfig(n_patients=12, matrix=16, raw_matrix=16, raw_coils=2)
 ONE = Running(workers=1)
@@ -40,10 +42,18 @@ def contents(folder: Path) -> dict[str, bytes]:
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory) -> Path:
-    """Return a finished cohort."""
+    """Return a finished cohort, which this process made."""
     folder = tmp_path_factory.mktemp("cohort") / "c"
-    init_cohort(folder, CONFIG, ONE, fake_images.make_image, silent)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(database, "results_of", in_this_process)
+        init_cohort(folder, CONFIG, ONE, fake_images.make_image, silent)
     return folder
+
+
+@pytest.fixture
+def no_processes(monkeypatch) -> None:
+    """Have volumes and scans made in this process."""
+    monkeypatch.setattr(database, "results_of", in_this_process)
 
 
 def test_a_cohort_has_its_tables(made):
@@ -129,7 +139,7 @@ def test_other_options_are_not_resumed(made):
         assert caught.value.exit_code == 7
 
 
-@pytest.mark.slow
+@pytest.mark.usefixtures("no_processes")
 def test_more_patients_while_it_is_not_complete(tmp_path):
     config = StudyConfig(n_patients=4, matrix=16, raw=False)
     with pytest.raises(CohortError):
@@ -147,6 +157,7 @@ def test_folders_that_are_not_ours_stay(tmp_path):
     assert [p.name for p in tmp_path.iterdir()] == ["letter.txt"]
 
 
+@pytest.mark.usefixtures("no_processes")
 def test_overwrite_removes_what_csiq_wrote(tmp_path):
     config = StudyConfig(n_patients=2, matrix=16, raw=False)
     init_cohort(tmp_path, config, ONE, fake_images.make_image, silent)
