@@ -2,7 +2,7 @@
 
     python 04_own_rule.py
 
-Solves a small problem and stops once the image changes by less than 1 % in an iteration.
+Solves a small problem and stops once the image changes by less than 3 % in an iteration.
 """
 
 import numpy as np
@@ -24,6 +24,7 @@ for iterate in csiq.solve(problem, max_iter=20):
     if previous is not None:
         change = np.linalg.norm(iterate.volumes - previous) / np.linalg.norm(previous)
         print(f"iteration {iterate.iteration}: cost {iterate.cost.total:.5g}, change {change:.2%}")
-        if change < 0.01:
+        if change < 0.03:
+            print(f"stopped at iteration {iterate.iteration}")
             break
     previous = iterate.volumes.copy()

@@ -3,7 +3,8 @@
     python 05_monitor_own_app.py
 
 A total variation of the end-expiratory phase. Its voxels are larger than the network knows, so the grades
-come with a warning: they are here to show the way.
+come with warnings: they are here to show the way, and hardly move. A second rule ends it where the plateau
+of the grade does not.
 """
 
 import numpy as np
@@ -30,7 +31,9 @@ app = sigpy.mri.app.TotalVariationRecon(
     show_pbar=False,
 )
 
-monitor = csiq.QualityMonitor(csiq.Grader.load(), csiq.GradePlateau(), voxel_size=scan.geometry.voxel_size)
+monitor = csiq.QualityMonitor(
+    csiq.Grader.load(), "plateau or iterations(10)", voxel_size=scan.geometry.voxel_size
+)
 with monitor.watch(app):
     app.run()
 
