@@ -16,6 +16,7 @@ from xml.etree import ElementTree
 
 from csiq.errors import RawDataError
 from csiq.io.header_parts import coil_names_of, identifiers_of, noise_measurement_of, system_of, user_of
+from csiq.io.ismrmrd_package import from_ismrmrd
 from csiq.io.options import MIN_MATRIX
 
 #: No scanner acquires more than this along an axis.
@@ -145,9 +146,9 @@ def _parse(xml: bytes, path: Path, where: str) -> ElementTree.Element:
 
 def _schema_complaint(xml: bytes) -> str | None:
     """Return what the ``ismrmrd`` package's schema finds odd, or None."""
-    from ismrmrd import xsd
     from xsdata.exceptions import ConverterWarning, ParserError
 
+    xsd = from_ismrmrd("xsd")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", ConverterWarning)

@@ -19,6 +19,7 @@ from csiq.io.geometry import geometry_from_lps, lps_from_geometry
 from csiq.io.hdf5 import check_size, find_dataset, find_node, groups_of, open_h5, reading
 from csiq.io.hdf5_write import create_h5
 from csiq.io.image_set import ImageSet, as_voxels
+from csiq.io.ismrmrd_package import from_ismrmrd
 from csiq.io.stack import Slice, stack
 
 #: Values of ``image_type`` and ``data_type``.
@@ -37,8 +38,6 @@ def write_ismrmrd_images(path: str | Path, images: ImageSet) -> None:
     path : path
     images : ImageSet
     """
-    from ismrmrd.hdf5 import get_hdf5type
-
     kind = _CXFLOAT if images.is_complex else _FLOAT
     values = as_voxels(images.values)[:, None]
     with atomic_write(path) as temporary, create_h5(temporary) as file:
@@ -48,14 +47,12 @@ def write_ismrmrd_images(path: str | Path, images: ImageSet) -> None:
             "attributes", (images.n_phases,), h5py.special_dtype(vlen=str), maxshape=(None,)
         )
         node[:] = [_meta(images, phase) for phase in range(images.n_phases)]
-        stored = values.view(get_hdf5type(kind)) if images.is_complex else values
+        stored = values.view(from_ismrmrd("hdf5").get_hdf5type(kind)) if images.is_complex else values
         group.create_dataset("data", data=stored, maxshape=(None, *values.shape[1:]), fletcher32=True)
 
 
 def _headers(images: ImageSet, kind: int) -> np.ndarray:
-    from ismrmrd.hdf5 import image_header_dtype
-
-    heads = np.zeros(images.n_phases, dtype=image_header_dtype)
+    heads = np.zeros(images.n_phases, dtype=from_ismrmrd("hdf5").image_header_dtype)
     position, directions = lps_from_geometry(images.geometry)
     heads["version"] = heads["measurement_uid"] = heads["channels"] = heads["image_series_index"] = 1
     heads["data_type"], heads["image_type"] = kind, _COMPLEX if images.is_complex else _MAGNITUDE

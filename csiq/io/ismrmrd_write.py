@@ -15,6 +15,7 @@ from csiq.io.atomic import atomic_write
 from csiq.io.geometry import lps_from_geometry
 from csiq.io.hdf5_write import create_h5
 from csiq.io.header_xml import header_xml
+from csiq.io.ismrmrd_package import from_ismrmrd
 from csiq.io.records import BLOCK, LAST_IN_MEASUREMENT, NAVIGATION, NOISE, bit
 from csiq.io.timing import TICK_S
 
@@ -123,10 +124,8 @@ def _noise_parts(scan: Acquisition) -> list[_Part]:
 
 
 def _heads(scan: Acquisition, shape: tuple[int, ...], n_dims: int) -> np.ndarray:
-    from ismrmrd.hdf5 import acquisition_header_dtype
-
     n_coils, n, n_samples = shape
-    heads = np.zeros(n, dtype=acquisition_header_dtype)
+    heads = np.zeros(n, dtype=from_ismrmrd("hdf5").acquisition_header_dtype)
     heads["version"] = heads["measurement_uid"] = 1
     heads["number_of_samples"], heads["trajectory_dimensions"] = n_samples, n_dims
     heads["available_channels"] = heads["active_channels"] = n_coils
@@ -165,8 +164,7 @@ def _acquired_order(heads: np.ndarray) -> np.ndarray:
 
 
 def _write_table(group: h5py.Group, parts: list[_Part], heads: np.ndarray, order: np.ndarray) -> None:
-    from ismrmrd.hdf5 import acquisition_dtype
-
+    acquisition_dtype = from_ismrmrd("hdf5").acquisition_dtype
     n = len(order)
     table = group.create_dataset("data", (n,), acquisition_dtype, chunks=(min(n, 512),), maxshape=(None,))
     ends = np.cumsum([len(part.heads) for part in parts])

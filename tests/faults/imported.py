@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import finufft  # noqa: F401
-import ismrmrd  # noqa: F401
 import matplotlib.backends.backend_agg  # noqa: F401
 import nibabel  # noqa: F401
 import PIL.Image
@@ -24,5 +23,7 @@ import csiq.solvers._blur_numba
 import csiq.solvers._penalty_numba
 import csiq.solvers._tv_numba  # noqa: F401
 import tests.faults.kinds  # noqa: F401
+from csiq.io.ismrmrd_package import from_ismrmrd
 
 PIL.Image.init()  # every format that an image can be saved in
+from_ismrmrd("xsd")

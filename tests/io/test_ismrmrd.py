@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+import warnings
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,6 +16,7 @@ from csiq.acquisition import Acquisition, Geometry, Navigators
 from csiq.errors import ConfigError, RawDataError, ShapeError
 from csiq.io import ReadOptions, read_acquisition
 from csiq.io.ismrmrd import read_ismrmrd, write_ismrmrd
+from csiq.io.ismrmrd_package import from_ismrmrd
 from csiq.trajectory import golden_angle_2d, phyllotaxis, radial_coord, stack_of_stars
 from tests.io.files import blobs, edit_rows, edit_xml, imaging, oblique_geometry, random_kspace
 
@@ -360,3 +363,13 @@ def test_si_spokes_that_are_not_flagged_are_found(tmp_path: Path, scan: Acquisit
     np.testing.assert_array_equal(found.heartbeat, whole.heartbeat)
     told = ReadOptions(trajectory="phyllotaxis", si_spokes="none")
     assert read_acquisition(tmp_path / "a.h5", told).navigators is None
+
+
+def test_the_ismrmrd_package_leaves_filters_of_warnings(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Imported as if for the first time, it would have every warning shown from then on."""
+    for name in [name for name in sys.modules if name.partition(".")[0] == "ismrmrd"]:
+        monkeypatch.delitem(sys.modules, name)
+    before = list(warnings.filters)
+    assert from_ismrmrd("hdf5").acquisition_header_dtype.itemsize == 340
+    assert warnings.filters == before
+    assert from_ismrmrd("xsd").ismrmrdHeader is not None
