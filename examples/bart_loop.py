@@ -2,8 +2,8 @@
 
     python bart_loop.py          (needs the command bart)
 
-Each call starts from the image before it (-W). The same without Python: docs/plugins.md. Voxels are larger than
-the network knows, so the grades come with warnings: they are here to show the way.
+Each call starts from the image before it (-W). The same without Python: docs/plugins.md. Voxels are
+larger than the network knows, so the grades come with warnings: they are here to show the way.
 """
 
 import subprocess
