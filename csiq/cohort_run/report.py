@@ -48,7 +48,7 @@ def page_of(folder: Path, record: dict[str, Any], rows: list[ScanRow]) -> str:
     if any(row.best_phase for row in rows):
         sections += [_phases(rows), _plateaus(rows)]
     if any(row.status == FAILED for row in rows):
-        sections.append(_failures(folder, rows))
+        sections.append(_failures(folder, rows, str(record["config"].get("manifest"))))
     return render(sections, _about(folder, record, rows))
 
 
@@ -63,7 +63,9 @@ def _about(folder: Path, record: dict[str, Any], rows: list[ScanRow]) -> dict[st
     left = len(rows) - counts[COMPLETE] - counts[FAILED]
     notes = [f"{counts[FAILED]} of {len(rows)} scans failed: see Failures."] if counts[FAILED] else []
     if left:
-        notes.append(f"{left} of {len(rows)} scans are not finished: csiq cohort run --resume goes on.")
+        notes.append(
+            f"{left} of {len(rows)} scans are not finished: csiq cohort run {manifest} --resume goes on."
+        )
     return {
         "program": "csiq cohort",
         "title": f"A cohort of {len(rows)} scan{'s' if len(rows) != 1 else ''}",
@@ -183,8 +185,17 @@ def _phases(rows: list[ScanRow]) -> Section:
     table = Table("best-phases", "How often each phase is best", head, body, counted, note)
     alt = "Bars: how many scans have each phase as their best, clearly or with others"
     picture = Picture("best-phases", phases_figure(counted), alt, "Best phase of each scan", counted, share=2)
-    total = sum(int(c["best"]) for c in counted)
-    return Section("Best phases", (f"{total} graded scans.",), [table, picture])
+    return Section("Best phases", (_graded(rows),), [table, picture])
+
+
+def _graded(rows: Sequence[ScanRow]) -> str:
+    """Return how many scans are counted, and of how many the grades may mean little."""
+    graded = [row for row in rows if row.best_phase]
+    total = f"{len(graded)} graded scan{'s' if len(graded) != 1 else ''}"
+    outside = sum(row.in_domain is False for row in graded)
+    if not outside:
+        return f"{total}."
+    return f"{total}, {outside} of them outside the domain: which phase is best means little there."
 
 
 def best_phase_counts(rows: Sequence[ScanRow]) -> list[dict[str, int]]:
@@ -234,7 +245,7 @@ def plateau_counts(rows: Sequence[ScanRow]) -> list[dict[str, int]]:
     ]
 
 
-def _failures(folder: Path, rows: list[ScanRow]) -> Section:
+def _failures(folder: Path, rows: list[ScanRow], manifest: str) -> Section:
     failed = [row for row in rows if row.status == FAILED]
     body = [(row.scan, row.raw, _number(row.code), row.error or "–") for row in failed]
     logs = [run_folder_of(folder, row.scan) / "csiq.log" for row in failed]
@@ -243,5 +254,6 @@ def _failures(folder: Path, rows: list[ScanRow]) -> Section:
     head = ("scan", "raw file", "exit code", "error")
     note = "The name leads to the scan's log. Exit code: what csiq recon of that scan alone ends with."
     table = Table("failures", "Scans without a result", head, body, [], note, (1, 3), links, order)
-    lead = f"{len(failed)} of {len(rows)} scans failed; csiq cohort run --resume tries them again."
+    again = f"csiq cohort run {manifest} --resume tries them again."
+    lead = f"{len(failed)} of {len(rows)} scans failed; {again}"
     return Section("Failures", (lead,), [table])

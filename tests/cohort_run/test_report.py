@@ -73,12 +73,21 @@ def test_what_is_counted():
     assert best_phase_counts(rows[3:]) == plateau_counts(rows[3:]) == []
 
 
+def test_grades_that_mean_little_are_counted_as_such(tmp_path):
+    known = [ScanRow("a", "complete", best_phase=2, top_set=(2,), in_domain=True)]
+    strange = [ScanRow(name, "complete", best_phase=1, top_set=(1,), in_domain=False) for name in "bc"]
+    record = {"config": {"manifest": "scans.tsv", "scans": []}}
+    assert ">1 graded scan.<" in page_of(tmp_path, record, known)
+    says = "3 graded scans, 2 of them outside the domain: which phase is best means little there."
+    assert says in page_of(tmp_path, record, [*known, *strange])
+
+
 def test_the_page_says_what_the_table_says(made):
     page = (made / "cohort.html").read_text()
     for words in (
         "A cohort of 5 scans",
         "1 of 5 scans failed: see Failures.",
-        "1 of 5 scans are not finished: csiq cohort run --resume goes on.",
+        "1 of 5 scans are not finished: csiq cohort run scans.tsv --resume goes on.",
         '<a href="scans/s10/report.html">s10</a>',
         '<a href="scans/bad/csiq.log">bad</a>',
         "3 of 3 graded scans came to a plateau.",
