@@ -1,7 +1,7 @@
 """The pairs as a picture: a row and a column an image, the verdict and the reader's choice in each cell.
 
 Blue where a reader would prefer the image of the row, orange where that of the column: told apart with every
-common colour blindness, and the letters say the same without colour.
+common colour blindness, and the arrows say the same without colour.
 """
 
 from __future__ import annotations
@@ -26,6 +26,8 @@ _COLOURS = LinearSegmentedColormap.from_list("prefers", ["#E69F00", "#FFFFFF", "
 _INK, _MUTED, _EMPTY = "#1b1f24", "#5b6570", "#eceff2"
 #: More images than this have no words in their cells.
 _MANY = 16
+#: Of a verdict: to the name of the row, or up to that of the column. Letters would be mixed up with names.
+_SIGNS = {"a": "←", "b": "↑", "equal": "="}
 #: Of the legend.
 _LETTERS_AN_INCH = 16
 
@@ -45,9 +47,9 @@ def pair_matrix(
 ) -> Figure:
     """Draw all pairs as a matrix.
 
-    A cell has the verdict (a: the row is better by 0.25 or more, b: the column is, =: closer than that) and
-    below it the probability that a reader prefers the row, or finds both equal (after the equals sign). Names
-    and grades stand on both axes; the best and what cannot be told from it are printed bold.
+    A cell has the verdict (an arrow to the name of the better image, at the left or above; =: less than 0.25
+    apart) and below it the probability that a reader prefers the row, or finds both equal (after the equals
+    sign). Names and grades stand on both axes; the best and what cannot be told from it are printed bold.
 
     Parameters
     ----------
@@ -117,7 +119,7 @@ def _cells(axes: Axes, labels: Sequence[Hashable], cells: Mapping[tuple[Hashable
             )
             if cell is None or n > _MANY:
                 continue
-            letter = {"equal": "="}.get(cell.verdict or "–", cell.verdict or "–")
+            letter = _SIGNS.get(cell.verdict or "", "–")
             low = 0.0 if cell.row is None else 0.12
             axes.text(
                 j, i - low, letter, ha="center", va="center", fontsize=1.3 * size, color=_INK, weight="bold"
@@ -161,7 +163,7 @@ def _name_axes(axes: Axes, names: Sequence[str], bold: Sequence[bool]) -> None:
 
 def _legend(compared: Comparison[Any] | Ranking) -> str:
     said = (
-        f"a: the row is better by {compared.threshold:g} or more, b: the column, =: closer. "
+        f"Arrow: to the better image, by a grade of {compared.threshold:g} or more; =: closer. "
         "Blue: row, orange: column. Bold: the best, and what cannot be told from it."
     )
     known = compared.preferences

@@ -45,7 +45,7 @@ def summary_section(study: Material, bars: Sequence[Bar]) -> Section:
     )
     note = (
         "Loss is measured by reference quality and NRMSE, never by the network's own grade. Bars are set "
-        f"for {N_SCANS} scans; with {len(study.main)} they are for orientation."
+        f"for {N_SCANS} scans; with {len(study.main)} they are a first look."
         if len(study.main) < N_SCANS
         else "Loss is measured by reference quality and NRMSE, never by the network's own grade."
     )
@@ -69,12 +69,13 @@ def notes(study: Material) -> list[str]:
         for role, what in ((TESTING, "scans"), (TUNING, "scans to tune on")):
             missing = study.missing(solver, role)
             if missing:
-                shown_names = ", ".join(missing[:5]) + (" ..." if len(missing) > 5 else "")
-                found.append(f"{study.label(solver)}, {what} that are not finished: {shown_names}.")
+                more = f" and {len(missing) - 5} more" if len(missing) > 5 else ""
+                names = ", ".join(missing[:5]) + more
+                found.append(f"{study.label(solver)}, {what} that are not finished: {names}.")
     n = len(study.main)
     if n < N_SCANS:
         found.append(
-            f"{n} scans instead of the paper's {N_SCANS}: intervals are wide, and bars for orientation."
+            f"{n} scans instead of the paper's {N_SCANS}: intervals are wide, and bars a first look."
         )
     for solver, curves in study.test.items():
         outside = outside_share(curves)

@@ -156,7 +156,8 @@ def follow(stops: np.ndarray, needed: np.ndarray) -> tuple[float, tuple[float, f
         return float("nan"), nothing
     if np.ptp(stops[both]) == 0:
         return 0.0, nothing
-    found = float(spearman(stops[both], needed[both]))
+    # ranks of a few scans give round numbers: one half is one half, and not a rounding below it
+    found = round(float(spearman(stops[both], needed[both])), 12)
     return found, bootstrap_interval(spearman, stops[both], needed[both], level=LEVEL)
 
 
@@ -193,11 +194,12 @@ def adaptivity_bars(found: Adaptivity, label: str) -> list[Bar]:
 
 def verdict(found: Adaptivity, bars: list[Bar], label: str) -> str:
     """Say in words whether adaptivity adds anything here, and if not, on what data it would."""
-    missed = any(one.met is False for one in bars)
-    if not missed and any(one.met is None for one in bars):
+    missed = [one.what for one in bars if one.met is False]
+    if any(one.met is None for one in bars):
+        also = f" Not met already: {'; '.join(missed)}." if missed else ""
         return (
             f"{label}: whether adaptivity adds anything cannot be said: there are no scans to choose rivals "
-            "on (--tuning), too few scans, or no truth."
+            f"on (--tuning, or not finished), too few scans, or no truth.{also}"
         )
     if not missed:
         return f"{label}: adaptivity adds something: all bars against rules that look at no grade are met."

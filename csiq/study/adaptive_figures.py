@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from csiq.evaluation.drawing import BLUE, COLUMN, GREEN, RED, blank, counted, plain, styled
 from csiq.report.figures import MUTED
@@ -50,6 +51,8 @@ def needed_figure(needed: np.ndarray, stops: np.ndarray) -> Figure:
     axes.scatter(x, y, s=14 * n, color=BLUE, alpha=0.7, lw=0.4, ec="white", zorder=3)
     most = float(max(x.max(initial=1.0), y.max(initial=1.0)))
     axes.plot([0, most], [0, most], color=MUTED, ls=(0, (4, 3)), lw=0.9)
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_major_locator(MaxNLocator(integer=True))
     axes.set_xlabel("first iteration that is good enough")
     axes.set_ylabel("iteration where the default rule stops")
     return figure

@@ -36,11 +36,7 @@ def section(study: Material) -> Section:
         items += _pictures(study, solver, found[solver])
     lead = [verdict(found[s], bars[s], study.label(s)) for s in study.solvers]
     n = {s: len(c) for s, c in study.tuning.items()}
-    chosen = (
-        f"Rivals were chosen on {max(n.values())} scans of patients who train"
-        if n
-        else "No rivals were chosen"
-    )
+    chosen = f"Rivals were chosen on {_numbers_of(n)} of patients who train" if n else "No rivals were chosen"
     lead.append(
         f"{chosen}, none of whom is tested here: the least mean loss among rules that take no more mean "
         "time than the default rule with its grading. (The network has seen other images of these "
@@ -57,6 +53,13 @@ def section(study: Material) -> Section:
         {**numbers, "bars": [b for s in bars for b in bars[s]]},
         "adaptivity",
     )
+
+
+def _numbers_of(n: dict[str, int]) -> str:
+    """Return ``30 scans``, or how many for each solver where they differ."""
+    if len(set(n.values())) == 1:
+        return f"{max(n.values())} scans"
+    return f"{' and '.join(f'{k} ({solver})' for solver, k in n.items())} scans"
 
 
 def _numbers(found: Adaptivity) -> dict[str, Any]:

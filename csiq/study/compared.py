@@ -90,10 +90,11 @@ def _difference(row: Compared) -> str:
     if found.low - half <= paper.mean <= found.high + half:
         return ""
     side = "higher" if found.mean > paper.mean else "lower"
-    return (
+    said = (
         f"{row.what}: {shown(found.mean)} here (90 % interval {span(found.low, found.high)}), "
-        f"{shown(paper.mean, row.digits)} in the paper: {side}. {_why(row)} {row.because}".strip()
+        f"{shown(paper.mean, row.digits)} in the paper: {side}."
     )
+    return " ".join(filter(None, (said, _why(row), row.because.strip())))
 
 
 def _why(row: Compared) -> str:

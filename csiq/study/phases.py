@@ -133,29 +133,22 @@ def _numbers(curves: Curves) -> dict[str, Any]:
 
 
 def _counts_table(study: Material, found: dict[str, Any]) -> Table:
-    columns = (
-        ("best_by_grade", "grade"),
-        ("best_by_reference", "reference"),
-        ("least_motion", "least true motion"),
-    )
+    shown_of = ("best_by_grade", "best_by_reference")
     head = ["phase"]
     for solver in study.solvers:
-        head += [
-            f"{solver}: best by {what}" if "motion" not in what else f"{solver}: {what}"
-            for _, what in columns
-        ]
-        head.append(f"{solver}: motion of the heart, mm")
+        head += [f"{solver}: best by grade", f"{solver}: best by reference"]
+    # the motion is that of the scans, whatever reconstructs them
+    main = next(solver for solver in study.solvers if study.test[solver] is study.main)
     body, data = [], []
     for p in range(study.main.n_phases):
         cells, row = [str(p + 1)], {"phase": p + 1}
         for solver in study.solvers:
-            for key, _ in columns:
-                n, total = found[solver][key][p], sum(found[solver][key])
-                cells.append(_of(n, total))
-                row[f"{solver}_{key}"] = n
-            motion = found[solver]["heart_sd_mm"][p].mean
-            cells.append(shown(motion))
-            row[f"{solver}_heart_sd_mm"] = motion
+            for key in (*shown_of, "least_motion"):
+                row[f"{solver}_{key}"] = found[solver][key][p]
+            row[f"{solver}_heart_sd_mm"] = found[solver]["heart_sd_mm"][p].mean
+            cells += [_of(found[solver][key][p], sum(found[solver][key])) for key in shown_of]
+        least = found[main]["least_motion"]
+        cells += [_of(least[p], sum(least)), shown(found[main]["heart_sd_mm"][p].mean)]
         paper = BEST_PHASES[p] if p < len(BEST_PHASES) else 0
         body.append((*cells, _of(paper, N_SCANS)))
         data.append({**row, "paper": paper})
@@ -163,7 +156,14 @@ def _counts_table(study: Material, found: dict[str, Any]) -> Table:
         "Motion: SD of the heart's true place over the spokes of the phase, mean over scans. Least true "
         "motion: in how many scans this phase has the least of it."
     )
-    return Table("best-phase", "Which phase is best", (*head, "paper: best"), body, data, note)
+    return Table(
+        "best-phase",
+        "Which phase is best",
+        (*head, "least true motion", "motion of the heart, mm", "paper: best"),
+        body,
+        data,
+        note,
+    )
 
 
 def _of(n: int, total: int) -> str:

@@ -177,7 +177,7 @@ def _picture(study: Material, solver: str, differences: np.ndarray, said: np.nda
     ]
     caption = (
         f"Figure E5. Difference of the grades of every pair of phases, {study.label(solver)}, and what the "
-        "simulated reader says: blue, he prefers the first phase of the pair; red, the second; grey, "
+        "simulated reader says: blue, he prefers the first phase of the pair; orange, the second; grey, "
         "equal. Between the dashed lines a reader is taken to see no difference."
     )
     alt = "Differences of grades of pairs of phases scan by scan, coloured by the reader's preference"

@@ -153,7 +153,7 @@ def _means(values: np.ndarray) -> np.ndarray:
 
 
 def ranking_bars(found: Verdicts, ways: Mapping[str, Choice], label: str) -> list[Bar]:
-    """Return the bars of a solver; true motion is for orientation, as no scanner knows it."""
+    """Return the bars of a solver; true motion is for comparison alone, as no scanner knows it."""
 
     def of(what: str, one: Share, least: float) -> Bar:
         """Return the bar of a share that shall be at least ``least``."""
@@ -205,6 +205,6 @@ def _choices_table(label: str, solver: str, ways: Mapping[str, Choice]) -> Table
     note = (
         "Regret: reference quality of the best phase less that of the chosen one. Least motion: least "
         "spread of the breathing signal within the phase. Least true motion needs the simulation's truth: "
-        "for orientation."
+        "for comparison alone."
     )
     return Table(f"choices-{solver}", f"Choosing the best phase: {label}", head, body, data, note)

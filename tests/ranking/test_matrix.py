@@ -24,10 +24,10 @@ def words(figure) -> list[str]:
 
 def test_cells_have_verdict_and_probability_of_their_row():
     found = words(pair_matrix(four_phases()))
-    assert found[0] == "b"  # phase 1 against phase 2
+    assert found[0] == "↑"  # phase 1 against phase 2
     said = preference(2.05 - 2.31, 0.25)
     assert found[1] == f"{100 * said.a:.0f} %, = {100 * said.equal:.0f} %"
-    assert sorted(found[::2]) == ["=", "="] + ["a"] * 5 + ["b"] * 5
+    assert sorted(found[::2]) == ["=", "="] + ["←"] * 5 + ["↑"] * 5
     assert len(found) == 2 * 12
 
 
@@ -54,7 +54,7 @@ def test_letters_can_be_read_on_every_colour():
 
 def test_without_probabilities_there_are_verdicts():
     ranking = rank_numbers([2.0, math.nan, 1.0], [0.3] * 3, None, [False] * 3)
-    assert words(pair_matrix(ranking)) == ["–", "a", "–", "–", "b", "–"]
+    assert words(pair_matrix(ranking)) == ["–", "←", "–", "–", "↑", "–"]
 
 
 def test_many_images_have_colours_only():

@@ -274,6 +274,25 @@ def test_adaptivity_without_tuning_cannot_be_said(lively):
     assert "cannot be said" in verdict(found, bars, "x")
 
 
+def test_what_was_not_compared_is_not_called_useless():
+    # the correlation is missed, but no rival was chosen: that says nothing of a fixed number
+    rng = np.random.default_rng(1)
+    reference = rising(TOP, 6)
+    alike = [record(reference + 0.001 * rng.standard_normal((21, 4)), reference) for _ in range(5)]
+    found = adaptivity(curves(alike), None)
+    bars = adaptivity_bars(found, "x")
+    assert [bar.met for bar in bars] == [None, None, False]
+    said = verdict(found, bars, "x")
+    assert "cannot be said" in said
+    assert "Not met already: Stop follows the first iteration" in said
+    assert "adds nothing" not in said
+
+
+def test_a_correlation_of_one_half_is_one_half():
+    stops, needed = np.array([16.0, 12.0, 19.0]), np.array([0.0, 8.0, 10.0])
+    assert follow(stops, needed)[0] == 0.5
+
+
 def test_stops_that_never_vary_follow_nothing():
     assert follow(np.full(5, 7.0), np.arange(5.0)) == (0.0, pytest.approx((np.nan, np.nan), nan_ok=True))
 
