@@ -71,7 +71,7 @@ def options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--study", type=Path, help="folder of `csiq study`, in place of all below but --iterations")
+    parser.add_argument("--study", type=Path, help="of `csiq study`; only --iterations counts then")
     parser.add_argument("--solver", default=DEFAULT, help="of the study")
     parser.add_argument("--model", default="default")
     parser.add_argument("--patients", type=int, default=12)
