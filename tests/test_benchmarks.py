@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import importlib
+import io
 import runpy
 import shutil
+import subprocess
 import sys
 import warnings
+from contextlib import redirect_stdout
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from csiq.arrays import use_threads
+from csiq.cli import main as csiq_command
 from csiq.density import density_compensation
 from csiq.solvers import prox_phase_tv
 from csiq.trajectory import golden_angle_2d, radial_coord
@@ -97,14 +101,26 @@ def test_every_script_has_a_tiny_run():
 def tiny_run(tmp_path, monkeypatch, capsys):
     """Run a script in an empty folder, as ``python`` would but in this process; return its tables.
 
-    A script's own processes (a reconstruction whose memory is measured) are started as ever.
+    A script's own processes (a reconstruction whose memory is measured) are started as ever; only a plain
+    ``python -m csiq`` runs here as well, since a process imports for seconds.
     """
+    started = subprocess.run
+
+    def started_or_here(command: list[str], **options: object) -> subprocess.CompletedProcess[str]:
+        if command[:3] != [sys.executable, "-m", "csiq"]:
+            return started(command, **options)
+        with redirect_stdout(io.StringIO()) as said:
+            done = subprocess.CompletedProcess(command, csiq_command(command[3:]), said.getvalue(), "")
+        if options.get("check"):
+            done.check_returncode()
+        return done
 
     def run(script: str, arguments: str) -> str:
         results = tmp_path / "results.md"
         monkeypatch.setenv("CSIQ_BENCHMARK_RESULTS", str(results))
         monkeypatch.chdir(tmp_path)
         monkeypatch.setattr(sys, "argv", [script, *arguments.split()])
+        monkeypatch.setattr(subprocess, "run", started_or_here)
         for name in [path.stem for path in BENCHMARKS.glob("*.py")]:
             monkeypatch.delitem(sys.modules, name, raising=False)
         monkeypatch.syspath_prepend(str(BENCHMARKS))

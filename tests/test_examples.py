@@ -72,7 +72,7 @@ def test_callback_for_mrpro_runs(run):
 
 @pytest.mark.slow
 @pytest.mark.skipif(shutil.which("bart") is None, reason="needs BART")
-def test_loop_around_bart_runs(run):
-    said = run(FOLDER / "bart_loop.py", scan_and_truth)
+def test_loop_around_bart_runs(run, simulated):
+    said = run(FOLDER / "bart_loop.py", lambda config: simulated)  # of 48^3 as well
     assert "call  4  grade" in said
     assert "best image: x" in said
