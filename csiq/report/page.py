@@ -181,7 +181,7 @@ def _key_figures(record: Record) -> Iterable[dict[str, str]]:
 def _breathing(record: Record, breathing: Breathing) -> dict[str, Any]:
     gating = record.section("gating")
     oriented = gating.get("orientation") in (None, "end-expiration-up")
-    label = "displacement (SD), up: expiration" if oriented else "signal (SD)"
+    label = "signal (SD), up: expiration" if oriented else "signal (SD)"
     unit = "SD: the signal has mean 0 and standard deviation 1; it is no distance."
     caption = (
         "Every dot is a heartbeat or spoke, coloured by its phase; dashed: the edges of the bins."

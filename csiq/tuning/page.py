@@ -149,7 +149,7 @@ def _provenance(content: dict[str, Any]) -> list[tuple[str, str]]:
         ("model", str(model["name"])),
         ("solver", f"{solver['solver']}, at most {solver['max_iter']} iterations"),
         ("device", f"{content['device']}, {content['threads']} threads"),
-        ("time, in all", duration(float(content["seconds"].get("total", math.nan)))),
+        ("time of this call", duration(float(content["seconds"].get("total", math.nan)))),
         ("csiq", content["csiq"]),
         ("raw file, SHA-256", str(content["input"]["sha256"])),
         ("model, SHA-256", str(model["sha256"]) or "none"),
