@@ -176,11 +176,11 @@ def test_losses_are_those_of_the_images_by_brute_force(history, seed):
 @pytest.fixture(scope="module")
 def raw(tmp_path_factory):
     """Return a simulated raw file of 32^3, its truth beside it."""
-    from csiq.simulate.protocol import ScanConfig
-    from csiq.simulate.scan import simulate_scan, write_simulated
+    from csiq.simulate.scan import write_simulated
+    from tests.scans import TINY, scan_and_truth
 
     path = tmp_path_factory.mktemp("raw") / "scan.h5"
-    write_simulated(path, *simulate_scan(ScanConfig(matrix=32, seed=5, n_coils=3, n_spokes=400)))
+    write_simulated(path, *scan_and_truth(TINY))
     return path
 
 
