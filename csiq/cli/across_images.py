@@ -58,6 +58,7 @@ def images_of(asked: Sequence[Asked], how: How) -> Iterator[Image]:
     graders: list[Assessor] = []
 
     def grader() -> Assessor:
+        """Return the model to grade with, loaded when first asked for: the one named, or that of a run."""
         if not graders:
             graders.append(_grader(how, records))
         return graders[0]

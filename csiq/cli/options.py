@@ -198,6 +198,7 @@ def options(*groups: Decorator | tuple[Decorator, ...]) -> Decorator:
     """Return a decorator that adds options, in the order of the help page."""
 
     def add(function: Any) -> Any:
+        """Return the function with the options, the last applied first, as decorators are."""
         flat = [o for group in groups for o in (group if isinstance(group, tuple) else (group,))]
         for option in reversed(flat):
             function = option(function)

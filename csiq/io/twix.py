@@ -180,6 +180,7 @@ def _clock(scan: TwixScan, rows: np.ndarray, flagged: np.ndarray) -> _Clock:
     nav = scan.navigator if flagged.size else None
 
     def both(name: str) -> np.ndarray:
+        """Return a column of image and navigator readouts together, in the order of acquisition."""
         parts = [getattr(scan.image, name)[rows], *([] if nav is None else [getattr(nav, name)])]
         return np.asarray(np.concatenate(parts)[order])
 
