@@ -85,4 +85,4 @@ def test_status_of_a_manifest_that_was_never_run(capsys):
     assert main(["cohort", "init", "scans.tsv", "a.h5"]) == 0
     for command in ("status", "report"):
         assert main(["cohort", command, "scans.tsv"]) == 2
-        assert "scans.csiq: holds no cohort of raw scans; csiq cohort run" in capsys.readouterr().err
+        assert "scans.csiq: no such folder; csiq cohort run MANIFEST.tsv" in capsys.readouterr().err

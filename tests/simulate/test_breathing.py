@@ -180,7 +180,7 @@ def test_what_is_no_trace(tmp_path: Path, content: str, message: str) -> None:
 
 
 def test_no_trace_at_all(tmp_path: Path) -> None:
-    with pytest.raises(RawDataError, match="no such file"):
+    with pytest.raises(ConfigError, match="no such file"):
         read_breathing(tmp_path / "missing.txt")
 
 
