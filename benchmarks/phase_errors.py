@@ -61,8 +61,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         "Errors of the phases of one scan",
         ("iteration", "pairs", "SD of errors", "correlation", "verdicts", "sign right", "wrong way", "said"),
         rows,
-        f"{about}. "
-        "Wrong way: a reader of the reference grades prefers the image of the lower grade.",
+        f"{about}. Wrong way: a reader of the reference grades prefers the image of the lower grade.",
     )
 
 
