@@ -10,6 +10,9 @@ from numpy.typing import ArrayLike
 from csiq.agreement.columns import paired
 from csiq.errors import ShapeError
 
+#: Differences below which Wilcoxon's P value is exact.
+_EXACT = 50
+
 
 @dataclass(frozen=True)
 class PairedTests:
@@ -21,8 +24,8 @@ class PairedTests:
     t, t_p : float
         Student's paired t, and its P value.
     v, v_p : float
-        Wilcoxon's sum of positive ranks, and its P value by the normal approximation with continuity
-        correction, as R; zero differences are left out.
+        Wilcoxon's sum of positive ranks, and its P value as R's: exact for fewer than 50 differences without
+        ties or zeros, else by the normal approximation with continuity correction, zeros left out.
     """
 
     n: int
@@ -57,5 +60,8 @@ def paired_tests(a: ArrayLike, b: ArrayLike) -> PairedTests:
     if np.any(difference):
         # alternative="greater" makes scipy's statistic the sum of positive ranks, which is R's V
         v = float(stats.wilcoxon(difference, alternative="greater", method="asymptotic").statistic)
-        v_p = float(stats.wilcoxon(difference, correction=True, method="asymptotic").pvalue)
+        sizes = np.abs(difference)
+        exact = len(sizes) < _EXACT and sizes.all() and len(np.unique(sizes)) == len(sizes)
+        method = "exact" if exact else "asymptotic"
+        v_p = float(stats.wilcoxon(difference, correction=True, method=method).pvalue)
     return PairedTests(len(difference), t, t_p, v, v_p)

@@ -72,7 +72,7 @@ def compare_across(context: click.Context, arguments: Sequence[str], *, as_json:
     if as_json:
         click.echo(json_line(content))
     else:
-        _echo(comparison)
+        _echo(comparison, images)
 
 
 def compare_runs(folders: Sequence[str], *, as_json: bool) -> None:
@@ -98,7 +98,7 @@ def compare_runs(folders: Sequence[str], *, as_json: bool) -> None:
         click.echo(json_line({"across": as_content(comparison, images)}))
         return
     click.echo(f"\nall {len(asked)} runs, one scan")
-    _echo(comparison)
+    _echo(comparison, images)
 
 
 def _targets(outputs: Sequence[Path], *, overwrite: bool) -> list[Path]:
@@ -164,7 +164,7 @@ def as_content(comparison: Comparison[str], images: Sequence[Image]) -> dict[str
         "images": rows,
         "pairs": [asdict(pair) for pair in comparison.pairs],
         "preference": comparison.preferences.as_json(),
-        "note": "research use; graded by a network trained on simulated scans and simulated readers",
+        "note": f"research use; graded by {_origin(images)}",
     }
 
 
@@ -181,10 +181,18 @@ def _write(target: Path, comparison: Comparison[str], content: dict[str, Any]) -
         save_figure(pair_matrix(comparison), target)
 
 
-def _echo(comparison: Comparison[str]) -> None:
+def _origin(images: Sequence[Image]) -> str:
+    """Return who taught the network that graded, in a few words."""
+    from csiq.quality.origin import origin
+
+    name, sha256 = images[0].model
+    return origin({"name": name, "sha256": sha256, "use": images[0].use})
+
+
+def _echo(comparison: Comparison[str], images: Sequence[Image]) -> None:
     """Print the images in order of their grade."""
     from csiq.cli.rank import echo_ranked
 
     labelled = [(one.label, one) for one in comparison.by_rank]
     echo_ranked("image", labelled, comparison.best, comparison.preferences)
-    click.echo(f"graded by {comparison.model}, a network trained on simulated readers; research use only")
+    click.echo(f"graded by {comparison.model}, {_origin(images)}; research use only")

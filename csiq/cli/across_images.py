@@ -38,6 +38,7 @@ class Image(NamedTuple):
     model: tuple[str, str]
     scan: str | None
     simulated: bool
+    use: str = ""
 
 
 def images_of(asked: Sequence[Asked], how: How) -> Iterator[Image]:
@@ -138,15 +139,17 @@ def _of_run(one: Asked, record: Record) -> Iterator[Image]:
         step = record.history.steps[iteration]
         is_inside = inside[p] is not False
         grade = Grade(step.grades[p], step.grade_sds[p], is_inside, uncertainty=error[p])
-        yield _of_phase(one, record, p + 1, grade, _model_of(record))
+        yield _of_phase(one, record, p + 1, grade, _model_of(record), record.section("model").get("use"))
 
 
-def _of_phase(one: Asked, record: Record, phase: int, grade: Grade, model: tuple[str, str]) -> Image:
+def _of_phase(
+    one: Asked, record: Record, phase: int, grade: Grade, model: tuple[str, str], use: object
+) -> Image:
     label = one.label if record.history.n_phases == 1 else f"{one.label} phase {phase}"
     iteration = record.returned[phase - 1] if record.returned else None
     simulated = (record.section("scan").get("system") or {}).get("vendor") == "simulated"
     scan = record.section("input").get("sha256")
-    return Image(label, one.path.name, phase, iteration, grade, model, scan, simulated)
+    return Image(label, one.path.name, phase, iteration, grade, model, scan, simulated, str(use or ""))
 
 
 def _regraded(one: Asked, record: Record, grader: Assessor) -> Iterator[Image]:
@@ -160,7 +163,8 @@ def _regraded(one: Asked, record: Record, grader: Assessor) -> Iterator[Image]:
     for number, path in enumerate(paths, start=1):
         for volume in read_images(path):
             grade = grader.grade(volume.values, volume.voxel_size)
-            yield _of_phase(one, record, number, grade, (grader.name, grader.sha256))
+            model = (grader.name, grader.sha256)
+            yield _of_phase(one, record, number, grade, model, grader.card.get("use"))
 
 
 def _chosen(images: Iterator[Image], phase: str, one: Asked) -> list[Image]:
@@ -196,4 +200,5 @@ def _of_volumes(one: Asked, grader: Assessor, how: How) -> Iterator[Image]:
         label = one.label if single else f"{one.label} phase {number}"
         grade = grader.grade(volume.values, volume.voxel_size)
         model = (grader.name, grader.sha256)
-        yield Image(label, path.name, None if single else number, None, grade, model, None, simulated)
+        phase, use = None if single else number, str(grader.card.get("use") or "")
+        yield Image(label, path.name, phase, None, grade, model, None, simulated, use)

@@ -90,9 +90,10 @@ def _words(record: dict[str, Any]) -> str:
     matrix = " x ".join(map(str, geometry["matrix"]))
     where = "" if geometry["orientation_known"] else ", orientation unknown"
     if record["kind"] == "raw":
+        coils = f"{record['n_coils']} coil{'s' * (record['n_coils'] != 1)}"
         return (
             f"{record['format']}, {record['n_spokes']} spokes of {record['n_samples']} samples, "
-            f"{record['n_coils']} coils, matrix {matrix}{where}"
+            f"{coils}, matrix {matrix}{where}"
         )
     phases = f"{record['n_phases']} phases of " if record["n_phases"] > 1 else ""
     return f"{record['format']}, {phases}{matrix} voxels of {sizes} mm (z y x){where}"

@@ -96,8 +96,9 @@ def simulate(output: Path, device: str, overwrite: bool, quiet: bool, as_json: b
 
         click.echo(json_line({"raw": output.name, "truth": beside.name, **describe(scan)}))
     elif not quiet:
+        coils = f"{scan.n_coils} coil{'s' * (scan.n_coils != 1)}"
         click.echo(
-            f"{output}: {scan.n_spokes} spokes of {scan.n_samples} samples, {scan.n_coils} coils, "
+            f"{output}: {scan.n_spokes} spokes of {scan.n_samples} samples, {coils}, "
             f"matrix {config.matrix}, {100 * scan.nyquist_fraction:.0f} % of Nyquist; truth in {beside.name}"
         )
 

@@ -23,6 +23,8 @@ from csiq.io.tables import strict, write_json
 
 #: Further files of a BART scan, by the end of their names.
 BART_PARTS = ("", "_traj", "_noise", "_nav", "_nav_traj")
+#: Formats of images that always say how large a voxel is.
+_SAY_VOXELS = ("nifti", "dicom", "ismrmrd")
 
 
 @dataclass(frozen=True)
@@ -95,6 +97,8 @@ def convert(source: str | Path, target: str | Path, options: ConvertOptions | No
     found = source_of(source, stated=options.kind, trajectory=options.read.trajectory is not None)
     name = target_of(target, stated=options.to, is_raw=found.is_raw)
     _refuse_idle(options, name, is_raw=found.is_raw)
+    if options.voxel_size is not None and found.format in _SAY_VOXELS:
+        raise ConfigError("is for images that do not say it, and these do", file=source, field="--voxel-size")
     files = outputs_of(target, name, is_raw=found.is_raw)
     if name != "dicom":
         refuse([*files, sidecar_of(files[0])], _inputs(source, found), overwrite=options.overwrite)

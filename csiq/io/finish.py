@@ -23,6 +23,8 @@ __all__ = ["Draft", "coil_levels", "crop_matrix", "exclude_coils", "finish", "ha
 #: A spoke whose largest sample exceeds the median spoke's by this is damaged: the decay of hyperpolarised
 #: gas stays below 20, a flipped bit in the upper exponent gives 256 and more.
 OUTLIER = 50.0
+#: Readouts of one distance from the centre of k-space have a median of their own from this number on.
+_MANY = 8
 
 #: A coil this much louder than the median coil is suspicious (a broken preamplifier gives 1000).
 LOUD = 30.0
@@ -99,10 +101,41 @@ def peaks_of(kspace: np.ndarray) -> np.ndarray:
         return np.stack([np.abs(coil).max(axis=-1) for coil in kspace])
 
 
-def outliers_of(peaks: np.ndarray) -> np.ndarray:
-    """Return where a coil's readout peaks far above that coil's other readouts: bool like ``peaks``."""
-    usual = np.median(np.where(np.isfinite(peaks), peaks, 0), axis=1, keepdims=True)
+def outliers_of(peaks: np.ndarray, nearest: np.ndarray | None = None) -> np.ndarray:
+    """Return where a coil's readout peaks far above that coil's other readouts: bool like ``peaks``.
+
+    Parameters
+    ----------
+    peaks : float array, (n_coils, n_readouts)
+    nearest : float array, (n_readouts,), optional
+        Distance of each readout from the centre of k-space, in samples of the grid. Readouts of one distance
+        are held against each other: the middle partitions of a stack of stars are far above the outer ones.
+    """
+    finite = np.where(np.isfinite(peaks), peaks, 0)
+    usual = np.median(finite, axis=1, keepdims=True)
+    if nearest is not None and np.ptp(nearest) >= 1:
+        usual = _usual_of_distances(finite, np.rint(nearest))
     return np.isfinite(peaks) & (usual > 0) & (peaks > OUTLIER * usual)
+
+
+def _usual_of_distances(peaks: np.ndarray, distances: np.ndarray) -> np.ndarray:
+    """Return the median over readouts of one distance; where they are few, the largest median there is."""
+    found, group, size = np.unique(distances, return_inverse=True, return_counts=True)
+    medians = np.stack([np.median(peaks[:, group == number], axis=1) for number in range(len(found))], axis=1)
+    many = size >= _MANY
+    largest = medians[:, many].max(axis=1) if many.any() else np.median(peaks, axis=1)
+    return np.where(many, medians, largest[:, None])[:, group]
+
+
+def nearest_of(coord: np.ndarray) -> np.ndarray:
+    """Return the least distance of each readout from the centre of k-space, (n_readouts,).
+
+    Parameters
+    ----------
+    coord : float32 array, (n_readouts, n_samples, 3)
+    """
+    squares = np.einsum("rsa,rsa->rs", coord, coord)
+    return np.sqrt(np.where(np.isfinite(squares), squares, 0).min(axis=1))
 
 
 def handle_bad(draft: Draft, *, drop: bool) -> Draft:
@@ -124,7 +157,7 @@ def handle_bad(draft: Draft, *, drop: bool) -> Draft:
 
 
 def _handle_bad_spokes(draft: Draft, drop: bool) -> Draft:
-    bad, words = _bad_readouts(draft.path, draft.kspace, "spoke", drop)
+    bad, words = _bad_readouts(draft.path, draft.kspace, "spoke", drop, nearest_of(draft.coord))
     if not words:
         return draft
     if not drop:
@@ -162,10 +195,12 @@ def _handle_bad_navigators(draft: Draft, drop: bool) -> Draft:
     return draft.noted(words, navigators=left)
 
 
-def _bad_readouts(path: Path, kspace: np.ndarray, kind: str, drop: bool) -> tuple[np.ndarray, str]:
+def _bad_readouts(
+    path: Path, kspace: np.ndarray, kind: str, drop: bool, nearest: np.ndarray | None = None
+) -> tuple[np.ndarray, str]:
     """Return which readouts are bad (bool, (n_readouts,)), and a warning, empty if none is."""
     peaks = peaks_of(kspace)
-    broken, outlier = ~np.isfinite(peaks), outliers_of(peaks)
+    broken, outlier = ~np.isfinite(peaks), outliers_of(peaks, nearest)
     bad = (broken | outlier).any(axis=0)
     if not bad.any():
         return bad, ""

@@ -57,7 +57,9 @@ class Imperfections:
             if not 0 <= value <= most:
                 part = name in ("--missing", "--zeroed", "--arrhythmia")  # typed in percent
                 found, end = (
-                    (f"{100 * value:g} %", f"{100 * most:g} %") if part else (f"{value:g}", f"{most:g}")
+                    (f"{100 * value:g} %", f"{100 * most:g} %")
+                    if part
+                    else (f"{value:g} either way", f"{most:g}")
                 )
                 raise ConfigError(f"{found} is not between 0 and {end}", field=name)
 

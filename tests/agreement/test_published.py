@@ -135,6 +135,15 @@ def test_student_and_wilcoxon_of_sleep():
     assert (found.v, round(found.v_p, 6)) == (0.0, 0.009091)
 
 
+def test_wilcoxon_of_depression_scales_is_exact():
+    """Hollander and Wolfe, the example of R's wilcox.test: V = 40, P = 0.03906 two-sided."""
+    first = [1.83, 0.50, 1.62, 2.48, 1.68, 1.88, 1.55, 3.06, 1.30]
+    second = [0.878, 0.647, 0.598, 2.05, 1.06, 1.29, 1.06, 3.14, 1.29]
+    found = paired_tests(first, second)
+    assert (found.v, round(found.v_p, 5)) == (40.0, 0.03906)
+    assert paired_tests([3.0, 2.0, 1.0], [1.0, 1.0, 0.5]).v_p == 0.25  # three scans cannot say more
+
+
 def test_spearman_of_ten():
     iq = [106, 100, 86, 101, 99, 103, 97, 113, 112, 110]
     hours = [7, 27, 2, 50, 28, 29, 20, 12, 6, 17]

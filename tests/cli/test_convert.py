@@ -141,6 +141,14 @@ def test_voxels_of_bart_must_be_told(tmp_path, capsys):
     assert int(image.header["sform_code"]) == int(image.header["qform_code"]) == 0
 
 
+def test_voxels_of_nifti_need_not_be_told(tmp_path, capsys):
+    nibabel.save(nibabel.Nifti1Image(np.ones(SHAPE, np.float32), np.eye(4)), tmp_path / "x.nii")
+    wrong = ["convert", str(tmp_path / "x.nii"), str(tmp_path / "a.mrd"), "--voxel-size", "3", "2", "1"]
+    assert main(wrong) == 2
+    assert "x.nii: --voxel-size: is for images that do not say it" in capsys.readouterr().err
+    assert not (tmp_path / "a.mrd").exists()
+
+
 @pytest.mark.parametrize("known", [True, False])
 def test_viewers_accept_the_series(tmp_path, rng, known):
     """Every file passes the standard's checker; without an orientation it claims none."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -34,13 +35,15 @@ def runs(made, tmp_path, monkeypatch):
     return tmp_path
 
 
-def graded_by(monkeypatch, name: str = "iq-dcnn-v3", sha256: str = SHA) -> list[str]:
+def graded_by(monkeypatch, name: str = "ours", sha256: str = SHA) -> list[str]:
     """Replace the network by one that grades the mean of a volume; return what it was asked for."""
     import csiq.quality.grade
 
     asked = []
 
     class Grader:
+        card: ClassVar = {}
+
         @classmethod
         def load(cls, name, device):
             asked.append(name)
@@ -138,7 +141,7 @@ def test_phases_of_two_runs_are_compared(runs, capsys):
     assert main(["rank", "--across", "weak.csiq", "strong.csiq", "--json"]) == 0
     content = json.loads(capsys.readouterr().out)
     assert content["best"] == "strong phase 2"
-    assert content["model"] == {"name": "iq-dcnn-v3", "sha256": SHA}
+    assert content["model"] == {"name": "ours", "sha256": SHA}
     labels = [image["label"] for image in content["images"]]
     assert labels == [f"{run} phase {p}" for run in ("weak", "strong") for p in (1, 2, 3, 4)]
     assert len(content["pairs"]) == 28
@@ -175,13 +178,24 @@ def test_nothing_is_overwritten_unasked(runs, capsys):
     assert main(["rank", "--across", "weak.csiq", "-o", "out.pdf"]) == 2
 
 
+def test_who_graded_is_said_by_the_model_that_did(runs, capsys):
+    assert main(["rank", "--across", "weak.csiq", "strong.csiq", "-o", "x.json"]) == 0
+    said = capsys.readouterr().out.splitlines()[-1]
+    assert said == "graded by ours (a9a9a9a9), by its card: after one site's readers; research use only"
+    assert "after one site's readers" in json.loads((runs / "x.json").read_text())["note"]
+    for run in ("weak.csiq", "strong.csiq"):
+        edit_run(runs / run, model={"name": "ours", "sha256": SHA})
+    assert main(["rank", "--across", "weak.csiq", "strong.csiq"]) == 0
+    assert "unknown provenance; research use only" in capsys.readouterr().out
+
+
 def test_volumes_are_graded_by_the_model_of_the_runs(runs, monkeypatch, capsys):
     asked = graded_by(monkeypatch)
     volumes(runs / "bart.h5", 3.5)
     volumes(runs / "riesling.h5", 1.0, 1.5)
     assert main(["rank", "weak.csiq", "bart=bart.h5", "riesling.h5", "--phase", "best", "--json"]) == 0
     content = json.loads(capsys.readouterr().out)
-    assert asked == ["iq-dcnn-v3"]
+    assert asked == ["ours"]
     found = {image["label"]: image["grade"] for image in content["images"]}
     assert list(found) == ["weak phase 2", "bart", "riesling.h5 phase 1", "riesling.h5 phase 2"]
     assert found["bart"] == pytest.approx(3.5)
@@ -192,12 +206,12 @@ def test_grades_of_different_models_are_refused_and_both_are_named(runs, monkeyp
     edit_run(runs / "strong.csiq", model={"name": "theirs", "sha256": "be" * 32})
     assert main(["rank", "--across", "weak.csiq", "strong.csiq"]) == 2
     said = capsys.readouterr().err
-    assert "iq-dcnn-v3 (a9a9a9a9)" in said
+    assert "ours (a9a9a9a9)" in said
     assert "theirs (bebebebe)" in said
-    graded_by(monkeypatch, "ours", "77" * 32)
+    graded_by(monkeypatch, "another", "77" * 32)
     volumes(runs / "bart.h5", 3.5)
     assert main(["rank", "--across", "weak.csiq", "bart.h5"]) == 2
-    assert "ours (77777777)" in capsys.readouterr().err
+    assert "another (77777777)" in capsys.readouterr().err
 
 
 def test_voxels_are_told_of_files_that_do_not_say_them(runs, monkeypatch, capsys):
@@ -222,7 +236,7 @@ def test_graders_without_weights_are_told_apart_by_their_names(runs, capsys):
 def test_a_model_that_is_asked_for_grades_what_it_did_not(runs, monkeypatch, capsys):
     edit_run(runs / "strong.csiq", model={"name": "theirs", "sha256": "be" * 32})
     graded_by(monkeypatch)
-    arguments = ["rank", "--across", "weak.csiq", "strong.csiq", "--model", "iq-dcnn-v3", "--json"]
+    arguments = ["rank", "--across", "weak.csiq", "strong.csiq", "--model", "ours", "--json"]
     assert main(arguments) == 0
     images = json.loads(capsys.readouterr().out)["images"]
     returned = history(4).steps[
