@@ -128,5 +128,5 @@ def test_what_is_no_truth_is_refused(path, tmp_path):
     with pytest.raises(RawDataError, match="links are not followed"):
         KnownTruth.open(path, CONFIG.geometry, 4)
     (tmp_path / "no.h5").write_text("nothing")
-    with pytest.raises(RawDataError, match="damaged"):
+    with pytest.raises(RawDataError, match="is a text file; expected HDF5"):
         KnownTruth.open(tmp_path / "no.h5", CONFIG.geometry, 4)

@@ -180,7 +180,6 @@ def refine(image: Field, truth: Field, line: Centreline) -> Centreline:
     reach = float(away.max()) / arm
 
     def gain(pose: np.ndarray) -> float:
-        """Return the correlation at a shift and turn (6,), mm, less the price of the way; -inf if too far."""
         # shift in mm, turn as the way of a point at the radius of gyration in mm: equal steps are equal ways
         way = float(np.linalg.norm(pose[:3]) + np.linalg.norm(pose[3:]) * reach)
         if way > LARGEST_SHIFT:

@@ -12,8 +12,6 @@ from functools import cache
 from importlib import resources
 from typing import Any
 
-from csiq.quality.model_file import shipped_models
-
 _SHIPPED = (
     "The grades come from a network trained on simulated scans, not on human readers. It grades good "
     "compressed-sensing images too low: compare grades within a scan."
@@ -72,6 +70,8 @@ def _said(use: object) -> str:
 
 @cache
 def _shipped_hashes() -> frozenset[str]:
+    from csiq.quality.model_file import shipped_models  # with NumPy, which words alone need not wait for
+
     folder = resources.files("csiq.quality") / "weights"
     cards = (folder / f"{name}.json" for name in shipped_models())
     return frozenset(str(json.loads(card.read_text(encoding="utf-8"))["sha256"]) for card in cards)

@@ -50,7 +50,11 @@ def grader_of(record: Record, model: str | Path | None = None, *, must: bool = F
         return None
     try:
         found = open_model(str(name))
-    except CsiqError:
+    except CsiqError as error:
+        if model is None and must:  # the run's own network: nobody typed its name
+            what = f"was graded by '{name}', which cannot be loaded ({error.what})"
+            hint = "--model FILE, where that network lies"
+            raise ModelError(what, file=record.folder, field="model", hint=hint) from None
         if needed:
             raise
         return None

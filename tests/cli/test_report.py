@@ -39,7 +39,11 @@ def test_coronaries_come_with_their_lines_and_go_without(folder, tmp_path, capsy
     [
         (["--centrelines", "{}/gone.tsv"], ConfigError.exit_code, "gone.tsv"),
         (["--centrelines", "{}/bad.tsv"], RawDataError.exit_code, "lacks the columns"),
-        (["--heatmap"], ModelError.exit_code, "not the model that graded"),
+        (
+            ["--heatmap"],
+            ModelError.exit_code,
+            "model: was graded by 'ours', which cannot be loaded",
+        ),
         (["--model", "{}/gone.safetensors"], ModelError.exit_code, "gone.safetensors"),
     ],
 )
