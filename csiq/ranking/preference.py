@@ -55,8 +55,9 @@ from typing import NamedTuple
 
 from csiq.history import INDEPENDENT_PATCHES, THRESHOLD, GradeLike
 
-#: Correlation of the errors of two grades of one scan: an assumption, the least of what was measured on
-#: simulated scans (0.5 to 0.8; benchmarks/phase_errors.py). More would make the probabilities surer.
+#: Correlation of the errors of two grades of one scan: an assumption, about the least of what was measured on
+#: simulated scans at the images that are returned (0.5 to 0.8; less in the first iterations;
+#: benchmarks/phase_errors.py). More would make the probabilities surer.
 CORRELATION = 0.5
 #: Where the error of a grade comes from.
 CALIBRATION, PATCHES = "calibration", "patches"
