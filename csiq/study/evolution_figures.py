@@ -99,6 +99,7 @@ def _mean_figure(curves: Curves) -> Figure:
     right.set_ylabel("cost over that of iteration 0")
     axes.set_zorder(right.get_zorder() + 1)
     axes.patch.set_visible(False)
+    axes.grid(visible=False)  # it would cross the cost, which lies behind
     for p in range(curves.n_phases):
         colour, marker = style(p + 1)
         mean, sd = _columns(curves.grade[:, :, p])
