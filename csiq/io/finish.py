@@ -134,7 +134,8 @@ def nearest_of(coord: np.ndarray) -> np.ndarray:
     ----------
     coord : float32 array, (n_readouts, n_samples, 3)
     """
-    squares = np.einsum("rsa,rsa->rs", coord, coord)
+    with np.errstate(over="ignore", invalid="ignore"):  # a damaged trajectory is told of later
+        squares = np.einsum("rsa,rsa->rs", coord, coord)
     return np.sqrt(np.where(np.isfinite(squares), squares, 0).min(axis=1))
 
 
