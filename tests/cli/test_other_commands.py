@@ -75,7 +75,9 @@ def test_check_and_dry_run_end_as_recon_would(raw, capsys, tmp_path, monkeypatch
     said = set()
     for command in (["check"], ["recon", "--dry-run"], ["recon", "-o", "out"]):
         assert main([*command, *typed]) == code
-        said.add(capsys.readouterr().err.splitlines()[-1].partition(";")[0])
+        last = capsys.readouterr().err.splitlines()[-1].partition(";")[0]
+        # what this process holds already is counted, and grows from one command to the next
+        said.add(re.sub(r"needs \d\.\d GB", "needs some GB", last))
     assert len(said) == 1
 
 
