@@ -87,6 +87,7 @@ def _grader(how: How, records: Mapping[Path, Record]) -> Assessor:
     """
     from csiq.errors import ModelError
     from csiq.plugins import load_assessor
+    from csiq.report.record import not_loaded
 
     if how.model is not None:
         return load_assessor(how.model, how.device)
@@ -96,9 +97,8 @@ def _grader(how: How, records: Mapping[Path, Record]) -> Assessor:
     try:
         return load_assessor(name, how.device)
     except ModelError as error:
-        what = f"was graded by '{name}', which cannot be loaded ({error.what})"
         hint = "--model FILE, where that network lies, or --model default grades everything anew"
-        raise ModelError(what, file=run, field="model", hint=hint) from None
+        raise not_loaded(run, name, error, hint) from None
 
 
 def are_of_one_scan(asked: Sequence[Asked]) -> bool:

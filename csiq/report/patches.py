@@ -13,7 +13,7 @@ from csiq.errors import CsiqError, ModelError
 from csiq.quality.model_file import open_model
 from csiq.report.charts import patch_chart
 from csiq.report.facts import number
-from csiq.report.record import Record
+from csiq.report.record import Record, not_loaded
 from csiq.report.verdict import phase_name
 
 if TYPE_CHECKING:
@@ -52,9 +52,8 @@ def grader_of(record: Record, model: str | Path | None = None, *, must: bool = F
         found = open_model(str(name))
     except CsiqError as error:
         if model is None and must:  # the run's own network: nobody typed its name
-            what = f"was graded by '{name}', which cannot be loaded ({error.what})"
             hint = "--model FILE, where that network lies"
-            raise ModelError(what, file=record.folder, field="model", hint=hint) from None
+            raise not_loaded(record.folder, str(name), error, hint) from None
         if needed:
             raise
         return None

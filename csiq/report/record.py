@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from csiq.errors import ConfigError, RawDataError
+from csiq.errors import ConfigError, CsiqError, ModelError, RawDataError
 from csiq.history import History
 from csiq.ranking import Ranking, rank_numbers
 
@@ -151,3 +151,9 @@ def _same_grades(a: Ranking, b: Ranking) -> bool:
         math.isclose(x, y, rel_tol=0, abs_tol=1e-6) or (math.isnan(x) and math.isnan(y))
         for x, y in zip(*both, strict=True)
     )
+
+
+def not_loaded(run: Path, name: str, error: CsiqError, hint: str) -> ModelError:
+    """Return the error that the network which graded a run, and which nobody typed, is not at hand."""
+    what = f"was graded by '{name}', which cannot be loaded ({error.what})"
+    return ModelError(what, file=run, field="model", hint=hint)
