@@ -51,6 +51,33 @@ def test_torch_for_x86_brings_mkl():
     assert fft.mkl() is not None
 
 
+@pytest.mark.skipif(fft.mkl() is None, reason="this torch has no MKL")
+@pytest.mark.parametrize("fault", [lambda a: a[..., ::-1].copy(), lambda a: a * np.nan])
+@pytest.mark.parametrize("spoilt", [["18 x 20"], ["18 x 20", "18", "20", "20 x 18"]])
+def test_lengths_that_mkl_gets_wrong_are_made_another_way(rng, monkeypatch, caplog, fault, spoilt):
+    """As on an AMD processor whose vendor is hidden from MKL: planes are wrong; then lines as well."""
+    run = fft._Plan.run
+
+    def wrong(plan, array, inverse):
+        run(plan, array, inverse)
+        if len(spoilt) > 1 or array.shape[1:] == (18, 20):
+            array[...] = fault(array)
+
+    monkeypatch.setattr(fft._Plan, "run", wrong)
+    monkeypatch.setattr(fft, "_LOCAL", fft._Plans())
+    fft.right.cache_clear()
+    try:
+        for shape in [(3, 18, 20), (3, 18, 20), (3, 20, 18)]:
+            a = complex_normal(rng, shape)
+            expected = np.fft.fftn(a, axes=(1, 2))
+            fft.along_last(a, 2)
+            assert relative_error(a, expected) < 1e-6
+    finally:
+        fft.right.cache_clear()
+    sentence = "MKL's Fourier transforms of {} are wrong on this machine and made another way"
+    assert {record.getMessage() for record in caplog.records} == {sentence.format(size) for size in spoilt}
+
+
 def test_arrays_begin_at_a_cache_line():
     for n in (1, 7, 1000):
         assert fft.aligned((n, 3)).__array_interface__["data"][0] % 64 == 0

@@ -38,6 +38,8 @@ _EXTRA = {
     "pydicom": ("DICOM", "dicom"),
     "dask": ("clusters", "cluster"),
 }
+#: Lengths of planes that operators transform, among them what MKL gets wrong where it gets any wrong.
+_FFT_LENGTHS = ((18, 20), (40, 40), (96, 96), (128, 128), (208, 208))
 _CUPY = ("cupy", "cupy-cuda12x", "cupy-cuda13x")
 
 
@@ -166,7 +168,11 @@ def _fft() -> Check:
     library = "MKL's" if fft.mkl() is not None else "SciPy's"
     took = f"64 transforms of 64 x 64 in {1e3 * seconds:.1f} ms"
     found = f"{library}, {took}, differ from NumPy's by {error:.0e}"
-    return Check("fft", "ok" if error < 1e-5 else "bad", found)
+    if error >= 1e-5:
+        return Check("fft", "bad", found)
+    if fft.mkl() is not None and not all(fft.right(lengths) for lengths in _FFT_LENGTHS):
+        return Check("fft", "note", f"{found}; MKL's of some lengths are wrong here and made another way")
+    return Check("fft", "ok", found)
 
 
 def _device() -> Check:
