@@ -164,7 +164,7 @@ def _lines(path: Path) -> list[str]:
     except OSError as error:
         raise RawDataError(f"cannot be read: {error.strerror}", file=path) from None
     except UnicodeDecodeError:
-        raise RawDataError("is not UTF-8 text", file=path) from None
+        raise RawDataError("is not UTF-8 text, expected a table", file=path) from None
     if not lines:
         raise RawDataError("is empty, expected a header line", file=path)
     return lines

@@ -133,7 +133,7 @@ def read_table(path: str | Path) -> list[dict[str, Any]]:
     except OSError as error:
         raise RawDataError(f"cannot be read: {error.strerror}", file=path) from None
     except UnicodeDecodeError:
-        raise RawDataError("is not UTF-8 text", file=path) from None
+        raise RawDataError("is not UTF-8 text, expected a table", file=path) from None
     lines = text.splitlines()
     if not lines:
         raise RawDataError("is empty, expected a header line", file=path)
