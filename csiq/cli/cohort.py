@@ -41,7 +41,7 @@ cohort.add_command(report)
     name="init",
     epilog="""\b
 Examples:
-  csiq cohort init cohort                     the paper's study: 424 patients, hours and 16 GB
+  csiq cohort init cohort                     the paper's study: 424 patients, hours and 17 GB
   csiq cohort init small --patients 40 --matrix 96 --no-raw
   csiq cohort init cohort --iterates 36 --iterate-matrix 128 --iterate-matrix 144
                                               iterates of 36 patients' reconstructions, too

@@ -96,10 +96,11 @@ def grade(
 
     VOLUME is a NIfTI file (of four axes: a volume a phase), the folder of a DICOM series, an HDF5 file of
     ISMRMRD images or with /volumes (phases, z, y, x), complex or real, and their attribute voxel_size_mm
-    (z y x), or BART's .cfl. Grades run from 0
-    (nondiagnostic) to 4 (excellent); the range behind a grade holds the reference that noise-free reading
-    would give in 90 % of cases. Grades of measured scans are called uncalibrated until csiq model calibrate
-    has taken the model to the scale of the site's reader.
+    (z y x), or BART's .cfl. Grades run from 0 (nondiagnostic) to 4 (excellent); the range behind a grade
+    holds the reference that noise-free reading would give in 90 % of images like those that the model was
+    calibrated on. Grades of measured scans are called uncalibrated until csiq model calibrate has taken the
+    model to the scale of the site's reader. Research use only: the network that ships learned from simulated
+    readers.
 
     With --watch the iterates of a folder are graded as they come, in the order of the numbers in their names,
     until the rule fires, the run of csiq has ended or --end-file is there (exit code 0), or nothing comes any

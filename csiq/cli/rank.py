@@ -70,7 +70,7 @@ def rank(
     ranking.tsv of each run. Several runs of one scan are compared with each other as well, phase by phase.
     With --across, or with a LABEL= before a path, all phases and volumes (NIfTI, HDF5, DICOM, BART; graded as
     csiq grade does) are compared with each other instead, and no run is touched: images of one scan
-    reconstructed in several ways, above all.
+    reconstructed in several ways, above all. Research use only.
     """
     from csiq.cli.across import compare_across, compare_runs, is_labelled
 

@@ -69,7 +69,8 @@ def recon(
     """Reconstruct a radial scan; stop when its grade no longer changes.
 
     RAW is ISMRMRD (.h5), Siemens TWIX (.dat), BART (.cfl) or plain arrays (.h5, .npy); see docs/formats.md.
-    Every option below is also a key of the TOML configuration and wins over it.
+    Options that say how to read, reconstruct, stop and grade are also keys of the TOML configuration and win
+    over it. Research use only.
     """
     from csiq.cli.fractions import fractions_of, write_fractions
     from csiq.cli.live import display_for

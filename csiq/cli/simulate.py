@@ -76,7 +76,7 @@ Examples:
     default="cpu",
     show_default=True,
     metavar="auto|cpu|cuda:0",
-    help="Where to compute k-space; a GPU's differs by 1e-4.",
+    help="Where to compute k-space; a GPU's should differ by less than 1e-4 (not run on one yet).",
 )
 @click.option("--overwrite", is_flag=True, help="Replace a file of that name.")
 @click.option("-q", "--quiet", is_flag=True, help="Say nothing.")
