@@ -44,11 +44,12 @@ def summary_section(study: Material, bars: Sequence[Bar]) -> Section:
         f"; {open_} cannot be judged." if open_ else "."
     )
     note = (
-        "Loss is measured by reference quality and NRMSE, never by the network's own grade. Bars are set "
-        f"for {N_SCANS} scans; with {len(study.main)} they are a first look."
-        if len(study.main) < N_SCANS
-        else "Loss is measured by reference quality and NRMSE, never by the network's own grade."
+        "Loss is measured by reference quality and NRMSE, never by the network's own grade. Unless an "
+        "interval is asked for, met is said of the value, whatever its interval. Where every case is right, "
+        "the interval is the exact one of so many scans."
     )
+    if len(study.main) < N_SCANS:
+        note += f" Bars are set for {N_SCANS} scans; with {len(study.main)} they are a first look."
     of_solvers = [one for one in bars if one.solver != LABEL]
     items = [bars_table("bars", "What the study is asked to show", of_solvers, note)]
     if others := [one for one in bars if one.solver == LABEL]:
@@ -75,7 +76,9 @@ def notes(study: Material) -> list[str]:
     n = len(study.main)
     if n < N_SCANS:
         found.append(
-            f"{n} scans instead of the paper's {N_SCANS}: intervals are wide, and bars a first look."
+            f"{n} scans instead of the paper's {N_SCANS}: intervals are wide, and bars a first look. A study "
+            "that is asked for fewer scans takes those that differ most in difficulty, so that SDs, ranges "
+            "and R² may be larger than of scans at random."
         )
     for solver, curves in study.test.items():
         outside = outside_share(curves)

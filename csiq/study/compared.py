@@ -8,12 +8,12 @@ from dataclasses import dataclass
 
 from csiq.evaluation.section import Table, plus_minus, shown, span
 from csiq.study.published import PaperSpread
-from csiq.study.spread import Spread
+from csiq.study.spread import Share, Spread
 
 #: What counts as clear, for the reader of the page.
 RULE = (
-    "A difference is called clear where the paper's number lies outside the 90 % bootstrap interval over "
-    "scans."
+    "A difference is called clear where it is more than the 90 % bootstrap interval over scans and that of "
+    "the paper's own scans leave open together: the root of the sum of their squares."
 )
 _NOTE = (
     "Mean ± SD (range) over all phases of all scans where nothing else is said. Reference: quality by a "
@@ -87,7 +87,7 @@ def _difference(row: Compared) -> str:
     if paper is None or not all(map(math.isfinite, (found.low, found.high, paper.mean))):
         return ""
     half = 0.5 * 10.0**-row.digits  # half of the last digit that the paper prints is no difference
-    if found.low - half <= paper.mean <= found.high + half:
+    if not _is_clear(found, paper, half):
         return ""
     side = "higher" if found.mean > paper.mean else "lower"
     said = (
@@ -97,6 +97,19 @@ def _difference(row: Compared) -> str:
     return " ".join(filter(None, (said, _why(row), row.because.strip())))
 
 
+def _is_clear(found: Spread, paper: PaperSpread, half: float = 0.0) -> bool:
+    """Whether two means are further apart than both intervals leave open, and by more than ``half``."""
+    own = found.high - found.mean if paper.mean > found.mean else found.mean - found.low
+    return abs(paper.mean - found.mean) > math.hypot(own, paper.reach) + half
+
+
+def is_clear_share(here: Share, paper: Share) -> bool:
+    """Whether two shares are further apart than both of their intervals leave open; not if one is of none."""
+    lower, upper = sorted((here, paper), key=lambda one: one.share)
+    apart, open_ = upper.share - lower.share, math.hypot(lower.high - lower.share, upper.share - upper.low)
+    return apart > open_
+
+
 def _why(row: Compared) -> str:
     """Say whether images or network differ: reference quality is made by no network."""
     paper, reference = row.paper, row.reference
@@ -104,8 +117,7 @@ def _why(row: Compared) -> str:
         return ""
     said = f"The reference quality of the same images gives {shown(reference.mean)}"
     above = [value > paper.mean for value in (row.grade.mean, reference.mean)]
-    outside = not reference.low <= paper.mean <= reference.high
-    if above[0] == above[1] and outside:
+    if above[0] == above[1] and _is_clear(reference, paper):
         return (
             f"{said}, on the same side: the simulated images differ from the paper's, not only their grades."
         )

@@ -26,7 +26,8 @@ def picture_of_scan(study: Material, solver: str, which: int) -> Picture:
     # the same two scans for all solvers
     name = study.main.scans[shown_scans(study.main)[which]]
     curves = study.test[solver]
-    title = f"Figure 6{'ab'[which]}. {study.label(solver)}: {name}, {_WHICH[which]}."
+    chosen = f", with {study.label(study.main.solver)}" if curves is not study.main else ""
+    title = f"Figure 6{'ab'[which]}. {study.label(solver)}: {name}, {_WHICH[which]}{chosen}."
     file = f"figure-6{'ab'[which]}-{solver}"
     if name not in curves.scans:
         return Picture(file, _empty(), f"{name} is not finished", f"{title} It is not finished.", [], share=2)

@@ -11,10 +11,17 @@ import numpy as np
 
 from csiq.evaluation.section import Section, Table, shown, span
 from csiq.ranking import rank_numbers
-from csiq.study.compared import Compared, compared_table, differences
+from csiq.study.compared import Compared, compared_table, differences, is_clear_share
 from csiq.study.curves import Curves
 from csiq.study.material import Material
-from csiq.study.published import BEST_PHASES, BEST_WORST, N_SCANS, PHASES_1_2
+from csiq.study.published import (
+    BEST_PERCENT,
+    BEST_PHASES,
+    BEST_WORST,
+    N_SCANS,
+    PHASES_1_2,
+    paper_share,
+)
 from csiq.study.spread import Spread, Test, holm_tests, share, spread
 from csiq.study.wording import tests_table
 
@@ -149,8 +156,8 @@ def _counts_table(study: Material, found: dict[str, Any]) -> Table:
             cells += [_of(found[solver][key][p], sum(found[solver][key])) for key in shown_of]
         least = found[main]["least_motion"]
         cells += [_of(least[p], sum(least)), shown(found[main]["heart_sd_mm"][p].mean)]
-        paper = BEST_PHASES[p] if p < len(BEST_PHASES) else 0
-        body.append((*cells, _of(paper, N_SCANS)))
+        paper = BEST_PHASES[p] if p < len(BEST_PHASES) else math.nan
+        body.append((*cells, _of_paper(p)))
         data.append({**row, "paper": paper})
     note = (
         "Motion: SD of the heart's true place over the spokes of the phase, mean over scans. Least true "
@@ -164,6 +171,11 @@ def _counts_table(study: Material, found: dict[str, Any]) -> Table:
         data,
         note,
     )
+
+
+def _of_paper(p: int) -> str:
+    """Return in how many scans a phase is best, with the per cent that the paper prints."""
+    return f"{BEST_PHASES[p]} ({BEST_PERCENT[p]}\u00a0%)" if p < len(BEST_PHASES) else "–"
 
 
 def _of(n: int, total: int) -> str:
@@ -201,17 +213,18 @@ def _motion_words(curves: Curves) -> str:
 def _count_differences(study: Material, found: dict[str, Any]) -> list[str]:
     """Return a sentence where the paper's best phase is clearly best in another share of scans."""
     said = []
-    top, wanted = int(np.argmax(BEST_PHASES)), max(BEST_PHASES) / N_SCANS
+    top = int(np.argmax(BEST_PHASES))
+    paper = paper_share(BEST_PHASES[top], N_SCANS)
     for solver in study.solvers:
         counts = found[solver]["best_by_grade"]
         n, total = counts[top], sum(counts)
         here = share(np.arange(total) < n)
-        if not here.low > wanted and not here.high < wanted:
+        if not is_clear_share(here, paper):
             continue
         said.append(
             f"{study.label(solver)}: phase {top + 1} is best in {_of(n, total)} of {total} scans (90 % "
             f"interval {span(100 * here.low, 100 * here.high, 0)} %), in the paper in "
-            f"{_of(max(BEST_PHASES), N_SCANS)} of {N_SCANS}. Most often best by grade is {_most(counts)}, by "
+            f"{_of_paper(top)} of {N_SCANS}. Most often best by grade is {_most(counts)}, by "
             "reference quality "
             f"{_most(found[solver]['best_by_reference'])}. {_motion_words(study.test[solver])}"
         )

@@ -17,7 +17,9 @@ from csiq.study.spread import Spread, spread
 
 #: The paper's words taken literally: one step below 2 % of the grade, from the first iteration on.
 LITERAL = GradePlateau(tol=0.02, floor=1e-6, patience=1, min_iter=1)
-_LITERAL_WORDS = "one step below 2 % of the grade before, once it has moved by 0.1 from its start"
+_LITERAL_WORDS = (
+    "one step below 2 % of the grade before, once it has moved by 0.1 from its start or the cost stands still"
+)
 
 
 @dataclass(frozen=True)

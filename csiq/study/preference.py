@@ -17,13 +17,14 @@ from matplotlib.figure import Figure
 
 from csiq.cohort.readers import LEAN, PREFERENCE, uncertainty
 from csiq.evaluation.drawing import BLUE, PAGE, RED, blank, plain, styled
-from csiq.evaluation.section import Picture, Section, Table, shown
+from csiq.evaluation.section import Picture, Section, Table, shown, span
 from csiq.history import THRESHOLD
 from csiq.ranking.preference import SIDE_BY_SIDE
 from csiq.report.figures import MUTED
+from csiq.study.compared import is_clear_share
 from csiq.study.curves import Curves
 from csiq.study.material import Material
-from csiq.study.published import E5_AGREED, E5_BEYOND, E5_PAIRS, E5_SCANS
+from csiq.study.published import E5_AGREED, E5_BEYOND, E5_PAIRS, E5_SCANS, paper_share
 from csiq.study.ranked import pair_differences
 from csiq.study.spread import Share, share
 
@@ -113,6 +114,7 @@ def section(study: Material) -> Section:
     """Return the part on the readers' preference."""
     found: dict[str, Any] = {}
     items: list[Table | Picture] = []
+    apart: list[str] = []
     for solver, curves in study.test.items():
         differences, said = pair_differences(curves.grade[:, -1]), reader_says(curves, study.seed)
         found[solver] = {
@@ -120,6 +122,8 @@ def section(study: Material) -> Section:
             "all": agreement(differences, said),
         }
         items.append(_picture(study, solver, differences[:E5_SCANS], said[:E5_SCANS]))
+        true = pair_differences(curves.reference[:E5_SCANS, -1])
+        apart += _differences(study.label(solver), found[solver]["first"], differences[:E5_SCANS], true)
     items.insert(0, _table(study, found))
     lead = (
         f"As Figure E5: the first {E5_SCANS} scans by number, six pairs of phases each. The reader is "
@@ -128,7 +132,43 @@ def section(study: Material) -> Section:
         "beyond 0.25 is in part put in: what this part can show is whether the network's differences are "
         "those of the images.",
     )
-    return Section("Pairs against the reader", lead, items, (), found, "preference")
+    return Section("Pairs against the reader", lead, items, tuple(apart), found, "preference")
+
+
+def _differences(label: str, found: Agreement, seen: np.ndarray, true: np.ndarray) -> list[str]:
+    """Return a sentence for each share of Figure E5 that is clearly another than in the paper.
+
+    Parameters
+    ----------
+    label : str
+    found : Agreement
+    seen, true : float array, (n_scans, n_pairs)
+        Differences of grades, and of reference qualities.
+    """
+    known = np.isfinite(seen) & np.isfinite(true)
+    far, close = known & (np.abs(seen) > THRESHOLD), known & (np.abs(true) <= THRESHOLD)
+    beyond, agreed = paper_share(E5_BEYOND, E5_PAIRS), paper_share(E5_AGREED, E5_BEYOND)
+    said = []
+    if is_clear_share(found.beyond, beyond):
+        said.append(
+            f"{label}: {_interval_words(found.beyond)} of the pairs are more than {THRESHOLD} apart, in the "
+            f"paper {share_words(beyond)}. By the reference quality of the same images it is "
+            f"{share_words(share(known & ~close, known))}."
+        )
+    if is_clear_share(found.agreed, agreed):
+        said.append(
+            f"{label}: of pairs more than {THRESHOLD} apart the reader prefers the same phase in "
+            f"{_interval_words(found.agreed)}, in the paper in {share_words(agreed)}. In "
+            f"{int((far & close).sum())} of these {int(far.sum())} the reference qualities are no more than "
+            f"{THRESHOLD} apart, where he mostly sees no difference."
+        )
+    return said
+
+
+def _interval_words(one: Share) -> str:
+    """Return a share with its interval."""
+    interval = span(100 * one.low, 100 * one.high, 0)
+    return f"{share_words(one)[:-1]}, 90\u00a0% interval {interval})"
 
 
 def _table(study: Material, found: dict[str, Any]) -> Table:
@@ -136,9 +176,13 @@ def _table(study: Material, found: dict[str, Any]) -> Table:
         (
             "Grades more than 0.25 apart",
             "beyond",
-            f"{E5_BEYOND} of {E5_PAIRS} ({100 * E5_BEYOND // E5_PAIRS + 1}\u00a0%)",
+            share_words(paper_share(E5_BEYOND, E5_PAIRS)),
         ),
-        ("of these: the reader prefers the same phase", "agreed", f"{E5_AGREED} of {E5_BEYOND} (100\u00a0%)"),
+        (
+            "of these: the reader prefers the same phase",
+            "agreed",
+            share_words(paper_share(E5_AGREED, E5_BEYOND)),
+        ),
         ("of these: he prefers the other phase", "opposite", "0"),
         ("of these: he calls them equal", "equal", "0"),
         ("Within 0.25: he calls them equal", "within_equal", "–"),

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike
+from scipy import stats
 
 from csiq.agreement import bootstrap_interval, paired_tests
 
@@ -82,7 +83,11 @@ def ratio_of_sums(numerator: np.ndarray, denominator: np.ndarray) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Share:
-    """A share of cases, with its 90 % interval over scans; nan of none."""
+    """A share of cases, with its 90 % interval over scans; nan of none.
+
+    Where all cases are right, or none, every drawing of scans gives the same share: the interval is then the
+    exact one of that many scans (:func:`exact_interval`), each of them right, or wrong, as a whole.
+    """
 
     right: int
     of: int
@@ -110,8 +115,31 @@ def share(right: ArrayLike, among: ArrayLike | None = None) -> Share:
     cases = np.ones_like(yes) if among is None else np.asarray(among, bool)
     yes = (yes & cases).reshape(len(yes), -1).sum(axis=1)
     cases = cases.reshape(len(cases), -1).sum(axis=1)
-    interval = ratio_interval(yes, cases) if len(yes) > 1 else (math.nan, math.nan)
-    return Share(int(yes.sum()), int(cases.sum()), *interval)
+    right_of, scans = (int(yes.sum()), int(cases.sum())), int(np.count_nonzero(cases))
+    if len(yes) < 2 or not scans:
+        return Share(*right_of)
+    if right_of[0] in (0, right_of[1]):
+        return Share(*right_of, *exact_interval(scans if right_of[0] else 0, scans))
+    return Share(*right_of, *ratio_interval(yes, cases))
+
+
+def exact_interval(right: int, of: int, level: float = LEVEL) -> tuple[float, float]:
+    """Return the interval of a share of independent cases.
+
+    Parameters
+    ----------
+    right, of : int
+    level : float
+
+    References
+    ----------
+    Clopper CJ, Pearson ES. The use of confidence or fiducial limits illustrated in the case of the binomial.
+    Biometrika 1934;26:404-413.
+    """
+    tail = (1 - level) / 2
+    low = float(stats.beta.ppf(tail, right, of - right + 1)) if right else 0.0
+    high = float(stats.beta.ppf(1 - tail, right + 1, of - right)) if right < of else 1.0
+    return low, high
 
 
 def holm(p_values: Sequence[float]) -> list[float]:

@@ -377,3 +377,11 @@ def test_outside_the_domain():
 def test_the_literal_reading_is_said_in_its_own_words():
     found = plateaus(curves([record(rising(TOP, 5))]))
     assert "one step below 2 % of the grade before" in found["paper_literal"].sentence
+
+
+def test_the_literal_reading_says_that_a_cost_that_stands_counts():
+    # the grade never moves by 0.1; the cost stands from iteration 5 on
+    flat = record(np.full((21, 4), 0.3), cost=[*np.linspace(6, 1, 6), *[1.0] * 15])
+    found = plateaus(curves([flat]))["paper_literal"]
+    assert found.each == (6,)
+    assert "or the cost stands still" in found.sentence

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from csiq.study.spread import holm, holm_tests, ratio_of_sums, share, spread
+from csiq.study.spread import exact_interval, holm, holm_tests, ratio_of_sums, share, spread
 
 
 def test_spread_is_that_of_all_values(rng):
@@ -44,6 +44,27 @@ def test_share_counts_among_cases():
     found = share(right, among)
     assert (found.right, found.of, found.share) == (2, 3, pytest.approx(2 / 3))
     assert 0 <= found.low <= found.share <= found.high <= 1
+
+
+def test_a_share_of_all_is_as_sure_as_its_scans():
+    # 1 - 0.05^(1/15): what one error in 15 scans could have been missed by, not the 60 phases in them
+    every = share(np.ones((15, 4), bool))
+    assert (every.share, every.high) == (1, 1)
+    assert every.low == pytest.approx(0.05 ** (1 / 15))
+    none = share(np.zeros((15, 4), bool))
+    assert (none.low, none.high) == (0, pytest.approx(1 - 0.05 ** (1 / 15)))
+    # scans without a case say nothing
+    among = np.zeros((15, 4), bool)
+    among[:6, 0] = True
+    assert share(np.ones((15, 4), bool), among).low == pytest.approx(0.05 ** (1 / 6))
+    assert math.isnan(share(np.ones((1, 4), bool)).low)
+    assert math.isnan(share(np.ones((15, 4), bool), np.zeros((15, 4), bool)).low)
+
+
+@pytest.mark.parametrize(("right", "of"), [(39, 69), (21, 21), (0, 5)])
+def test_exact_interval_is_that_of_scipy(right, of):
+    found = stats.binomtest(right, of).proportion_ci(0.90, method="exact")
+    assert exact_interval(right, of) == pytest.approx((found.low, found.high))
 
 
 def test_ratio_of_sums_without_cases_is_not_a_number():
