@@ -145,7 +145,7 @@ STOPPING = (
     click.option(
         "--truth",
         metavar="FILE",
-        help="Truth of a simulated scan to hold the iterates against [with --shadow: RAW.truth.h5].",
+        help="Truth of a simulated scan to hold the iterates against [--shadow, csiq tune: RAW.truth.h5].",
     ),
     click.option("--min-grade", type=float, metavar="G", help="Below this best grade a rescan is advised."),
     click.option(

@@ -17,7 +17,7 @@ Examples:
   csiq report scan.csiq
   csiq report scan.csiq --heatmap                       half a minute: where the grade comes from
   csiq report scan.csiq --centrelines coronaries.tsv    the arteries straightened, and all on one surface
-  csiq report demo.csiq --centrelines demo-scan.truth.h5
+  csiq report csiq-demo --centrelines csiq-demo/demo-scan.truth.h5
 """
 )
 @click.argument("folder", metavar="DIR", type=_FILE)
