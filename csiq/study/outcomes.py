@@ -24,7 +24,7 @@ class Outcome:
     fired : bool array, (n_scans,)
     seconds : float64 array, (n_scans,)
         To that iteration: of the reconstruction, and of grading if the rule looks at grades.
-    reference, nrmse : float64 array, (n_scans, n_phases)
+    grade, reference, nrmse : float64 array, (n_scans, n_phases)
         Of the image that it hands out.
     loss : float64 array, (n_scans, n_phases)
         Reference quality of the last iteration less that of this image.
@@ -38,6 +38,7 @@ class Outcome:
     stops: np.ndarray
     fired: np.ndarray
     seconds: np.ndarray
+    grade: np.ndarray
     reference: np.ndarray
     nrmse: np.ndarray
     loss: np.ndarray
@@ -99,6 +100,7 @@ def _outcome(name: str, curves: Curves, rows: Sequence[ShadowRow], *, graded: bo
         stops=np.array(stops, float),
         fired=np.array([row.iteration is not None for row in rows]),
         seconds=seconds,
+        grade=of("grade"),
         reference=of("reference"),
         nrmse=of("nrmse"),
         loss=of("reference_lost_last"),

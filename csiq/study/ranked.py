@@ -15,11 +15,15 @@ from csiq.history import THRESHOLD
 from csiq.study.bar import Bar, bar, bars_table
 from csiq.study.curves import Curves
 from csiq.study.material import Material
+from csiq.study.outcomes import Outcome, outcome
+from csiq.study.savings import default_rule
 from csiq.study.spread import Share, Spread, share, spread
 
 #: Differences of reference quality that must get the right verdict, and the right sign.
 _CLEAR, _SEEN = 0.5, THRESHOLD
 _SIGN, _VERDICT, _ALONE = 0.95, 0.90, 0.90
+#: Ways to choose a phase that the grade shall beat.
+_RIVALS = ("always 1", "always 2", "least motion")
 #: Level of the paired interval that has to exclude 0.
 _LEVEL = 0.95
 
@@ -99,8 +103,14 @@ class Choice:
     high: float
 
 
-def choices(curves: Curves) -> dict[str, Choice]:
+def choices(curves: Curves, stopped: Outcome | None = None) -> dict[str, Choice]:
     """Return ways to choose a phase at the last iteration.
+
+    Parameters
+    ----------
+    curves : Curves
+    stopped : Outcome, optional
+        Choose among the images that a rule hands out instead.
 
     Returns
     -------
@@ -109,9 +119,14 @@ def choices(curves: Curves) -> dict[str, Choice]:
         its bin, as a scanner could know it; ``least true motion``: of the heart's true place, which nobody
         knows outside a simulation.
     """
-    reference = curves.reference[:, -1]
+    of = (
+        (curves.grade[:, -1], curves.reference[:, -1])
+        if stopped is None
+        else (stopped.grade, stopped.reference)
+    )
+    grade, reference = of
     ways = {
-        "grade": curves.grade[:, -1],
+        "grade": grade,
         "always 1": np.eye(curves.n_phases)[[0] * len(curves)],
         "always 2": np.eye(curves.n_phases)[[min(1, curves.n_phases - 1)] * len(curves)],
         "least motion": -curves.motion["signal_sd"],
@@ -165,7 +180,7 @@ def ranking_bars(found: Verdicts, ways: Mapping[str, Choice], label: str) -> lis
         of(f"Right verdict, of pairs whose references differ by more than {_CLEAR}", found.clear, _VERDICT),
         of(f"Sign right, of pairs whose references differ by more than {_SEEN}", found.alone, _ALONE),
     ]
-    for name in ("always 1", "always 2", "least motion"):
+    for name in _RIVALS:
         one = ways[name]
         said = f"Regret saved by choosing by grade, against “{name}” (95 % interval)"
         bars.append(
@@ -179,6 +194,8 @@ def section(study: Material) -> Section:
     told = {s: verdicts(c.grade[:, -1], c.reference[:, -1]) for s, c in study.test.items()}
     ways = {s: choices(c) for s, c in study.test.items()}
     bars = [b for s in study.solvers for b in ranking_bars(told[s], ways[s], study.label(s))]
+    ends = {s: outcome(c, default_rule()) for s, c in study.test.items()}
+    handed = {s: (verdicts(end.grade, end.reference), choices(study.test[s], end)) for s, end in ends.items()}
     items = [
         bars_table("bars-ranking", "Ranking: what is asked", bars),
         *(_choices_table(study.label(s), s, ways[s]) for s in study.solvers),
@@ -186,11 +203,30 @@ def section(study: Material) -> Section:
     lead = tuple(
         f"{study.label(s)}: {shown(100 * one.given.share, 0)} % of {one.given.of} pairs get a verdict (90 % "
         f"interval {span(100 * one.given.low, 100 * one.given.high, 0)}), the others are called equal. Last "
-        "iteration; all pairs of phases of one scan; the truth is reference quality."
+        "iteration; all pairs of phases of one scan; the truth is reference quality. "
+        f"{_handed_words(*handed[s])}"
         for s, one in told.items()
     )
-    numbers: dict[str, Any] = {s: {"verdicts": told[s], "choices": ways[s]} for s in study.solvers}
+    numbers: dict[str, Any] = {
+        s: {
+            "verdicts": told[s],
+            "choices": ways[s],
+            "handed_out": dict(zip(("verdicts", "choices"), handed[s], strict=True)),
+        }
+        for s in study.solvers
+    }
     return Section("Is the ranking right?", lead, items, (), {**numbers, "bars": bars}, "ranking")
+
+
+def _handed_words(found: Verdicts, ways: Mapping[str, Choice]) -> str:
+    """Say the same of the images that the default rule hands out: no bar, but what a run would show."""
+    sign, clear, alone = (f"{one.right} of {one.of}" for one in (found.sign, found.clear, found.alone))
+    saved = ", ".join(f"{shown(ways[name].saved, 3)} (“{name}”)" for name in _RIVALS)
+    return (
+        f"Of the images that the default rule hands out {shown(100 * found.given.share, 0)} % of pairs get "
+        f"one, {sign} with the right sign; of pairs whose references differ by more than {_CLEAR} {clear} "
+        f"get the right verdict, by more than {_SEEN} {alone} the right sign; regret saved: {saved}."
+    )
 
 
 def _choices_table(label: str, solver: str, ways: Mapping[str, Choice]) -> Table:

@@ -22,11 +22,13 @@ from csiq.study.adaptive import (
 from csiq.study.bar import bar, bars_table
 from csiq.study.evolution import correlations, evolution, improvement_tests, shown_scans, step_tests
 from csiq.study.links import link, links
+from csiq.study.material import Material
 from csiq.study.outcomes import outcome, outcomes
 from csiq.study.phases import best_counts, phase_differences, top_sets
 from csiq.study.plateaus import LITERAL, phase_plateaus, plateaus
 from csiq.study.preference import A, B, agreement, reader_says
 from csiq.study.ranked import choices, pair_differences, ranking_bars, regret, verdicts
+from csiq.study.ranked import section as ranking_section
 from csiq.study.savings import default_rule, savings, savings_bars
 from csiq.study.spread import Test, spread
 from csiq.study.times import outside_share
@@ -333,6 +335,23 @@ def test_choices_beat_what_looks_at_nothing():
     assert found["grade"].right.share == 1
     bars = ranking_bars(verdicts(*[curves(scans).grade[:, -1]] * 2), found, "x")
     assert all(bar.met for bar in bars)
+
+
+def test_the_ranking_of_what_the_rule_hands_out():
+    # phase 4 is best until iteration 8, where the rule has stopped, and worst in the end
+    late = np.concatenate([rising([1, 1.4, 1.8, 2.4], 4, n=12), np.tile([1.0, 1.4, 1.8, 0.5], (8, 1))])
+    scans = curves([record(late, phases=motion(1, 2, 3, 4)) for _ in range(3)])
+    stopped = outcome(scans, default_rule())
+    assert stopped.stops.tolist() == [6] * 3
+    assert stopped.grade.tolist() == [pytest.approx([1, 1.4, 1.8, 2.4])] * 3
+    assert choices(scans)["always 1"].regret.mean == pytest.approx(0.8)
+    handed = choices(scans, stopped)
+    assert handed["always 1"].regret.mean == pytest.approx(1.4)
+    assert handed["grade"].regret.mean == 0
+    found = ranking_section(Material({}, {"pnlcg": scans}))
+    assert found.numbers["pnlcg"]["handed_out"]["verdicts"].clear.of == 4 * 3
+    assert "Of the images that the default rule hands out 100 % of pairs get one, 18 of 18" in found.lead[0]
+    assert "1.400 (“always 1”), 1.000 (“always 2”)" in found.lead[0]
 
 
 def test_the_reader_prefers_what_is_clearly_better_and_sees_no_hair():
