@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from csiq.cli.across_images import Asked, How, Image, are_of_one_scan, images_of, name_of_model
+from csiq.cli.across_images import Asked, How, Image, are_of_one_scan, images_of
+from csiq.quality.origin import name_of_model, origin, signature
 
 if TYPE_CHECKING:
     from csiq.ranking import Comparison
@@ -154,17 +155,17 @@ def as_content(comparison: Comparison[str], images: Sequence[Image]) -> dict[str
         }
         for image, ranked, error in zip(images, comparison.images, errors, strict=True)
     ]
-    name, sha256 = images[0].model
+    model = images[0].model
     return {
         "schema_version": SCHEMA_VERSION,
         "threshold": comparison.threshold,
-        "model": {"name": name, "sha256": sha256},
+        "model": {key: str(model.get(key) or "") for key in ("name", "sha256")},
         "best": comparison.best,
         "top_set": list(comparison.top_set),
         "images": rows,
         "pairs": [asdict(pair) for pair in comparison.pairs],
         "preference": comparison.preferences.as_json(),
-        "note": f"research use; graded by {_origin(images)}",
+        "note": f"research use; graded by {origin(model)}",
     }
 
 
@@ -181,18 +182,10 @@ def _write(target: Path, comparison: Comparison[str], content: dict[str, Any]) -
         save_figure(pair_matrix(comparison), target)
 
 
-def _origin(images: Sequence[Image]) -> str:
-    """Return who taught the network that graded, in a few words."""
-    from csiq.quality.origin import origin
-
-    name, sha256 = images[0].model
-    return origin({"name": name, "sha256": sha256, "use": images[0].use})
-
-
 def _echo(comparison: Comparison[str], images: Sequence[Image]) -> None:
     """Print the images in order of their grade."""
     from csiq.cli.rank import echo_ranked
 
     labelled = [(one.label, one) for one in comparison.by_rank]
     echo_ranked("image", labelled, comparison.best, comparison.preferences)
-    click.echo(f"graded by {comparison.model}, {_origin(images)}; research use only")
+    click.echo(signature(images[0].model))

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from csiq.quality.origin import model_entry, name_of_model
 
 if TYPE_CHECKING:
     from csiq.quality.assessor import Assessor, Grade
@@ -28,17 +30,16 @@ class How(NamedTuple):
 
 
 class Image(NamedTuple):
-    """One image that takes part."""
+    """One image that takes part; ``model`` as in ``run.json``."""
 
     label: str
     source: str
     phase: int | None
     iteration: int | None
     grade: Grade
-    model: tuple[str, str]
+    model: Mapping[str, Any]
     scan: str | None
     simulated: bool
-    use: str = ""
 
 
 def images_of(asked: Sequence[Asked], how: How) -> Iterator[Image]:
@@ -55,7 +56,7 @@ def images_of(asked: Sequence[Asked], how: How) -> Iterator[Image]:
     from csiq.ranking.comparison import check_one_model
 
     records = {one.path: record for one in asked if (record := _record_of(one.path)) is not None}
-    own = [_model_of(record) for record in records.values()]
+    own = [record.section("model") for record in records.values()]
     graders: list[Assessor] = []
 
     def grader() -> Assessor:
@@ -65,13 +66,13 @@ def images_of(asked: Sequence[Asked], how: How) -> Iterator[Image]:
         return graders[0]
 
     if how.model is None:
-        check_one_model([name_of_model(one) for one in own if any(one)])
-    wanted = name_of_model((grader().name, grader().sha256)) if how.model is not None else None
+        check_one_model([name for one in own if (name := name_of_model(one))])
+    wanted = name_of_model(_entry_of(grader())) if how.model is not None else None
     for one in asked:
         record = records.get(one.path)
         if record is None:
             yield from _of_volumes(one, grader(), how)
-        elif wanted in (None, name_of_model(_model_of(record))):
+        elif wanted in (None, name_of_model(record.section("model"))):
             yield from _chosen(_of_run(one, record), how.phase, one)
         else:
             yield from _chosen(_regraded(one, record, grader()), how.phase, one)
@@ -91,7 +92,8 @@ def _grader(how: How, records: Mapping[Path, Record]) -> Assessor:
 
     if how.model is not None:
         return load_assessor(how.model, how.device)
-    run, name = next(((run, name) for run, r in records.items() if (name := _model_of(r)[0])), (None, ""))
+    names = {run: str(record.section("model").get("name") or "") for run, record in records.items()}
+    run, name = next(((run, name) for run, name in names.items() if name), (None, ""))
     if run is None:
         return load_assessor("default", how.device)
     try:
@@ -105,7 +107,7 @@ def are_of_one_scan(asked: Sequence[Asked]) -> bool:
     """Return whether all are runs of one raw file, graded by one model."""
     records = [_record_of(one.path) for one in asked]
     scans = {record.section("input").get("sha256") if record is not None else None for record in records}
-    models = {_model_of(record) for record in records if record is not None}
+    models = {name_of_model(record.section("model")) for record in records if record is not None}
     return len(scans) == 1 and None not in scans and len(models) == 1
 
 
@@ -115,14 +117,8 @@ def _record_of(path: Path) -> Record | None:
     return read_record(path) if (path / "run.json").is_file() else None
 
 
-def _model_of(record: Record) -> tuple[str, str]:
-    model = record.section("model")
-    return str(model.get("name") or ""), str(model.get("sha256") or "")
-
-
-def name_of_model(model: tuple[str, str]) -> str:
-    """Return what tells a model from others: its name, and its weights where there are any."""
-    return f"{model[0]} ({model[1][:8]})" if model[1] else model[0]
+def _entry_of(grader: Assessor) -> dict[str, str]:
+    return model_entry(grader.name, grader.sha256, grader.card)
 
 
 def _of_run(one: Asked, record: Record) -> Iterator[Image]:
@@ -139,17 +135,15 @@ def _of_run(one: Asked, record: Record) -> Iterator[Image]:
         step = record.history.steps[iteration]
         is_inside = inside[p] is not False
         grade = Grade(step.grades[p], step.grade_sds[p], is_inside, uncertainty=error[p])
-        yield _of_phase(one, record, p + 1, grade, _model_of(record), record.section("model").get("use"))
+        yield _of_phase(one, record, p + 1, grade, record.section("model"))
 
 
-def _of_phase(
-    one: Asked, record: Record, phase: int, grade: Grade, model: tuple[str, str], use: object
-) -> Image:
+def _of_phase(one: Asked, record: Record, phase: int, grade: Grade, model: Mapping[str, Any]) -> Image:
     label = one.label if record.history.n_phases == 1 else f"{one.label} phase {phase}"
     iteration = record.returned[phase - 1] if record.returned else None
     simulated = (record.section("scan").get("system") or {}).get("vendor") == "simulated"
     scan = record.section("input").get("sha256")
-    return Image(label, one.path.name, phase, iteration, grade, model, scan, simulated, str(use or ""))
+    return Image(label, one.path.name, phase, iteration, grade, model, scan, simulated)
 
 
 def _regraded(one: Asked, record: Record, grader: Assessor) -> Iterator[Image]:
@@ -163,8 +157,7 @@ def _regraded(one: Asked, record: Record, grader: Assessor) -> Iterator[Image]:
     for number, path in enumerate(paths, start=1):
         for volume in read_images(path):
             grade = grader.grade(volume.values, volume.voxel_size)
-            model = (grader.name, grader.sha256)
-            yield _of_phase(one, record, number, grade, model, grader.card.get("use"))
+            yield _of_phase(one, record, number, grade, _entry_of(grader))
 
 
 def _chosen(images: Iterator[Image], phase: str, one: Asked) -> list[Image]:
@@ -199,6 +192,5 @@ def _of_volumes(one: Asked, grader: Assessor, how: How) -> Iterator[Image]:
         single = len(volumes) == 1
         label = one.label if single else f"{one.label} phase {number}"
         grade = grader.grade(volume.values, volume.voxel_size)
-        model = (grader.name, grader.sha256)
-        phase, use = None if single else number, str(grader.card.get("use") or "")
-        yield Image(label, path.name, phase, None, grade, model, None, simulated, use)
+        phase = None if single else number
+        yield Image(label, path.name, phase, None, grade, _entry_of(grader), None, simulated)

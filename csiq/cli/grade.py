@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import click
 
 from csiq.cli.options import DEBUG, JSON, options
+from csiq.quality.origin import model_entry, signature
 
 if TYPE_CHECKING:
     from csiq.io.images import Volume
@@ -121,6 +122,8 @@ def grade(
         return
     paths = list(volumes) if folder is None else saved_volumes(folder, pattern)
     show(_graded(grader, paths, voxel_size), as_json=as_json)
+    if not as_json:
+        click.echo(signature(model_entry(grader.name, grader.sha256, grader.card)), err=True)
 
 
 def _check_no_run(volumes: Sequence[Path]) -> None:

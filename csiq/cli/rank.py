@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from csiq.cli.options import DEBUG, JSON, options
+from csiq.quality.origin import signature
 
 if TYPE_CHECKING:
     from csiq.ranking import Preferences, Ranked, RankedPhase, Ranking
@@ -127,6 +128,7 @@ def _rank_phases(folder: Path, kinds: list[str], *, as_json: bool) -> None:
     else:
         click.echo(f"{folder.name}, iteration {record.returned[0]}")
         echo_ranking(ranking)
+        click.echo(signature(record.section("model")))
 
 
 def ranking_of(record: Record) -> Ranking | None:

@@ -49,6 +49,17 @@ def origin(model: Mapping[str, Any] | None) -> str:
     return f"by its card: {said.rstrip('.')}" if said else "unknown provenance"
 
 
+def signature(model: Mapping[str, Any] | None) -> str:
+    """Return the line that closes grades: what graded, who taught it, and what the grades are for."""
+    return f"graded by {name_of_model(model or {})}, {origin(model)}; research use only"
+
+
+def name_of_model(model: Mapping[str, Any]) -> str:
+    """Return what tells a model from others: its name, and its weights where there are any."""
+    name, sha256 = (str(model.get(key) or "") for key in ("name", "sha256"))
+    return f"{name} ({sha256[:8]})" if sha256 else name
+
+
 def is_shipped(model: Mapping[str, Any]) -> bool:
     """Return whether these are the weights of a network that ships with csiq."""
     return bool(model.get("sha256")) and model.get("sha256") in _shipped_hashes()

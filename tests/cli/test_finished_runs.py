@@ -32,6 +32,8 @@ def grader(monkeypatch):
     import csiq.quality.grade
 
     class Grader:
+        name, sha256, card = "ours", "a9" * 32, {"use": "research use only: means of a test"}
+
         @classmethod
         def load(cls, name, device):
             return cls()
@@ -135,9 +137,11 @@ def test_grade_of_saved_iterates(folder, grader, capsys):
         ("iter-001.h5:phase-2", 3.5, False),
     ]
     assert main(["grade", str(folder / "iterates" / "iter-001.h5")]) == 0
-    out = capsys.readouterr().out
-    assert "iter-001.h5:phase-2  3.50 (sd 0.10)" in out
-    assert "outside the training domain" in out
+    said = capsys.readouterr()
+    assert "iter-001.h5:phase-2  3.50 (sd 0.10)" in said.out
+    assert "outside the training domain" in said.out
+    closing = "graded by ours (a9a9a9a9), by its card: means of a test; research use only"
+    assert said.err.splitlines()[-1] == closing
 
 
 def test_grade_of_the_phases_where_no_iterate_was_saved(folder, grader, capsys):

@@ -104,8 +104,10 @@ def test_the_table_says_how_often_the_best_is_preferred(runs, capsys):
     assert main(["rank", "weak.csiq"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert "best preferred" in lines[1]
-    assert "100 %" in lines[-2]  # phase 4 is worse by 0.9
-    assert "patches only" in lines[-1]
+    assert "100 %" in lines[-3]  # phase 4 is worse by 0.9
+    assert "patches only" in lines[-2]
+    assert lines[-1].startswith("graded by ours (")
+    assert lines[-1].endswith("; research use only")
 
 
 def test_the_ranking_is_made_anew_from_tables_and_run(runs):
