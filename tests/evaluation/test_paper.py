@@ -31,6 +31,8 @@ def test_a_difference_is_clear_outside_the_interval():
     paper = Published(0.67, "Table 3")
     inside = Estimate(0.72, 0.66, 0.78)
     assert difference(inside, paper, "κ", 1) == ""
+    outside_by_less_than_the_papers_own = Estimate(0.76, 0.69, 0.83)
+    assert difference(outside_by_less_than_the_papers_own, paper, "κ", 1) == ""
     sentence = difference(Estimate(0.80, 0.74, 0.85, 0.79, ceiling=0.86), paper, "κ", 1)
     assert sentence == (
         "κ: 0.80 here (90 % interval 0.74 to 0.85), 0.67 in the paper (Table 3): higher, which is better. "
