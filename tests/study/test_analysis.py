@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -257,6 +258,21 @@ def test_adaptivity_helps_where_scans_differ(lively):
     assert found.follows > 0.9
     assert all(bar.met for bar in bars)
     assert "adds something" in verdict(found, bars, "x")
+
+
+def test_rivals_that_are_quicker_and_no_worse_on_average_are_said_though_all_bars_are_met(lively):
+    found = adaptivity(lively, curves(many(8, seed=5)))
+    bars, own = adaptivity_bars(found, "x"), found.own
+
+    def said(seconds: float, loss: float) -> str:
+        rival = replace(own, seconds=own.seconds + seconds, loss=own.loss + loss)
+        return verdict(replace(found, fixed=rival, fixed_name="iterations(7)", cost=None), bars, "x")
+
+    own_time = f"But the rule with its grading takes {own.seconds.mean():.0f} s, and iterations(7) takes "
+    assert f"{own_time}{own.seconds.mean() - 5:.0f} s, images better by 0.03 on average" in said(-5, -0.03)
+    assert "images as good on average" in said(-5, -0.001)
+    assert "But" not in said(-5, 0.03)
+    assert "But" not in said(5, -0.03)
 
 
 def test_adaptivity_adds_nothing_where_scans_are_alike():
