@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from csiq.cli.options import DEBUG, JSON, options
+from csiq.quality.origin import signature
 
 if TYPE_CHECKING:
     from csiq.report.record import Record
@@ -44,6 +45,8 @@ def curves(folder: Path, as_json: bool) -> None:
     ]
     echo_table(("iteration", "cost", *(f"phase {p}" for p in phases), "mean", ""), rows)
     click.echo(f"plot: {target}")
+    if record.history.is_graded:
+        click.echo(signature(record.section("model")))
 
 
 def _mark(record: Record, iteration: int) -> str:

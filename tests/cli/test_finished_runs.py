@@ -105,6 +105,7 @@ def test_curves_prints_the_table_and_plots(folder, capsys):
     out = capsys.readouterr().out
     assert "8  8251.8" in out
     assert "plateau, returned" in out
+    assert out.splitlines()[-1].startswith("graded by ")
     assert (folder / "curves.png").read_bytes().startswith(b"\x89PNG")
 
 
