@@ -106,6 +106,7 @@ class _Run:
     beside: Beside = field(default_factory=Beside)
     begun: bool = False
     extends: bool = False
+    resumed_from: int | None = None
 
     def go(self, resume: bool) -> Result:
         """Read, reconstruct, write; leave an honest ``run.json`` however it ends."""
@@ -169,6 +170,8 @@ class _Run:
     def _on_event(self, event: Event) -> None:
         if event["event"] == "warning" and event["message"] not in self.warnings:
             self.warnings.append(event["message"])
+        if event["event"] == "start" and self.resumed_from is not None:
+            event = event | {"resumed_from": self.resumed_from}
         level = {"warning": logging.WARNING, "iteration": logging.DEBUG}.get(event["event"], logging.INFO)
         if event["event"] == "stage":
             return_free_memory()
@@ -259,6 +262,7 @@ class _Run:
                 )
             return None
         resumed, self.bright = resumed_from(found, self._identity(), self.folder.path)
+        self.resumed_from = resumed.history.last.iteration
         return resumed
 
     def _known(self) -> Facts:

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from csiq import pipeline
+from csiq.cli.live import start_line
 from csiq.config import load_config
 from csiq.errors import ConfigError, CsiqError, OutputError, RawDataError, ResourceError
 from csiq.history import COLUMNS
@@ -150,7 +151,10 @@ def test_a_killed_run_goes_on_and_ends_equal_to_the_bit(raw, tmp_path, monkeypat
     # the script of the fake grader goes on where it was: iteration 2 was saved last
     script = rising(plateau=3).script
     put_grader(monkeypatch, lambda config, device: ScriptedGrader([script[2], *script[3:]]))
-    run(config_of(max_iter=5), raw, broken, resume=True)
+    told = []
+    run(config_of(max_iter=5), raw, broken, resume=True, on_event=told.append)
+    assert [event["resumed_from"] for event in told if event["event"] == "start"] == [2]
+    assert "going on after iteration 2" in start_line(next(e for e in told if e["event"] == "start"))
     assert np.array_equal(volumes_of(broken), volumes_of(whole))
     assert curves_of(broken) == curves_of(whole)
     assert json.loads((broken / "run.json").read_text())["status"] == "complete"

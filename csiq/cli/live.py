@@ -232,6 +232,7 @@ def start_line(event: Event) -> str:
         + (f" ({100 * fraction:.0f} % of Nyquist)" if fraction is not None else ""),
         str(event.get("device", "cpu")),
         f"at most {event['max_iter']} iterations" if event.get("max_iter") else "",
+        f"going on after iteration {event['resumed_from']}" if event.get("resumed_from") is not None else "",
     ]
     return f"{event.get('name', 'scan')}: {', '.join(filter(None, parts))}"
 

@@ -10,12 +10,14 @@ from pathlib import Path
 from csiq.cohort.manifest import CohortScan, write_cohort
 from csiq.config import load_config
 from csiq.errors import ConfigError, OutputError
+from csiq.io.sniff import check_readable, identify
 from csiq.presets import preset_text
 
 #: How raw files end that a folder is searched for.
 SUFFIXES = (".h5", ".hdf5", ".dat", ".cfl")
 #: The truth of a simulated scan lies beside it and is no scan.
 _NO_SCAN = ".truth.h5"
+_ENDINGS = f"raw files end in {', '.join(SUFFIXES)}"
 
 
 def write_listing(
@@ -46,7 +48,7 @@ def write_listing(
         _check_config(config, manifest.parent)
     files = list(dict.fromkeys(path.resolve() for path in _raw_files(given)))
     if not files:
-        raise ConfigError("no raw files there", field="RAW", hint=f"they end in {', '.join(SUFFIXES)}")
+        raise ConfigError("no raw files there", field="RAW", hint=_ENDINGS)
     manifest.parent.mkdir(parents=True, exist_ok=True)
     names = _names(files)
     base = manifest.parent.resolve()
@@ -69,10 +71,16 @@ def _raw_files(given: Sequence[Path]) -> Iterable[Path]:
     for path in given:
         if path.is_dir():
             yield from sorted(file for file in path.rglob("*") if _is_raw(file))
-        elif path.exists():
-            yield path
         else:
-            raise ConfigError("no such file or folder", file=path, field="RAW")
+            yield _named(path)
+
+
+def _named(path: Path) -> Path:
+    """Return a file that was named, if its first bytes, or its name, are those of raw data."""
+    check_readable(path, field="RAW")
+    if path.suffix.lower() == ".cfl" or (kind := identify(path)) in ("hdf5", "twix"):
+        return path
+    raise ConfigError(f"is {kind}, expected raw data", file=path, field="RAW", hint=_ENDINGS)
 
 
 def _is_raw(file: Path) -> bool:

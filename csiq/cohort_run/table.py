@@ -57,7 +57,7 @@ class ScanRow:
         None if nobody asked.
     warnings : int
     seconds : float or None
-        All stages of the run together.
+        To read, reconstruct and grade.
     code : int or None
         Exit code that ``csiq recon`` would have had, of a scan that failed.
     error : str or None
@@ -162,7 +162,7 @@ def _found(record: Record) -> dict[str, Any]:
         "in_domain": all(known) if known else None,
         "rescan_advised": bool(advised) if rescan else None,
         "warnings": len(run.get("warnings") or []),
-        "seconds": sum(s for s in record.section("seconds").values() if s is not None),
+        "seconds": record.seconds,
     }
 
 

@@ -35,9 +35,6 @@ from csiq.report.verdict import duration, join, research_use, verdict_of
 MAX_BYTES = 5_000_000
 #: Seconds after which the page of a run that is going on loads itself again.
 RELOAD_S = 10
-#: Stages that count as the time of a run. Its files are still being written when the page is; a truth is
-#: measured for shadow mode alone.
-COMPUTING = ("load", "gating", "coils", "setup", "recon", "grading")
 #: In the order in which they need each other.
 SCRIPTS = ("curves.js", "images.js", "place.js")
 
@@ -171,11 +168,10 @@ def _key_figures(record: Record) -> Iterable[dict[str, str]]:
     fraction = record.section("scan").get("nyquist_fraction")
     if fraction is not None:
         yield {"number": f"{100 * fraction:.0f} %", "what": "of the spokes Nyquist asks for"}
-    seconds = [s for name, s in record.section("seconds").items() if s is not None and name in COMPUTING]
-    if seconds:
+    if record.seconds is not None:
         device = record.run.get("device")
         where = f", on {device}" if device else ""
-        yield {"number": duration(sum(seconds)), "what": f"to read, reconstruct and grade{where}"}
+        yield {"number": duration(record.seconds), "what": f"to read, reconstruct and grade{where}"}
 
 
 def _breathing(record: Record, breathing: Breathing) -> dict[str, Any]:

@@ -14,6 +14,9 @@ from csiq.ranking import Ranking, rank_numbers
 
 #: The number of ``run.json`` that is known; csiq.run_json, which writes it, would load the solvers.
 SCHEMA_VERSION = 1
+#: Stages that count as the time of a run. Its files are still being written when its page is; a truth is
+#: measured for shadow mode alone.
+_COMPUTING = ("load", "gating", "coils", "setup", "recon", "grading")
 
 
 @dataclass(frozen=True)
@@ -42,6 +45,13 @@ class Record:
         each = tuple(entry) if isinstance(entry, list) else (entry,) * self.history.n_phases
         fits = len(each) == self.history.n_phases and all(0 <= k < len(self.history) for k in each)
         return each if fits else ()
+
+    @property
+    def seconds(self) -> float | None:
+        """What reading, reconstructing and grading took; None before a stage ended."""
+        stages = self.section("seconds")
+        known = [stages[name] for name in _COMPUTING if stages.get(name) is not None]
+        return sum(known) if known else None
 
     @property
     def ranking(self) -> Ranking | None:

@@ -9,12 +9,13 @@ import pytest
 
 from csiq.cli import main
 from csiq.cohort.manifest import read_cohort
+from csiq.io.sniff import HDF5_SIGNATURE
 
 
 def touch(*names: str) -> None:
     for name in names:
         Path(name).parent.mkdir(parents=True, exist_ok=True)
-        Path(name).touch()
+        Path(name).write_bytes(HDF5_SIGNATURE)
 
 
 def listed(manifest: str = "scans.tsv") -> dict[str, str]:
@@ -58,8 +59,9 @@ def test_equal_names_get_their_folders(capsys):
     ("words", "code", "says"),
     [
         (["scans.tsv"], 2, "the raw files, or folders, to list"),
-        (["scans.tsv", "gone.h5"], 2, "gone.h5: RAW: no such file or folder"),
-        (["scans.tsv", "empty"], 2, "no raw files there; they end in .h5"),
+        (["scans.tsv", "gone.h5"], 2, "gone.h5: RAW: no such file"),
+        (["scans.tsv", "empty"], 2, "no raw files there; raw files end in .h5"),
+        (["scans.tsv", "a.h5", "notes.txt"], 2, "notes.txt: RAW: is a text file, expected raw data"),
         (["scans.csv", "a.h5"], 2, "a manifest ends in .tsv, 'scans.csv' does not"),
         (
             ["scans.tsv", "a.h5", "--patients", "3"],
@@ -74,6 +76,7 @@ def test_equal_names_get_their_folders(capsys):
 def test_what_is_refused_leaves_nothing(capsys, words, code, says):
     touch("a.h5", "there.tsv")
     Path("empty").mkdir()
+    Path("notes.txt").write_text("twelve scans of May")
     before = sorted(Path().rglob("*"))
     assert main(["cohort", "init", *words]) == code
     assert says in capsys.readouterr().err
