@@ -119,6 +119,12 @@ def test_words_of_the_papers_table_1(grade, words):
     assert words_of(grade) == words
 
 
+def test_no_reader_has_words_for_images_outside_the_domain():
+    assert words_of(3.0, True) == SCALE[3]
+    assert words_of(3.0, False) == "outside the training domain"
+    assert words_of(None, False) == "not graded"
+
+
 def test_the_scale_is_the_papers():
     assert SCALE[0] == "nondiagnostic"
     assert SCALE[3] == "mild blurring, good diagnostic value"

@@ -187,5 +187,6 @@ def _echo(comparison: Comparison[str], images: Sequence[Image]) -> None:
     from csiq.cli.rank import echo_ranked
 
     labelled = [(one.label, one) for one in comparison.by_rank]
-    echo_ranked("image", labelled, comparison.best, comparison.preferences)
+    outside = [image.label for image in images if image.grade.in_domain is False]
+    echo_ranked("image", labelled, comparison.best, comparison.preferences, outside)
     click.echo(signature(images[0].model))

@@ -241,7 +241,6 @@ def line_of(one: Graded) -> str:
 
     found = one.grade
     bounds = f" [{found.interval[0]:.2f} to {found.interval[1]:.2f}]" if found.interval is not None else ""
-    outside = "" if found.in_domain else "  outside the training domain"
     raw = "" if found.calibrated or one.simulated else "  uncalibrated"
-    words = words_of(found.grade)
-    return f"{one.name}  {found.grade:.2f}{bounds} (sd {found.grade_sd:.2f})  {words}{outside}{raw}"
+    words = words_of(found.grade, found.in_domain)
+    return f"{one.name}  {found.grade:.2f}{bounds} (sd {found.grade_sd:.2f})  {words}{raw}"

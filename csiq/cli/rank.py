@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -112,6 +112,7 @@ def _rank_phases(folder: Path, kinds: list[str], *, as_json: bool) -> None:
     from csiq.cli.output import json_line
     from csiq.errors import ConfigError
     from csiq.report.record import read_record
+    from csiq.report.verdict import out_of_domain
 
     if folder.is_file():
         hint = "--across compares images with runs"
@@ -127,7 +128,7 @@ def _rank_phases(folder: Path, kinds: list[str], *, as_json: bool) -> None:
         click.echo(json_line({"run": folder.name, **ranking.as_json()}))
     else:
         click.echo(f"{folder.name}, iteration {record.returned[0]}")
-        echo_ranking(ranking)
+        echo_ranking(ranking, out_of_domain(record.run))
         click.echo(signature(record.section("model")))
 
 
@@ -166,10 +167,17 @@ def write_figure(path: Path, ranking: Ranking, title: str) -> None:
     save_figure(pair_matrix(ranking, title=title), path)
 
 
-def echo_ranking(ranking: Ranking) -> None:
-    """Print the phases by falling grade, and how likely a reader prefers the best to each other one."""
+def echo_ranking(ranking: Ranking, outside: Sequence[int] = ()) -> None:
+    """Print the phases by falling grade, and how likely a reader prefers the best to each other one.
+
+    Parameters
+    ----------
+    ranking : Ranking
+    outside : sequence of int
+        Phases that are outside the training domain.
+    """
     labelled = [(phase.phase, phase) for phase in ranking.by_rank]
-    echo_ranked("phase", labelled, ranking.best_phase, ranking.preferences)
+    echo_ranked("phase", labelled, ranking.best_phase, ranking.preferences, outside)
 
 
 def echo_ranked(
@@ -177,6 +185,7 @@ def echo_ranked(
     labelled: Sequence[tuple[object, RankedPhase | Ranked[str]]],
     best: object,
     preferences: Preferences[Any] | None,
+    outside: Collection[object] = (),
 ) -> None:
     """Print labelled images in the order given, and how likely a reader prefers the best to each other one.
 
@@ -188,6 +197,8 @@ def echo_ranked(
     best : object
         Label of the best one.
     preferences : Preferences, optional
+    outside : collection of object
+        Labels of images outside the training domain.
     """
     from csiq.cli.output import echo_table
     from csiq.ranking import words_of
@@ -203,7 +214,7 @@ def echo_ranked(
             one.delta_to_best,
             chance.get(label, "-"),
             "best" if label == best else "=" if one.indistinguishable_from_best else "",
-            words_of(one.grade),
+            words_of(one.grade, label not in outside),
         )
         for label, one in labelled
     ]

@@ -14,7 +14,7 @@ SCALE = (
 )
 
 
-def words_of(grade: float | None) -> str:
+def words_of(grade: float | None, in_domain: bool | None = None) -> str:
     """Return the words of the paper's Table 1 for a grade.
 
     The grade is rounded to the nearest half (half to even) and clipped to 0-4, as for the paper's kappa;
@@ -23,9 +23,13 @@ def words_of(grade: float | None) -> str:
     Parameters
     ----------
     grade : float or None
+    in_domain : bool, optional
+        False: the network has not seen such images, and no reader would have said it so.
     """
     if grade is None or not math.isfinite(grade):
         return "not graded"
+    if in_domain is False:
+        return "outside the training domain"
     halves = min(max(round(2 * grade), 0), 8)
     lower, in_doubt = divmod(halves, 2)
     return f"between '{SCALE[lower]}' and '{SCALE[lower + 1]}'" if in_doubt else SCALE[lower]

@@ -13,7 +13,7 @@ from csiq.report.encoding import BUDGET, Encoding, encoding_of
 from csiq.report.iterates import iterate_files, slices_of_iterate
 from csiq.report.record import Record
 from csiq.report.slices import Slice, read_volume, slices_of, window_of_slices
-from csiq.report.verdict import phase_name
+from csiq.report.verdict import out_of_domain, phase_name
 
 #: Lengths a scale bar may have, mm; the longest that fits into three tenths of the picture is taken.
 _BARS = (100, 50, 20, 10, 5, 2, 1)
@@ -133,11 +133,12 @@ def _phase(
     if ranking and len(ranking.phases) > 1 and number in ranking.top_set:
         winner = "best" if len(ranking.top_set) == 1 else "highest grade"
         badge = winner if number == ranking.best_phase else "indistinguishable from the best"
+    words = words_of(grade, number not in out_of_domain(record.run))
     return {
         "number": number,
         "name": name,
         "badge": badge,
-        "grade": f"grade {grade:.2f}: {words_of(grade)}" if math.isfinite(grade) else "",
+        "grade": f"grade {grade:.2f}: {words}" if math.isfinite(grade) else "",
         "slices": [picture_of(one, encoding, f"{name}, {one.plane}") for one in slices],
     }
 

@@ -12,7 +12,7 @@ from csiq.report import svg
 from csiq.report.charts import ranking_chart
 from csiq.report.facts import number
 from csiq.report.record import Record
-from csiq.report.verdict import phase_name
+from csiq.report.verdict import out_of_domain, phase_name
 
 
 def ranking_of(record: Record, ranking: Ranking | None) -> dict[str, Any] | None:
@@ -22,6 +22,7 @@ def ranking_of(record: Record, ranking: Ranking | None) -> dict[str, Any] | None
     noise = [noise_floor([math.nan if p.grade_sd is None else p.grade_sd]) for p in ranking.phases]
     n_phases = len(ranking.phases)
     preferences = _preferences(ranking)
+    outside = out_of_domain(record.run)
     return {
         "wide": ranking_chart(ranking, noise, svg.WIDE),
         "narrow": ranking_chart(ranking, noise, svg.NARROW),
@@ -34,7 +35,7 @@ def ranking_of(record: Record, ranking: Ranking | None) -> dict[str, Any] | None
                 "grade": number(p.grade),
                 "sd": number(p.grade_sd),
                 "delta": number(p.delta_to_best),
-                "words": words_of(p.grade),
+                "words": words_of(p.grade, p.phase not in outside),
                 "top": p.indistinguishable_from_best,
             }
             for p in ranking.by_rank

@@ -46,7 +46,7 @@ def verdict_of(run: Mapping[str, Any], history: History, ranking: Ranking | None
         None if there was no model.
     """
     sentences = [
-        _in_words(ranking),
+        _in_words(ranking, out_of_domain(run)),
         *_ties(ranking),
         _stopped(run),
         *_returned(run, history),
@@ -94,8 +94,9 @@ def _headline(run: Mapping[str, Any], history: History, ranking: Ranking | None)
     return f"{look}: at most grade {best.grade:.2f} of 4 (phase {best.phase})."
 
 
-def _in_words(ranking: Ranking | None) -> str:
-    if ranking is None or ranking.best_phase is None:
+def _in_words(ranking: Ranking | None, outside: Sequence[int]) -> str:
+    # the readers' words are for images such as the readers saw; the alarm says why they are missing
+    if ranking is None or ranking.best_phase is None or ranking.best_phase in outside:
         return ""
     grade = ranking.phases[ranking.best_phase - 1].grade
     sentence = f"On the readers' scale of Piccini et al. 2020 that is {words_of(grade)}."

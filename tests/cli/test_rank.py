@@ -110,6 +110,13 @@ def test_the_table_says_how_often_the_best_is_preferred(runs, capsys):
     assert lines[-1].endswith("; research use only")
 
 
+def test_a_phase_outside_the_domain_is_not_put_into_the_readers_words(runs, capsys):
+    edit_run(runs / "weak.csiq", grading={"in_domain": [True, True, False, True]})
+    assert main(["rank", "weak.csiq"]) == 0
+    lines = [line for line in capsys.readouterr().out.splitlines() if "outside the training domain" in line]
+    assert [line.split()[1] for line in lines] == ["3"]
+
+
 def test_the_ranking_is_made_anew_from_tables_and_run(runs):
     # an uncertainty that ranking.json does not know yet
     edit_run(runs / "weak.csiq", grading={"in_domain": [True] * 4, "uncertainty": [0.2] * 4})

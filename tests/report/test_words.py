@@ -148,6 +148,14 @@ def test_the_verdict_and_the_shadow_table_say_the_same():
     ) in verdict_of(run, made, None).sentences
 
 
+def test_only_a_best_phase_inside_the_domain_is_put_into_the_readers_words():
+    ranking = rank_numbers([1.0, 3.0], [0.1, 0.1])
+    for flags, said in (([False, True], True), ([True, False], False)):
+        verdict = verdict_of({"grading": {"in_domain": flags}}, history(2), ranking)
+        assert any("readers' scale" in sentence for sentence in verdict.sentences) is said
+        assert "Outside the training domain" in verdict.alarms[0]
+
+
 def headline(*grades: float) -> str:
     ranking = rank_numbers(grades, [0.1] * len(grades))
     return verdict_of({}, history(len(grades)), ranking).headline
