@@ -30,7 +30,7 @@ from csiq.preparation import (
     use_device,
 )
 from csiq.quality.assessor import Assessor, as_assessor
-from csiq.quality.origin import model_entry
+from csiq.quality.origin import follows_readers, model_entry
 from csiq.result import Prepared, Result
 from csiq.solvers import solve, solver_named
 from csiq.stopping import Stop, counterfactual
@@ -260,7 +260,7 @@ def _start_event(scan: Acquisition, bins: Bins, config: Config, device: Device, 
 def _calibration_warnings(scan: Acquisition, assessor: Assessor | None) -> list[str]:
     """Return the warning about grades of a measured scan that no reader of its site stands behind."""
     simulated = scan.system.get("vendor") == "simulated"
-    if assessor is None or simulated or assessor.card.get("site_calibration"):
+    if assessor is None or simulated or follows_readers(assessor.card):
         return []
     return [
         "grades of this measured scan are uncalibrated: csiq model calibrate takes them to a site's reader"

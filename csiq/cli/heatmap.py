@@ -110,7 +110,8 @@ def heatmap(volume: Path, **given: Any) -> None:
     for warning in record["warnings"]:
         click.echo(f"csiq: warning: {volume.name}: {warning}", err=True)
     low, high = record["relevance_min"], record["relevance_max"]
-    click.echo(f"{volume.name}  {record['grade']:.2f}  masked, a voxel costs {low:.2f} to {high:.2f}")
+    raw = "  uncalibrated" if record["uncalibrated"] else ""
+    click.echo(f"{volume.name}  {record['grade']:.2f}{raw}  masked, a voxel costs {low:.2f} to {high:.2f}")
     click.echo(f"heat map: {folder / 'heatmap.nii.gz'}\nfigure: {folder / 'heatmap.png'}")
 
 
@@ -118,6 +119,7 @@ def _explained(path: Path, read: tuple[Any, Any, Any], grader: Grader, given: di
     from csiq.heatmap import occlusion_map
     from csiq.heatmap.folder import Explained
     from csiq.heatmap.view import array_orientation, orientation_known
+    from csiq.io.provenance import is_simulated
 
     values, voxel_size, affine = read
     wanted = _AXES if given["axis"] == "all" else (given["axis"],)
@@ -133,6 +135,7 @@ def _explained(path: Path, read: tuple[Any, Any, Any], grader: Grader, given: di
         "grade": grade.grade,
         "grade_sd": grade.grade_sd,
         "in_domain": grade.in_domain,
+        "uncalibrated": not (grade.calibrated or is_simulated(path)),
         "warnings": list(grade.warnings),
     }
     return Explained(values, affine, voxel_size, found, record, wanted[0], orientation_known(path))

@@ -47,8 +47,8 @@ class Grade:
     uncertainty : float, optional
         Standard deviation of a normal error whose interval would be as wide; None where there is no interval.
     calibrated : bool
-        Whether the grade was taken to the scale of a site's reader (``csiq model calibrate``). Grades of
-        measured scans that were not are to be called uncalibrated.
+        Whether the grade is on the scale of a site's readers: taken to it (``csiq model calibrate``), or of a
+        network that learned from their grades. Others of measured scans are to be called uncalibrated.
     """
 
     grade: float

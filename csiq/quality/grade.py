@@ -21,6 +21,7 @@ from csiq.quality.descriptors import describe_slices
 from csiq.quality.domain import Domain
 from csiq.quality.evidence import Evidence
 from csiq.quality.model_file import ModelFile, open_model
+from csiq.quality.origin import follows_readers
 from csiq.quality.patches import HALF_EDGE, Slices, patch_offsets, patch_window, volume_slices
 from csiq.quality.site_calibration import SiteCalibration
 
@@ -57,6 +58,7 @@ class Grader:
         self._domain = Domain.from_card(model.card) if model.card else None
         self._confidence = Confidence.from_card(self.card)
         self._site = SiteCalibration.from_card(self.card)
+        self._follows_readers = follows_readers(self.card)
         self._half_edge = _half_edge_of(self.card)
         self._beside = device if device.is_gpu else None
         # a torch without CUDA grades on the CPU what CuPy reconstructed: the 18 slices are small
@@ -136,6 +138,7 @@ class Grader:
         known = self._domain is not None and not complaints
         evidence = Evidence.of(members, self._distance(sample))
         plain = Grade(evidence.grade, evidence.patch_sd, known, grades.size, n_failed, warnings)
+        plain = replace(plain, calibrated=self._follows_readers)
         return self._calibrated(self._with_interval(plain, evidence)), grades
 
     def evidence(self, volume: Array, voxel_size: tuple[float, float, float]) -> Evidence:
@@ -230,7 +233,6 @@ class Grader:
             grade_sd=slope * grade.grade_sd,
             interval=(site(interval[0]), site(interval[1])) if interval is not None else None,
             uncertainty=slope * spread if spread is not None else None,
-            calibrated=True,
         )
 
 

@@ -65,6 +65,18 @@ def is_shipped(model: Mapping[str, Any]) -> bool:
     return bool(model.get("sha256")) and model.get("sha256") in _shipped_hashes()
 
 
+def follows_readers(card: Mapping[str, Any]) -> bool:
+    """Return whether grades are those of a site's readers, as far as a model's card says.
+
+    They are if the network was calibrated to them (``csiq model calibrate``) or learned from their grades:
+    the cards that ``csiq train`` writes name a simulated cohort if it was one.
+    """
+    if card.get("site_calibration"):
+        return True
+    training = card.get("training") or {}
+    return bool(training.get("reader")) and training.get("cohort", "unknown") is None
+
+
 def model_entry(name: str, sha256: str, card: Mapping[str, Any]) -> dict[str, str]:
     """Return ``model`` of ``run.json``: name, hash, and what the card says of the model's use if it does."""
     use = card.get("use")

@@ -55,6 +55,7 @@ def test_files_and_sidecar(written):
     assert len(said["model"]["sha256"]) == 64
     assert said["use"].startswith("Research use only")
     assert said["volume"] == "heart.nii.gz"
+    assert said["uncalibrated"] is True
     # axial slices of the patient lie across array axis y of this file
     assert said["axes"] == ["coronal"]
     assert said["offsets_mm"] == [-40, -24, -8, 8, 24, 40]

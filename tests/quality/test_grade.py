@@ -323,6 +323,14 @@ def test_a_site_s_scale_is_applied(model: Path, volume: np.ndarray) -> None:
     assert here.patch_grades(volume, VOXEL).mean() == pytest.approx(plain.grade, rel=1e-5)
 
 
+@pytest.mark.parametrize(("cohort", "calibrated"), [(None, True), ({"seed": 0}, False)])
+def test_a_network_that_learned_from_a_site_s_readers_needs_no_calibration(
+    model: Path, volume: np.ndarray, cohort: dict[str, int] | None, calibrated: bool
+) -> None:
+    taught = _with(model, "taught", training={"reader": "consensus", "cohort": cohort})
+    assert Grader.load(taught).grade(volume, VOXEL).calibrated is calibrated
+
+
 def test_a_model_of_unknown_origin_is_uncertified(model: Path, volume: np.ndarray) -> None:
     found = Grader.load(_with(model, "found", domain=None, voxel_size_mm=None)).grade(volume, VOXEL)
     assert math.isfinite(found.grade)

@@ -8,7 +8,7 @@ from csiq.quality.assessor import as_assessor
 from csiq.quality.import_weights import foreign_card
 from csiq.quality.model_file import open_model, shipped_models
 from csiq.quality.network import NetworkConfig
-from csiq.quality.origin import graded_by, is_shipped, model_entry, origin
+from csiq.quality.origin import follows_readers, graded_by, is_shipped, model_entry, origin
 
 
 @pytest.mark.parametrize("name", shipped_models())
@@ -42,3 +42,12 @@ def test_a_grader_without_a_card_is_of_unknown_provenance():
     assert "come from sharpness, of unknown provenance" in graded_by(entry)
     assert origin(entry) == "unknown provenance"
     assert "simulated" not in graded_by(entry) + graded_by(None) + graded_by({"name": "x", "use": 3})
+
+
+def test_readers_are_followed_by_who_learned_from_them_or_was_calibrated_to_them():
+    assert follows_readers({"site_calibration": {"kind": "line"}})
+    assert follows_readers({"training": {"reader": "reader1a", "cohort": None}})
+    assert not follows_readers({"training": {"reader": "reader1a", "cohort": {"seed": 0}}})
+    # imported weights, and graders without a card
+    assert not follows_readers({"training": {}})
+    assert not follows_readers({})
