@@ -7,6 +7,7 @@ agree perfectly with noisy readers: what it would reach is the ceiling.
 
 from __future__ import annotations
 
+from collections.abc import Hashable, Sequence
 from dataclasses import asdict, dataclass
 
 import numpy as np
@@ -94,6 +95,7 @@ def interval_over_redraws(
     seed: int = 0,
     n: int = 500,
     level: float = 0.90,
+    patients: Sequence[Hashable] | None = None,
 ) -> tuple[float, float]:
     """Return a percentile bootstrap interval over patients of the mean over redraws.
 
@@ -104,7 +106,7 @@ def interval_over_redraws(
     ----------
     statistic, draws, predicted
         As for :func:`over_redraws`.
-    seed, n, level
+    seed, n, level, patients
         As for :func:`csiq.agreement.bootstrap_interval`.
 
     Raises
@@ -119,7 +121,8 @@ def interval_over_redraws(
         return np.asarray(np.asarray(statistic(stacked, *drawn)).mean(axis=-1))
 
     columns = [grades, *(reader[1:] for reader in readers)]
-    return percentiles(bootstrap_values(mean_over_draws, columns, seed=seed, n=n), level)
+    values = bootstrap_values(mean_over_draws, columns, seed=seed, n=n, patients=patients)
+    return percentiles(values, level)
 
 
 def _readers(draws: ArrayLike, predicted: ArrayLike) -> tuple[list[np.ndarray], np.ndarray]:

@@ -65,6 +65,106 @@ def test_equal_seeds_give_equal_intervals(study):
     assert first != bootstrap_interval(weighted_kappa, predicted, draws[0, :, 0], seed=5)
 
 
+def plain_loop(statistic, columns, patients, *, seed, n):
+    """Resample patients one by one, image by image; what the fast way has to give."""
+    names = list(dict.fromkeys(patients))
+    chosen = np.random.default_rng(seed).integers(len(names), size=(n, len(names)))
+    values = []
+    for draw in chosen:
+        rows = [i for one in draw for i, patient in enumerate(patients) if patient == names[one]]
+        values.append(statistic(*(np.asarray(column)[..., rows] for column in columns)))
+    return np.array(values)
+
+
+@pytest.mark.parametrize("copies", [(1,), (3,), (1, 2, 5), (8, 1)])
+def test_patients_bring_all_their_images(study, rng, copies):
+    _, predicted, draws = study
+    many = np.resize(copies, 20)
+    patients = [f"p{number:02d}" for number in rng.permutation(np.repeat(np.arange(20), many))]
+    one, network = draws[0, : len(patients), 0].copy(), predicted[: len(patients)]
+    one[3] = np.nan  # a reading that is missing
+    days = draws[1:4, : len(patients), 1]
+    for statistic in (weighted_kappa, rmse, spearman, lambda a, b: linear_fit(a, b).slope):
+        found = bootstrap_values(statistic, (one, network), seed=7, n=60, patients=patients)
+        expected = plain_loop(statistic, (one, network), patients, seed=7, n=60)
+        np.testing.assert_allclose(found, expected, atol=1e-12)
+
+    def over_days(days, network):
+        return np.mean(mae(days, np.broadcast_to(network[..., None, :], days.shape)), axis=-1)
+
+    found = bootstrap_values(over_days, (days, network), seed=7, n=60, patients=patients)
+    np.testing.assert_allclose(found, plain_loop(over_days, (days, network), patients, seed=7, n=60))
+    slope = by_rows(lambda a, b: np.polyfit(a, b, 1)[0])
+    found = bootstrap_values(slope, (predicted[: len(patients)], days[0]), n=20, patients=patients)
+    expected = plain_loop(slope, (predicted[: len(patients)], days[0]), patients, seed=0, n=20)
+    np.testing.assert_allclose(found, expected)
+
+
+def test_one_image_a_patient_is_drawn_to_the_bit_as_before(study):
+    _, predicted, draws = study
+    columns = (predicted, draws[0, :, 0])
+    names = [f"p{i}" for i in range(100)][::-1]  # the order of names is no matter
+    plain = bootstrap_values(weighted_kappa, columns, seed=3, n=300)
+    chosen = np.random.default_rng(3).integers(100, size=(300, 100))
+    by_index = weighted_kappa(*(column[chosen] for column in columns))
+    np.testing.assert_array_equal(plain, by_index)
+    np.testing.assert_array_equal(
+        bootstrap_values(weighted_kappa, columns, seed=3, n=300, patients=names), plain
+    )
+
+
+@pytest.mark.parametrize("copies", [4, 9])
+def test_copies_of_images_do_not_narrow_an_interval(study, copies):
+    _, predicted, draws = study
+    one, other = draws[0, :, 0], draws[0, :, 1]
+    wide, patients = [np.repeat(x, copies) for x in (predicted, one, other)], np.repeat(np.arange(100), copies)
+
+    def width(*columns, **more):
+        low, high = bootstrap_interval(rmse, *columns, n=1000, **more)
+        return high - low
+
+    single = width(predicted, one)
+    assert width(wide[0], wide[1], patients=patients) == pytest.approx(single, rel=1e-9)
+    assert width(wide[0], wide[1]) == pytest.approx(single / math.sqrt(copies), rel=0.1)
+    apart = width(predicted, one, paired=(other, one))
+    paired = (wide[2], wide[1])
+    assert width(*wide[:2], paired=paired, patients=patients) == pytest.approx(apart, rel=1e-9)
+    assert width(*wide[:2], paired=paired) == pytest.approx(apart / math.sqrt(copies), rel=0.1)
+    days = np.repeat(draws[:11], copies, axis=1)[..., 0]
+    low, high = interval_over_redraws(rmse, days, wide[0], n=200, patients=patients)
+    assert (low, high) == pytest.approx(interval_over_redraws(rmse, draws[:11, :, 0], predicted, n=200))
+
+
+def test_intervals_over_patients_hold_the_truth_nine_times_in_ten(rng):
+    many = np.resize([1, 4, 7], 30)
+    patients = np.repeat(np.arange(30), many)
+    inside = {True: 0, False: 0}
+    for seed in range(300):
+        # what is common to the images of a patient outweighs what is not
+        x = np.repeat(rng.standard_normal(30), many) + 0.3 * rng.standard_normal(len(patients))
+        for known in inside:
+            low, high = bootstrap_interval(
+                lambda x: np.nanmean(x, axis=-1), x, seed=seed, n=400, patients=patients if known else None
+            )
+            inside[known] += low <= 0 <= high
+    assert 0.82 <= inside[True] / 300 <= 0.95
+    assert inside[False] / 300 < 0.65
+
+
+def test_a_statistic_may_be_several_numbers(study):
+    _, predicted, draws = study
+    one = draws[0, :, 0]
+
+    def both(a, b):
+        return np.stack([rmse(a, b), mae(a, b)], axis=-1)
+
+    found = bootstrap_values(both, (predicted, one), n=50, shape=(2,))
+    np.testing.assert_array_equal(found[:, 0], bootstrap_values(rmse, (predicted, one), n=50))
+    np.testing.assert_array_equal(found[:, 1], bootstrap_values(mae, (predicted, one), n=50))
+    with pytest.raises(ShapeError, match="by_rows"):
+        bootstrap_values(both, (predicted, one), n=50)
+
+
 def test_two_pairs_meet_the_same_resamples(study):
     _, predicted, draws = study
     one, other = draws[0, :, 0], draws[0, :, 1]
@@ -183,6 +283,8 @@ def test_what_is_refused(study):
         bootstrap_interval(rmse, [1, 2], [1, 2, 3])
     with pytest.raises(ShapeError, match="same patients"):
         bootstrap_interval(rmse, [], [])
+    with pytest.raises(ShapeError, match="a patient for each of 2 images, got 3"):
+        bootstrap_interval(rmse, [1, 2], [1, 2], patients="abc")
     with pytest.raises(ShapeError, match="n_draws"):
         over_redraws(rmse, draws[0, :, 0], predicted, truth)
     with pytest.raises(ShapeError, match="at least one redraw"):
