@@ -82,6 +82,7 @@ def _ordering_lines(name: str, what: str, found: Found) -> list[str]:
                 "yes" if one["passed"] else "no",
                 formula.get("median"),
                 formula.get("worst"),
+                ", ".join(_cell(of["median"]) for of in _alternatives(one)) or None,
                 against.get("within"),
                 against.get("bias"),
                 against.get("sd"),
@@ -91,10 +92,16 @@ def _ordering_lines(name: str, what: str, found: Found) -> list[str]:
     heads = (
         *("mechanism", "median rho", "worst", "worst, nothing left out", "fall", "cases + left out"),
         *(f"images < {SPENT:g}", "bar met", "formula: median", "worst"),
+        "alternative formulas: medians",
         *("rho with formula within", "bias", "SD"),
         *(f"rho with {metric} within" for metric in METRICS),
     )
     return [f"## {name}: {what}", "", *_table(heads, rows)]
+
+
+def _alternatives(one: Found) -> list[Found]:
+    """Return the order that each formula but the reference gives, as the test part names them."""
+    return [of for name, of in one.get("formulas", {}).items() if name != "reference"]
 
 
 def _test_lines(name: str, found: Found) -> list[str]:

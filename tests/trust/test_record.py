@@ -73,6 +73,7 @@ def rows_of(slope: float) -> Rows:
             "grade": 3 - slope * n,
             "reference": 3.2 - 0.35 * n,
             "latent": 0.7 - 0.05 * n,
+            "latent_other": 0.1 * n,
             "haarpsi": 0.9 - 0.1 * n,
         }
         for case in range(3)
@@ -85,6 +86,7 @@ def test_summary_says_who_passes(tmp_path: Path) -> None:
         found = summarised({"ordering": rows_of(slope)})["ordering"]["blur"]
         assert found["passed"] is passed
     assert found["formulas"]["reference"]["worst"] == -1.0
+    assert found["formulas"]["latent_other"]["median"] == 1.0
     assert found["outside"] == {"haarpsi": -1.0}
     assert within(rows_of(0.3), "haarpsi") == 1.0
 
@@ -120,6 +122,7 @@ def test_page_tables_and_pictures(tmp_path: Path) -> None:
         "blur-outside",
         "nan",
         "latent_x",
+        "alternative formulas: medians",
     ):
         assert (words in page) == (words != "nan")
     assert read_json(tmp_path / "summary.json")["test"]["r2"] == pytest.approx(found["test"]["r2"])
