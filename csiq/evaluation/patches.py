@@ -19,6 +19,7 @@ from csiq.evaluation.section import Picture, Section
 
 _BIN = 0.1  # grades
 _LINES = {MAIN: "-", AGAIN: (0, (5, 2)), SECOND: (0, (1, 1.4))}
+_LINE_WORDS = {MAIN: "solid", AGAIN: "dashed", SECOND: "dotted"}
 
 
 @dataclass(frozen=True)
@@ -39,7 +40,7 @@ def section(study: Comparison) -> Section:
     )
     caption = (
         "Figure E2. Grades of the patches of six images. Red: their mean, the network's grade. Green: grades "
-        f"of the readers (solid, dashed, dotted: {_names(study)}). In the paper: {WORDS['E2']}"
+        f"of the readers ({_names(study)}). In the paper: {WORDS['E2']}"
     )
     alt = "Six histograms of patch grades with the network's and the readers' grades as vertical lines"
     picture = Picture("figure-E2", histograms(study, chosen), alt, caption, _data(study, chosen))
@@ -71,11 +72,17 @@ def choose(study: Comparison) -> list[Choice]:
 
 
 def _readings(study: Comparison) -> np.ndarray:
-    return np.stack([study.raters[role].grades for role in _LINES if role in study.raters])
+    return np.stack([study.raters[role].grades for role in _there(study)])
+
+
+def _there(study: Comparison) -> list[str]:
+    """Return the roles that somebody has: the manifest need not have a second reading."""
+    return [role for role in _LINES if role in study.raters]
 
 
 def _names(study: Comparison) -> str:
-    return ", ".join(study.raters[role].label for role in _LINES if role in study.raters)
+    """Return how the line of each reader is drawn, and whose it is."""
+    return ", ".join(f"{_LINE_WORDS[role]}: {study.raters[role].label}" for role in _there(study))
 
 
 def _data(study: Comparison, chosen: list[Choice]) -> list[dict[str, Any]]:
@@ -83,7 +90,7 @@ def _data(study: Comparison, chosen: list[Choice]) -> list[dict[str, Any]]:
     edges = _edges(study, chosen)
     for case in chosen:
         counts, _ = np.histogram(study.predictions.flat()[case.row], edges)
-        readers = {r: float(study.raters[r].grades[case.row]) for r in _LINES if r in study.raters}
+        readers = {r: float(study.raters[r].grades[case.row]) for r in _there(study)}
         for low, count in zip(edges[:-1], counts, strict=True):
             name, network = study.cases.volumes[case.row], float(study.predicted[case.row])
             about = {"volume": name, "why": case.why, "network": network, **readers}
@@ -121,11 +128,12 @@ def _panel(axes: Axes, study: Comparison, case: Choice, edges: np.ndarray) -> No
     plain(axes)
     values = study.predictions.flat()[case.row]
     axes.hist(values[np.isfinite(values)], edges.tolist(), color="#b9c6d3", ec="white", lw=0.3)
-    given = [study.raters[role].grades[case.row] for role in _LINES if role in study.raters]
-    for number, (style, grade) in enumerate(zip(_LINES.values(), given, strict=False)):
+    drawn: list[float] = []
+    for role in _there(study):
+        grade = float(study.raters[role].grades[case.row])
         # equal grades would hide each other
-        aside = 0.045 * sum(grade == other for other in given[:number])
-        axes.axvline(grade + aside, color=GREEN, lw=1.6, ls=style)
+        axes.axvline(grade + 0.045 * drawn.count(grade), color=GREEN, lw=1.6, ls=_LINES[role])
+        drawn.append(grade)
     axes.axvline(study.predicted[case.row], color=RED, lw=1.8)
     axes.set_xlim(edges[0], edges[-1])
     axes.set_xticks(range(5))
@@ -134,7 +142,6 @@ def _panel(axes: Axes, study: Comparison, case: Choice, edges: np.ndarray) -> No
 
 def _legend(figure: Figure, study: Comparison) -> None:
     lines = [Line2D([], [], color=RED, lw=1.8, label="IQ-DCNN, mean of the patches")]
-    for role, style in _LINES.items():
-        if role in study.raters:
-            lines.append(Line2D([], [], color=GREEN, lw=1.6, ls=style, label=study.raters[role].label))
+    for role in _there(study):
+        lines.append(Line2D([], [], color=GREEN, lw=1.6, ls=_LINES[role], label=study.raters[role].label))
     figure.legend(handles=lines, loc="outside lower center", ncols=4, handlelength=2.6)

@@ -156,6 +156,27 @@ def test_six_cases_by_their_rule(study):
     assert sum(row["patches"] for row in data) == 6 * 24
 
 
+def test_each_reader_keeps_its_line_where_there_is_no_second_reading(study):
+    images = tuple(
+        replace(i, grades={name: i.grades[name] for name in ("reader1a", "reader2")})
+        for i in study.cases.images
+    )
+    roles = replace(study.cases.roles, again=None)
+    two = Comparison(replace(study.cases, images=images, roles=roles), study.predictions, study.card)
+    figure = patches.histograms(two, patches.choose(two))
+    legend = {line.get_label(): line for line in figure.legends[0].legend_handles}
+    assert list(legend) == ["IQ-DCNN, mean of the patches", "Observer 1a", "Observer 2"]
+    assert legend["Observer 1a"].get_linestyle() == "-"
+    dotted = legend["Observer 2"]._unscaled_dash_pattern
+    for axes, case in zip(figure.axes, patches.choose(two), strict=True):
+        first, second, network = axes.lines
+        assert first.get_xdata()[0] == two.raters["main"].grades[case.row]
+        assert first.get_linestyle() == "-"
+        assert second.get_xdata()[0] == pytest.approx(two.raters["second"].grades[case.row], abs=0.05)
+        assert second._unscaled_dash_pattern == dotted != network._unscaled_dash_pattern
+    assert "(solid: Observer 1a, dotted: Observer 2)" in patches.section(two).items[0].caption
+
+
 def test_errors_and_ends(study):
     part = consensus.section(study)
     assert part.numbers["ends"]["reference"].slope == pytest.approx(study.reference.slope)
