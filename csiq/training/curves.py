@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TextIO
@@ -15,6 +16,7 @@ from csiq.io.tables import strict
 
 LOG, PICTURE = "log.jsonl", "loss.png"
 _SMOOTH = 50  # points of the smoothed curve, at least
+_PAUSE = 60.0  # seconds between pictures of a training that goes on, at least
 
 
 class Log:
@@ -107,8 +109,40 @@ def draw_curve(folder: Path) -> Path:
     return target
 
 
+class Picture:
+    """``loss.png`` of a training that goes on.
+
+    Parameters
+    ----------
+    folder : Path
+        With the log.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder, self._drawn = folder, time.monotonic()
+
+    def refresh(self) -> None:
+        """Draw it again, at most once a minute."""
+        if time.monotonic() - self._drawn >= _PAUSE:
+            self.leave()
+
+    def leave(self) -> None:
+        """Draw what the log holds, if it holds anything."""
+        if read_log(self._folder):
+            draw_curve(self._folder)
+        self._drawn = time.monotonic()
+
+
 class TensorBoard:
     """Writes the records of a training for TensorBoard.
+
+    Parameters
+    ----------
+    folder : Path
+        Events go to ``tensorboard/`` in it.
+    iteration : int
+        What the log holds up to here is written once more and hides all that was written before: of a
+        training that was killed, events are there that its checkpoint does not know, and others got lost.
 
     Raises
     ------
@@ -116,19 +150,23 @@ class TensorBoard:
         If it is not installed.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, iteration: int = 0) -> None:
         try:
             from torch.utils.tensorboard import SummaryWriter
         except ImportError:
             raise ConfigError(
                 "TensorBoard is not installed", field="--tensorboard", hint="pip install 'csiq[tensorboard]'"
             ) from None
-        self._writer = SummaryWriter(folder / "tensorboard")
+        known = [record for record in read_log(folder) if record["iteration"] <= iteration]
+        first = known[0]["iteration"] if known else iteration + 1
+        self._writer = SummaryWriter(folder / "tensorboard", purge_step=first)
+        for record in known:
+            self.add(record)
 
     def add(self, record: Mapping[str, Any]) -> None:
         """Write a record."""
         for key, value in record.items():
-            if key != "iteration":
+            if key != "iteration" and value is not None:  # null: a score that was not defined
                 self._writer.add_scalar(key, value, record["iteration"])
 
     def close(self) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Callable
+from contextlib import closing, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from csiq.io.tables import read_json, write_json
 from csiq.quality.model_file import encode_tensors, save_model
 from csiq.quality.network import IQDCNN
 from csiq.training.card import CardFacts, make_card
-from csiq.training.curves import TensorBoard, draw_curve
+from csiq.training.curves import Picture, TensorBoard, draw_curve
 from csiq.training.device import Place
 from csiq.training.graded_set import GradedImage, GradedSet
 from csiq.training.loss import class_weights
@@ -78,8 +79,8 @@ def run_training(task: TrainingTask, folder: Path, listen: Listener | None = Non
     ----------
     task : TrainingTask
     folder : Path
-        Gets ``NAME.safetensors`` with its card, ``log.jsonl``, ``loss.png``, ``result.json``; while it runs
-        ``checkpoint.pt``.
+        Gets ``NAME.safetensors`` with its card, ``log.jsonl``, ``loss.png`` (also while it runs, and when it
+        is stopped), ``result.json``; while it runs ``checkpoint.pt``.
     listen : callable, optional
 
     Raises
@@ -146,12 +147,21 @@ def _follow(task: TrainingTask, trainer: Trainer, predictor: Predictor, folder: 
         found = predictor.scores(network, trainer.iteration)
         return {f"validation_{key}": found[key] for key in ("patch_l1", "patient_l1")}
 
-    board = TensorBoard(folder) if task.tensorboard else None
+    picture, every = Picture(folder), task.config.check_every
+    board = TensorBoard(folder, trainer.iteration) if task.tensorboard else None
     try:
-        for record in trainer.run(folder, check if predictor.images else None):
-            if board is not None:
-                board.add(record)
-            tell({"event": "iteration", "of": task.config.iterations, **record})
+        # closed first when it is stopped: its checkpoint matters more than a picture
+        with closing(trainer.run(folder, check if predictor.images else None)) as records:
+            for record in records:
+                if board is not None:
+                    board.add(record)
+                tell({"event": "iteration", "of": task.config.iterations, **record})
+                if record["iteration"] % every == 0:
+                    picture.refresh()
+    except BaseException:
+        with suppress(Exception):  # what stopped it is what has to be said
+            picture.leave()
+        raise
     finally:
         if board is not None:
             board.close()

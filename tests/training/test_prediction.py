@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
-from csiq.errors import ConfigError, RawDataError
+from csiq.errors import RawDataError
 from csiq.io.tables import read_json
 from csiq.quality.grade import Grader
 from csiq.quality.model_file import ModelFile, encode_tensors
 from csiq.quality.network import IQDCNN, NetworkConfig
 from csiq.quality.patches import volume_slices
 from csiq.training import GradedSet
-from csiq.training.curves import TensorBoard
 from csiq.training.prediction import Predictor, scores
 from csiq.training.statistics import statistics_of
 from tests.training.graded_folder import make_graded, write_nii
@@ -88,9 +86,3 @@ def test_dark_volumes_are_named(tmp_path: Path) -> None:
     write_nii(tmp_path / "train1-2.nii", np.zeros((52, 52, 52), np.float32))
     with pytest.raises(RawDataError, match=r"1 volumes are dark where the heart should be: train1-2.nii"):
         statistics_of(GradedSet.open(path).images, 40, tmp_path)
-
-
-def test_tensorboard_that_is_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
-    with pytest.raises(ConfigError, match=r"pip install 'csiq\[tensorboard\]'"):
-        TensorBoard(tmp_path)
