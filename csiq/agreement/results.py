@@ -1,16 +1,16 @@
-"""The folder that ``csiq agree -o`` writes: pairs as table and JSON, and two figures."""
+"""The folder that ``csiq agree -o`` writes: tables, all of them as JSON, and two figures."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from csiq._version import __version__
+from csiq.agreement.further import consensus_rows, grade_rows, pair_rows, reference_rows
 from csiq.agreement.pairs import PairAgreement
 from csiq.errors import OutputError, RawDataError
 from csiq.io.atomic import atomic_write
@@ -19,12 +19,19 @@ from csiq.io.tables import read_json, write_json, write_table
 
 #: Says what was compared, and that csiq made the folder.
 RECORD = "agreement.json"
-PAIRS = "pairs.tsv"
+PAIRS, REFERENCES, GRADES, CONSENSUS = "pairs.tsv", "references.tsv", "per-grade.tsv", "consensus.tsv"
 FIGURES = ("bland-altman", "counts")
 KINDS = ("png", "svg")
 #: More pairs than this are not drawn.
 MOST_PAIRS = 36
-OWN_FILES = (RECORD, PAIRS, *(f"{name}.{kind}" for name in FIGURES for kind in KINDS))
+OWN_FILES = (
+    RECORD,
+    PAIRS,
+    REFERENCES,
+    GRADES,
+    CONSENSUS,
+    *(f"{name}.{kind}" for name in FIGURES for kind in KINDS),
+)
 
 
 @contextmanager
@@ -82,9 +89,17 @@ def write_results(
     facts : mapping
         What else the record says, among it ``note``, which the figures repeat.
     """
-    rows = [pair.as_dict() for pair in pairs]
-    write_json(folder / RECORD, {"schema_version": 1, "csiq": __version__, **facts, "pairs": rows})
-    write_table(folder / PAIRS, rows, [field.name for field in fields(PairAgreement)])
+    tables = {
+        PAIRS: pair_rows(readers, pairs),
+        REFERENCES: reference_rows(readers),
+        GRADES: grade_rows(readers),
+        CONSENSUS: consensus_rows(readers),
+    }
+    content = {name.removesuffix(".tsv").replace("-", "_"): rows for name, rows in tables.items()}
+    write_json(folder / RECORD, {"schema_version": 1, "csiq": __version__, **facts, **content})
+    for name, rows in tables.items():
+        if rows:  # no consensus of two, nothing per grade where no case was read by both
+            write_table(folder / name, rows)
     if len(pairs) <= MOST_PAIRS:
         _write_figures(folder, readers, str(facts.get("note") or ""))
 

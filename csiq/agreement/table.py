@@ -11,12 +11,21 @@ import numpy as np
 
 from csiq.agreement.scale import HALVES
 from csiq.cohort.checked_table import CheckedTable
-from csiq.errors import ConfigError, nearest
+from csiq.errors import ConfigError, RawDataError, nearest
 
 #: What the first column may be called: in a table of readers, and in a graded manifest.
 KEYS = ("id", "volume")
 #: Columns of a manifest that hold no grades, whatever is in them.
 _NO_READERS = ("patient", "split")
+_COLLECT = "csiq read --collect {} --key key.tsv -o readers.tsv makes a table of readers"
+_PAIRS = ("holds verdicts on pairs, not grades", "csiq agree compares grades")
+#: Columns by which other tables of ``csiq read`` are known, what they are, and what to do.
+_OF_READING = (
+    ({"session", "item", "reader", "grade"}, ("is what one reader sent back", _COLLECT)),
+    ({"session", "item", "reader", "choice"}, _PAIRS),
+    ({"reading", "a", "b", "verdict"}, _PAIRS),
+    ({"session", "item", "position", "reading"}, ("is the key of a reading", _COLLECT)),
+)
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 _COMMA = re.compile(r"[+-]?\d*,\d+", re.ASCII)
 _MISSING = ("", "nan", "na")
@@ -66,7 +75,7 @@ def read_readers(path: str | Path, only: Sequence[str] = ()) -> ReaderTable:
         With everything that is wrong, each with its line: columns, cells that are no numbers, a case that
         is there twice, fewer than two readers.
     RawDataError
-        If the file cannot be read.
+        If the file cannot be read, or is another table of ``csiq read``.
     ConfigError
         If there is no such file, or a wanted reader is not in it.
     """
@@ -75,6 +84,7 @@ def read_readers(path: str | Path, only: Sequence[str] = ()) -> ReaderTable:
         what = "is a folder, expected a table" if path.is_dir() else "no such file"
         raise ConfigError(what, file=path, hint="check the path")
     table = CheckedTable(path, (), further=".*")
+    _check_kind(table)
     key = table.columns[0]
     candidates = [name for name in table.columns[1:] if name.lower() not in _NO_READERS]
     _check_wanted(only, candidates, path)
@@ -88,6 +98,14 @@ def read_readers(path: str | Path, only: Sequence[str] = ()) -> ReaderTable:
     table.refuse()
     columns = np.array(grades, np.float64).reshape(len(ids), len(readers)).T
     return ReaderTable(ids, dict(zip(readers, columns, strict=True)), tuple(left_out))
+
+
+def _check_kind(table: CheckedTable) -> None:
+    """Refuse a table of ``csiq read`` that is not yet, or never, one of readers."""
+    for columns, (what, hint) in _OF_READING:
+        if columns <= set(table.columns):
+            result = table.path.name if "grade" in columns else "RESULT.tsv"
+            raise RawDataError(what, file=table.path, hint=hint.format(result))
 
 
 def _check_wanted(only: Sequence[str], there: Sequence[str], path: Path) -> None:

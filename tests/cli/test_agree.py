@@ -9,11 +9,25 @@ import sys
 import pytest
 
 from csiq.cli import main
-from csiq.io.tables import read_json, read_table
+from csiq.io.tables import read_json, read_table, write_table
+from csiq.reading.collected import PAIRS
+from csiq.reading.results import PAIR_RESULT, RESULT
+from csiq.reading.session import GRADE_KEY, PAIR_KEY
 
 A = [0, 0.5, 1, 1, 1.5, 2, 2, 3, 3.5, 4]
 B = [0, 1, 1, 0.5, 2, 2, 1.5, 3.5, 3, 4]
 KEYS = ["a", "b", "n", "kappa", "alpha", "alpha_level", "spearman", "bias", "sd", "mae", "rmse"]
+
+#: Peak flow (l/min) of 17 subjects, first measurements by two meters: Bland and Altman 1986.
+WRIGHT = [494, 395, 516, 434, 476, 557, 413, 442, 650, 433, 417, 656, 267, 478, 178, 423, 427]
+MINI = [512, 430, 520, 428, 500, 600, 364, 380, 658, 445, 432, 626, 260, 477, 259, 350, 451]
+#: Anscombe, American Statistician 1973;27:17-21: the three sets with the same x.
+ANSCOMBE_X = [10, 8, 13, 9, 11, 14, 6, 4, 12, 7, 5]
+ANSCOMBE_Y = (
+    [8.04, 6.95, 7.58, 8.81, 8.33, 9.96, 7.24, 4.26, 10.84, 4.82, 5.68],
+    [9.14, 8.14, 8.74, 8.77, 9.26, 8.10, 6.13, 3.10, 9.13, 7.26, 4.74],
+    [7.46, 6.77, 12.74, 7.11, 7.81, 8.84, 6.08, 5.39, 8.15, 6.42, 5.73],
+)
 
 
 @pytest.fixture
@@ -79,12 +93,12 @@ def test_results_are_written_and_replaced_only_when_told(table, capsys, tmp_path
     folder = tmp_path / "out"
     command = ["agree", str(table), "-q", "--reader", "one", "--reader", "two", "-o", str(folder)]
     assert main(command) == 0
-    names = {"agreement.json", "pairs.tsv"} | {
+    names = {"agreement.json", "pairs.tsv", "references.tsv", "per-grade.tsv"} | {
         f"{name}.{kind}" for name in ("bland-altman", "counts") for kind in ("png", "svg")
     }
     assert {p.name for p in folder.iterdir()} - {".csiq.lock"} == names
     rows = read_table(folder / "pairs.tsv")
-    assert list(rows[0]) == KEYS
+    assert list(rows[0]) == [*KEYS, "lower", "upper", "r2"]
     assert rows[0]["kappa"] == pytest.approx(37 / 47)
     record = read_json(folder / "agreement.json")
     assert (record["input"], record["alpha_level"], len(record["pairs"])) == ("readers.tsv", "interval", 1)
@@ -102,6 +116,92 @@ def test_results_are_written_and_replaced_only_when_told(table, capsys, tmp_path
     assert main([*command, "--overwrite"]) == 7
     assert "csiq did not make it" in capsys.readouterr().err
     assert main(["agree", str(table), "-o", str(table)]) == 7
+
+
+def _written(path, folder, columns):
+    """Compare columns of numbers by hand, and return every table that was written, by name."""
+    cases = zip(*columns.values(), strict=True)
+    rows = ["\t".join([f"s{i}", *("" if x is None else str(x) for x in row)]) for i, row in enumerate(cases)]
+    path.write_text("\n".join(["\t".join(["id", *columns]), *rows]) + "\n")
+    assert main(["agree", str(path), "-q", "-o", str(folder)]) == 0
+    return {file.name: read_table(file) for file in folder.glob("*.tsv")}
+
+
+def _row(rows, **key):
+    (found,) = [row for row in rows if all(row[name] == value for name, value in key.items())]
+    return found
+
+
+def test_published_limits_of_agreement(tmp_path):
+    """Bland and Altman 1986, peak flow by two meters: mean -2.1 l/min, SD 38.8, limits by 1.96 SD."""
+    found = _written(tmp_path / "flow.tsv", tmp_path / "out", {"wright": WRIGHT, "mini": MINI})
+    (row,) = found["pairs.tsv"]
+    assert (row["bias"], row["sd"]) == (pytest.approx(-2.1176, abs=5e-5), pytest.approx(38.7651, abs=5e-5))
+    assert (round(row["lower"], 2), round(row["upper"], 2)) == (-78.10, 73.86)
+
+
+@pytest.mark.parametrize("y", ANSCOMBE_Y, ids=("I", "II", "III"))
+def test_published_regression(tmp_path, y):
+    """Anscombe 1973: all of his sets have y = 3.00 + 0.500 x and R2 = 0.67."""
+    found = _written(tmp_path / "quartet.tsv", tmp_path / "out", {"x": ANSCOMBE_X, "y": y})
+    row = _row(found["references.tsv"], reader="y", reference="x")
+    assert (row["slope"], row["intercept"]) == (pytest.approx(0.5, abs=5e-4), pytest.approx(3, abs=5e-3))
+    assert round(found["pairs.tsv"][0]["r2"], 2) == 0.67
+    # of x on y it is another line, and the product of both slopes is R2
+    other = _row(found["references.tsv"], reader="x", reference="y")
+    assert row["slope"] * other["slope"] == pytest.approx(found["pairs.tsv"][0]["r2"])
+
+
+def test_errors_of_one_reader_against_another(tmp_path):
+    """Worked out by hand: three scans of grade 1, one of 3.5, one of 4, one that the network has not."""
+    readers = {"reader1a": [1, 1, 1, 3.5, 4, 2], "network": [1, 2, 1.5, 4, 3, None]}
+    found = _written(tmp_path / "readers.tsv", tmp_path / "out", readers)
+    assert "consensus.tsv" not in found, "there are no two other observers"
+    row = _row(found["references.tsv"], reader="network", reference="reader1a")
+    assert (row["n"], row["n_low"], row["n_high"]) == (5, 0, 2)
+    # grade 1: 0, 1 and 0.5 off; grade 3.5: 0.5; grade 4: 1
+    assert row["anti_bias_l1"] == pytest.approx((0.5 + 0.5 + 1) / 3)
+    assert row["high"] == pytest.approx((0.5 - 1) / 2)
+    assert row["low"] != row["low"]
+    back = _row(found["references.tsv"], reader="reader1a", reference="network")
+    # the network's 1, 1.5, 2, 3 and 4: 0, 0.5, 1, 1 and 0.5 off
+    assert back["anti_bias_l1"] == pytest.approx((0 + 0.5 + 1 + 1 + 0.5) / 5)
+    grades = [row for row in found["per-grade.tsv"] if row["reader"] == "network"]
+    assert [(row["grade"], row["n"]) for row in grades] == [(1, 3), (3.5, 1), (4, 1)]
+    assert (grades[0]["mean"], grades[0]["sd"], grades[0]["bias"]) == (0.5, 0.5, 0.5)
+    assert (grades[2]["mean"], grades[2]["bias"]) == (1, -1)
+    assert grades[2]["sd"] != grades[2]["sd"]
+
+
+def test_error_against_a_consensus_of_others(tmp_path):
+    """By hand: errors 0, 0.5, -1 where the observers are 0, 0.5 and 1 apart."""
+    readers = {
+        "reader1a": [1, 2, 3],
+        "reader1b": [1, 2, 2.5],
+        "reader2": [1, 2.5, 4],
+        "network": [1, 2.75, 2.5],
+    }
+    found = _written(tmp_path / "readers.tsv", tmp_path / "out", readers)
+    who = [(row["reader"], row["a"], row["b"]) for row in found["consensus.tsv"]]
+    assert who == [
+        ("reader1a", "reader2", "network"),
+        ("reader1b", "reader2", "network"),
+        ("reader2", "reader1a", "network"),
+        ("reader2", "reader1b", "network"),
+        ("network", "reader1a", "reader2"),
+        ("network", "reader1b", "reader2"),
+    ]
+    row = _row(found["consensus.tsv"], reader="network", a="reader1a")
+    assert (row["n"], row["bias"], row["mae"]) == (3, pytest.approx(-0.5 / 3), pytest.approx(0.5))
+    assert (row["spearman"], row["pearson"]) == (pytest.approx(1), pytest.approx(1))
+    assert row["rmse"] == pytest.approx((1.25 / 3) ** 0.5)
+    record = read_json(tmp_path / "out" / "agreement.json")
+    assert record["consensus"][4] == pytest.approx(row)
+    assert [len(record[key]) for key in ("pairs", "references")] == [6, 12]
+    (tmp_path / "readers.tsv").write_text("id\ta\tb\ns0\t1\t2\ns1\t2\t2\n")
+    command = ["agree", str(tmp_path / "readers.tsv"), "-q", "-o", str(tmp_path / "out"), "--overwrite"]
+    assert main(command) == 0
+    assert not (tmp_path / "out" / "consensus.tsv").exists(), "of the comparison before"
 
 
 def test_a_cohorts_readers_are_said_to_be_simulated(table, capsys, tmp_path):
@@ -153,6 +253,34 @@ def test_faults_are_one_line_and_exit_3(tmp_path, capsys):
     assert json.loads(capsys.readouterr().out)["code"] == 3
     assert main(["agree", str(tmp_path / "none.tsv")]) == 2
     assert main(["agree", str(path), "--level", "metric"]) == 2
+
+
+@pytest.mark.parametrize(
+    ("columns", "what"),
+    [
+        (
+            RESULT,
+            "is what one reader sent back; csiq read --collect sent.tsv --key key.tsv -o readers.tsv makes a",
+        ),
+        (PAIR_RESULT, "holds verdicts on pairs, not grades; csiq agree compares grades"),
+        (PAIRS, "holds verdicts on pairs, not grades; csiq agree compares grades"),
+        (
+            GRADE_KEY,
+            "is the key of a reading; csiq read --collect RESULT.tsv --key key.tsv -o readers.tsv",
+        ),
+        (
+            PAIR_KEY,
+            "is the key of a reading; csiq read --collect RESULT.tsv --key key.tsv -o readers.tsv",
+        ),
+    ],
+    ids=["result", "result-of-pairs", "collected-pairs", "key", "key-of-pairs"],
+)
+def test_a_table_of_csiq_read_that_is_none_of_readers_says_what_makes_one(tmp_path, capsys, columns, what):
+    write_table(tmp_path / "sent.tsv", [dict.fromkeys(columns, "1"), dict.fromkeys(columns, "2")])
+    assert main(["agree", str(tmp_path / "sent.tsv")]) == 3
+    shown = capsys.readouterr().err
+    assert shown.startswith(f"csiq: error: sent.tsv: {what}")
+    assert shown.count("\n") == 1
 
 
 def test_it_needs_neither_torch_nor_scipy(table):
