@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,6 +15,7 @@ from csiq.evaluation.drawing import ORANGE, PAGE, blank, styled
 from csiq.evaluation.exemplars import FLOW, METAL, Exemplar, choose
 from csiq.evaluation.paper import MAIN, WORDS
 from csiq.evaluation.section import Picture, Section
+from csiq.evaluation.shown_volume import shown_volume
 from csiq.report.slices import Volume as Shown
 from csiq.report.slices import window_of
 
@@ -35,9 +35,7 @@ def section(study: Comparison) -> Section:
     """Return the part with exemplars; without a picture where no volume can be shown."""
     chosen = choose(study.cases)
     if not chosen:
-        return Section(
-            "Exemplars", ("No volume of a whole grade lies as NIfTI or HDF5 beside the manifest.",)
-        )
+        return Section("Exemplars", ("No volume of a whole grade can be read.",))
     label = study.raters[MAIN].label
     caption = (
         f"Figure 2b. Axial (top) and sagittal (bottom) reformats of images with grades of {label} from 0 to "
@@ -45,12 +43,14 @@ def section(study: Comparison) -> Section:
     )
     rule = (
         f"Of each whole grade of {label} the image on which the readers agree best, then the one nearest to "
-        "its noise-free reference where there is one; from all parts of the database. "
+        "its noise-free reference where there is one; from all parts of the database. Volumes that cannot be "
+        "read are passed over. "
         + (
             "Slices run through the middle of the left ventricle, or through the artefact that is shown."
             if study.cases.cohort
             else "Slices run through the middle of the volume: nothing is known of artefacts."
         )
+        + _lying(chosen)
     )
     alt = "Axial and sagittal slices of an image for each grade from 0 to 4"
     picture = Picture("figure-2b", exemplar_figure(chosen), alt, caption, _data(chosen), is_photograph=True)
@@ -64,6 +64,13 @@ def _artefacts(chosen: list[Exemplar]) -> str:
     if not named:
         return ""
     return f"Arrows: where the simulator put an artefact ({'; '.join(named)}); the grade is still 3."
+
+
+def _lying(chosen: list[Exemplar]) -> str:
+    unknown = [exemplar.scan.patient for exemplar in chosen if not exemplar.oriented]
+    if not unknown:
+        return ""
+    return f" How the patient lies is not said by the files of {', '.join(unknown)}: axes are as stored."
 
 
 def _missing(study: Comparison, chosen: list[Exemplar]) -> tuple[str, ...]:
@@ -130,7 +137,7 @@ def reformats(exemplar: Exemplar) -> tuple[Reformat, Reformat]:
 
     Axial from the feet, so that the patient's right is on the left; sagittal from the left.
     """
-    volume = _upright(exemplar.scan.volume)
+    volume = shown_volume(exemplar.scan.volume)
     top = window_of([volume])
     away = np.arange(_REACH, -_REACH, -_STEP)  # from the head, the front, the right
     z, _, x = exemplar.focus
@@ -150,16 +157,3 @@ def _sampled(volume: Shown, right: np.ndarray, front: np.ndarray, up: np.ndarray
     inside = np.logical_and.reduce([(i >= 0) & (i < n) for i, n in zip(index, shape, strict=True)])
     kept = tuple(np.clip(i, 0, n - 1) for i, n in zip(index, shape, strict=True))
     return np.where(inside, volume.values[kept], 0.0)
-
-
-def _upright(path: Path) -> Shown:
-    """Read a volume in the order x y z of RAS."""
-    import nibabel
-
-    from csiq.io.nifti import read_volume
-
-    values, _, affine = read_volume(path)
-    image: Any = nibabel.Nifti1Image(values.transpose(2, 1, 0), affine)
-    image = nibabel.as_closest_canonical(image)
-    dx, dy, dz = (float(v) for v in image.header.get_zooms()[:3])
-    return Shown(np.nan_to_num(np.asarray(image.dataobj, dtype=np.float32)), (dx, dy, dz), True)

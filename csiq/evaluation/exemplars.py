@@ -8,13 +8,15 @@ simulator knows of them; with metal wires or a flow void where such a case is wa
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from csiq.cohort.manifest import GradedScan
+from csiq.errors import CsiqError
 from csiq.evaluation.cases import Cases
+from csiq.evaluation.shown_volume import shown_volume
 from csiq.simulate.anatomy.frame import BodySize
 from csiq.simulate.anatomy.heart import HeartSize
 from csiq.simulate.anatomy.marks import Marks, heart_marks, wire_shapes
@@ -44,6 +46,8 @@ class Exemplar:
         Where the two slices cross, mm from the middle of the volume, RAS z y x.
     arrow : float array, (3,), optional
         Where the artefact is, likewise.
+    oriented : bool
+        Whether the file says how the patient lies.
     """
 
     grade: float
@@ -52,33 +56,38 @@ class Exemplar:
     where: str
     focus: np.ndarray
     arrow: np.ndarray | None = None
+    oriented: bool = True
 
 
 def choose(cases: Cases) -> list[Exemplar]:
     """Return an exemplar for each whole grade, and of grade 3 one with metal and one with a flow void.
 
-    A grade that nobody has, or artefacts of which nothing is known, are left out.
+    A grade that nobody has, or artefacts of which nothing is known, are left out; volumes that cannot be
+    read are passed over.
     """
     marks = {scan.patient: _marks_of(cases, scan) for scan in cases.database}
     found = []
     for grade in (0.0, 1.0, 2.0, 3.0, 4.0):
         of_grade = _ranked(cases, grade)
         clean = [scan for scan in of_grade if not _is_marked(marks[scan.patient])]
-        if of_grade:
-            scan = (clean or of_grade)[0]
-            found.append(Exemplar(grade, scan, "", "", _middle(cases, scan)))
+        shown = _first_readable(clean) or _first_readable(of_grade)
+        if shown is not None:
+            scan, oriented = shown
+            found.append(Exemplar(grade, scan, "", "", _middle(cases, scan), oriented=oriented))
     ranked = _ranked(cases, HIGH)
-    wired = [s for s in ranked if (m := marks[s.patient]) is not None and m.wires]
-    flowing = [s for s in ranked if (m := marks[s.patient]) is not None and m.jet]
-    found += [_with_wires(cases, scan) for scan in wired[:1]]
-    found += [_with_jet(cases, scan) for scan in flowing[:1]]
+    wired = _first_readable(s for s in ranked if (m := marks[s.patient]) is not None and m.wires)
+    flowing = _first_readable(s for s in ranked if (m := marks[s.patient]) is not None and m.jet)
+    if wired is not None:
+        found.append(_with_wires(cases, wired[0]))
+    if flowing is not None:
+        found.append(_with_jet(cases, flowing[0]))
     return found
 
 
 def _ranked(cases: Cases, grade: float) -> list[GradedScan]:
-    """Return the images of a grade that can be shown, the best exemplar first."""
+    """Return the images of a grade, the best exemplar first."""
     main = cases.roles.main
-    of_grade = [scan for scan in cases.database if scan.grades[main] == grade and _can_be_shown(scan)]
+    of_grade = [scan for scan in cases.database if scan.grades[main] == grade]
 
     def order(scan: GradedScan) -> tuple[float, float, str]:
         """Return how far the other readers and the reference are from the grade, and the name for ties."""
@@ -89,8 +98,14 @@ def _ranked(cases: Cases, grade: float) -> list[GradedScan]:
     return sorted(of_grade, key=order)
 
 
-def _can_be_shown(scan: GradedScan) -> bool:
-    return scan.volume.name.endswith((".nii", ".nii.gz", ".h5")) and scan.volume.is_file()
+def _first_readable(scans: Iterable[GradedScan]) -> tuple[GradedScan, bool] | None:
+    """Return the first image whose volume can be read, and whether that says how the patient lies."""
+    for scan in scans:
+        try:
+            return scan, shown_volume(scan.volume).oriented
+        except CsiqError:
+            continue
+    return None
 
 
 def _person(cases: Cases, scan: GradedScan) -> Person | None:

@@ -75,6 +75,10 @@ class VolumeCell:
         volume, voxel_size = self._read(path)
         return write_mapped(unpacked, volume, voxel_size)
 
+    def located(self) -> tuple[Path, int | None]:
+        """Return the file, or folder of a DICOM series, that holds it, and its number there, from 1."""
+        return self._file(), self._chosen()
+
     def _file(self) -> Path:
         """Return the file that holds the volume; a DICOM series stays a folder."""
         held = self.path / "volumes.h5"
