@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import json
+import shutil
 import stat
+import subprocess
 from pathlib import Path
 
 import nibabel
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from matplotlib import colormaps
 from PIL import Image
 
 from csiq.cli import main
 from csiq.cli.heatmap import heatmap, occlusion_of
 from csiq.errors import ResourceError
 from csiq.heatmap.animation import check_kind, write_animation
+from csiq.heatmap.figure import HEAT, OPACITY
 from csiq.heatmap.view import array_orientation, view_of
 from csiq.quality.model_file import DEFAULT_MODEL
 
@@ -171,6 +175,54 @@ def test_mp4_by_ffmpeg(tmp_path, monkeypatch):
     with pytest.raises(ResourceError, match="no such codec"):
         write_animation(tmp_path / "other.mp4", view, "axial", [3])
     assert not (tmp_path / "other.mp4").exists()
+
+
+needs_ffmpeg = pytest.mark.skipif(shutil.which("ffmpeg") is None, reason="ffmpeg is not installed")
+
+
+def _decoded(path: Path, width: int, height: int) -> np.ndarray:
+    """Return the frames of a film as ffmpeg shows them, (n, height, width, 3)."""
+    command = ["ffmpeg", "-v", "error", "-i", str(path), "-f", "rawvideo", "-pix_fmt", "rgb24", "-"]
+    done = subprocess.run(command, capture_output=True, check=True)
+    assert done.stderr == b""
+    return np.frombuffer(done.stdout, np.uint8).reshape(-1, height, width, 3).astype(float)
+
+
+@needs_ffmpeg
+def test_ffmpeg_films_the_slices_and_the_map(tmp_path):
+    image = np.empty((20, 31, 41), np.float32)  # z y x
+    image[:] = np.linspace(0.1, 1, 20)[:, None, None]
+    heat = np.zeros_like(image)
+    heat[:, 16:] = 1  # in front
+    places = [2, 7, 11]
+    write_animation(tmp_path / "film.mp4", view_of(image, heat, heat, np.eye(4)), "axial", places)
+    # 2 x 41 voxels beside each other, 31 high, on 312 lines, an even number of columns
+    frames = _decoded(tmp_path / "film.mp4", 826, 312)
+    assert len(frames) == 3
+    left, right = frames[:, 20:-20, 20:393], frames[:, :, 433:-20]
+    greys = image[places, 0, 0] / view_of(image, heat, heat, np.eye(4)).top * 255
+    np.testing.assert_allclose(left.mean(axis=(1, 2, 3)), greys, atol=4)  # lossy, and limited range
+    assert left.std(axis=(1, 2)).max() < 4
+    # the front is on top: the hottest colour half over it, nothing over the back
+    hot, cold = right[:, 20:140], right[:, 180:-20]
+    np.testing.assert_allclose(cold.mean(axis=(1, 2)), _blended(greys, 0), atol=6)
+    np.testing.assert_allclose(hot.mean(axis=(1, 2)), _blended(greys, 255), atol=6)
+    assert np.abs(hot.mean(axis=(1, 2)) - cold.mean(axis=(1, 2))).max(axis=1).min() > 40
+
+
+def _blended(greys: np.ndarray, level: int) -> np.ndarray:
+    """Return the colours of a map's level over greys, (n, 3)."""
+    colour = 255 * np.array(colormaps[HEAT](level)[:3])
+    return (1 - OPACITY) * greys[:, None] + OPACITY * colour
+
+
+@needs_ffmpeg
+def test_the_command_writes_an_mp4(volume, tmp_path):
+    folder = tmp_path / "out"
+    assert main(["heatmap", str(volume), "-o", str(folder), *_QUICK, "--animation", "mp4"]) == 0
+    assert not (folder / "heatmap.gif").exists()
+    # 48 voxels from right to left, twice, 52 from front to back on 312 lines; as many slices as the GIF
+    assert len(_decoded(folder / "heatmap.mp4", 576, 312)) == 21
 
 
 def test_orientations_of_the_patient():
