@@ -50,7 +50,7 @@ def section(study: Comparison) -> Section:
     body = [(bar.what, _value(bar), bar.asked, _word(bar.met)) for bar in found]
     data = [{**vars(b), "met": None if b.met is None else int(b.met)} for b in found]
     note = (
-        "Below a value its 90 % interval over images, where one is computed. Bars are set for the 100 "
+        "Below a value its 90 % interval over patients, where one is computed. Bars are set for the 100 "
         "simulated test patients; on other images they are for orientation."
     )
     table = Table(
@@ -92,7 +92,7 @@ def bars(study: Comparison) -> list[Bar]:
         asked = f"≤ {_LOSS}" if loss else f"≥ {_SHARE}"
         found.append(_bar(f"{MERITS[key].label} over its ceiling", share, asked, met))
     if study.kappa_gain is not None:
-        gain, paired = study.kappa_gain["single"], (study.kappa_gain["low"], study.kappa_gain["high"])
+        gain, paired = study.kappa_gain.single, (study.kappa_gain.low, study.kappa_gain.high)
         found.append(_bar("κ(network, 1a) − κ(1b, 1a), single draw", gain, "≥ 0", gain >= 0, paired))
     for key in ("anti_bias_l1", "r2") if study.retrained else ():
         sd = study.retrained["patients"][key].sd

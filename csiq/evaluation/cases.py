@@ -11,13 +11,13 @@ import numpy as np
 
 from csiq.cohort.grading import MANIFEST, PEOPLE
 from csiq.cohort.manifest import GradedScan, observer_of, read_manifest
-from csiq.cohort.readers import PREFERENCE, READERS, redraws
 from csiq.errors import ConfigError, RawDataError, nearest
+from csiq.evaluation.days import read_again
 from csiq.io.tables import read_json, read_table
 from csiq.training.graded_set import GradedImage, GradedSet
 
-#: How often the readers of a cohort are redrawn.
-N_DRAWS = 200
+#: Patients below which a bootstrap interval holds the truth clearly less often than it says.
+_FEW = 10
 
 
 @dataclass(frozen=True)
@@ -201,9 +201,10 @@ def _notes(images: Sequence[GradedImage]) -> list[str]:
         which = "No volume has" if missing == len(images) else f"{missing} volumes have not"
         notes.append(f"{which} a noise-free reference (column reference): nothing is said against one.")
     if len({image.patient for image in images}) < len(images):
-        notes.append(
-            "Some patients have several volumes, which intervals take for independent: they are too narrow."
-        )
+        n = len({image.patient for image in images})
+        few = " Of so few patients they are still too narrow." if n < _FEW else ""
+        what = f"{len(images)} volumes are of {n} patients"
+        notes.append(f"{what}: intervals resample patients, each with all volumes.{few}")
     return notes
 
 
@@ -224,16 +225,4 @@ def _draws(images: Sequence[GradedImage], cohort: Cohort | None) -> tuple[dict[s
             "The manifest does not lie in the folder of a simulated cohort: its readers cannot be asked "
             "again, so there are no means over redraws and no ceilings."
         )
-    people = [cohort.people.get(image.patient) for image in images]
-    if any(row is None or not np.isfinite(i.reference) for row, i in zip(people, images, strict=True)):
-        return None, "Some patients are not in patients.tsv, so the readers are not drawn again."
-    known = [row for row in people if row is not None]
-    sharp, clean = (np.array([row[key] for row in known], float) for key in ("sharpness", "cleanliness"))
-    quality = np.array([image.reference for image in images])
-    numbers = [int(row["number"]) for row in known]
-    drawn = redraws(quality, PREFERENCE.leaning(sharp, clean), numbers, seed=cohort.seed, n_draws=N_DRAWS)
-    written = np.array([[image.grades.get(name, np.nan) for name in READERS] for image in images])
-    # rounding in the tables may tip a grade that lay on an edge; more than that is another reader
-    if np.mean(np.abs(drawn[0] - written) < 0.25) < 0.98:
-        return None, "The grades of the manifest are not those of the cohort's readers: no redraws."
-    return {name: drawn[1:, :, i] for i, name in enumerate(READERS)}, ""
+    return read_again(images, cohort.people, seed=cohort.seed)

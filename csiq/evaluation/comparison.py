@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import combinations
@@ -27,10 +27,19 @@ from csiq.agreement import (
     weighted_kappa,
 )
 from csiq.evaluation.cases import Cases
-from csiq.evaluation.merits import LEVEL, MERITS, PATCH_MERITS, Estimate, Rater, estimates
+from csiq.evaluation.estimating import LEVEL, Estimate, Rater, estimate
+from csiq.evaluation.merits import estimates, gains, patch_estimates
 from csiq.evaluation.paper import AGAIN, MAIN, NETWORK, SECOND
 from csiq.evaluation.predictions import Predictions
-from csiq.evaluation.redrawn import mean_consensus, mean_ends
+from csiq.evaluation.redrawn import (
+    consensus_estimates,
+    count_estimates,
+    ends_estimates,
+    mean_ends,
+    near_estimate,
+    variability_estimates,
+)
+from csiq.evaluation.retrainings import Spread, spread_of_images, spread_of_patches
 
 _NAME = re.compile(r"reader(\d+)([a-z]?)")
 Merits = Mapping[str, Estimate]
@@ -38,7 +47,7 @@ Merits = Mapping[str, Estimate]
 
 @dataclass(frozen=True)
 class AgainstReference:
-    """The network against the noise-free reference; intervals are of 90 %, over images.
+    """The network against the noise-free reference; intervals are of 90 %, over patients.
 
     Attributes
     ----------
@@ -61,15 +70,6 @@ class AgainstReference:
     r2_interval: tuple[float, float]
     slope_interval: tuple[float, float]
     sd_interval: tuple[float, float]
-
-
-@dataclass(frozen=True)
-class Spread:
-    """Mean and SD (n - 1) of a figure of merit over retrained networks."""
-
-    mean: float
-    sd: float
-    n: int
 
 
 @dataclass(frozen=True)
@@ -110,7 +110,12 @@ class Comparison:
         """Figures of merit of every pair of raters, by their roles: row, column."""
         reference = self.cases.reference
         return {
-            (a, b): estimates(self.raters[a], self.raters[b], reference=reference if b == NETWORK else None)
+            (a, b): estimates(
+                self.raters[a],
+                self.raters[b],
+                reference=reference if b == NETWORK else None,
+                patients=self.cases.patients,
+            )
             for a, b in combinations(self.raters, 2)
         }
 
@@ -122,8 +127,14 @@ class Comparison:
     @cached_property
     def patches(self) -> Merits:
         """The network against the main reader, by patch: each has the grade of its patient."""
-        patches = Rater(NETWORK, "IQ-DCNN", self.predictions.flat().T)
-        return estimates(self.raters[MAIN], patches, reference=self.cases.reference, keys=PATCH_MERITS)
+        main, flat = self.raters[MAIN], self.predictions.flat()
+        return patch_estimates(main, flat, reference=self.cases.reference, patients=self.cases.patients)
+
+    @cached_property
+    def gains(self) -> Merits:
+        """What figures of merit are by patient less what they are by patch."""
+        main, flat = self.raters[MAIN], self.predictions.flat()
+        return gains(main, self.predicted, flat, patients=self.cases.patients)
 
     @cached_property
     def retrained(self) -> dict[str, dict[str, Spread]]:
@@ -131,17 +142,11 @@ class Comparison:
         others = range(1, len(self.predictions.models))
         if not others:
             return {}
-        grades, main = self.predictions.grades, self.raters[MAIN].grades
-        patients = {key: [float(m.of(main, grades[i])) for i in others] for key, m in MERITS.items()}
-        flat = [self.predictions.flat(i) for i in others]
-        wide = [np.repeat(main, one.shape[1]) for one in flat]
-        patches = {
-            key: [float(MERITS[key].of(w, one.ravel())) for w, one in zip(wide, flat, strict=True)]
-            for key in PATCH_MERITS
-        }
+        main, truth, patients = self.raters[MAIN], self.cases.reference, self.cases.patients
+        flat = np.stack([self.predictions.flat(i) for i in others])
         return {
-            level: {key: _spread(values) for key, values in found.items()}
-            for level, found in (("patches", patches), ("patients", patients))
+            "patches": spread_of_patches(main, flat, truth=truth, patients=patients),
+            "patients": spread_of_images(main, self.predictions.grades[1:], truth=truth, patients=patients),
         }
 
     @cached_property
@@ -161,25 +166,43 @@ class Comparison:
             explained=float(1 - left / np.sum(away**2)) if away.any() else math.nan,
             bias=limits.bias,
             sd=limits.sd,
-            r2_interval=bootstrap_interval(pearson_r2, truth, grades, level=LEVEL),
-            slope_interval=bootstrap_interval(
-                lambda t, g: linear_fit(t, g).slope, truth, grades, level=LEVEL
-            ),
-            sd_interval=bootstrap_interval(lambda t, g: bland_altman(g, t).sd, truth, grades, level=LEVEL),
+            r2_interval=self._interval(pearson_r2),
+            slope_interval=self._interval(lambda t, g: linear_fit(t, g).slope),
+            sd_interval=self._interval(lambda t, g: bland_altman(g, t).sd),
         )
 
+    def _interval(self, of: Callable[..., Any]) -> tuple[float, float]:
+        """Return the interval of a statistic of reference and network."""
+        truth, patients = self.cases.reference, self.cases.patients
+        assert truth is not None
+        return bootstrap_interval(of, truth, self.predicted, level=LEVEL, patients=patients)
+
     @cached_property
-    def kappa_gain(self) -> dict[str, float] | None:
-        """Kappa(network, 1a) - kappa(1b, 1a) with its paired interval, None without a second reading."""
+    def kappa_gain(self) -> Estimate | None:
+        """Kappa(network, 1a) - kappa(1b, 1a) on the same resamples, None without a second reading."""
         if AGAIN not in self.raters:
             return None
-        main, again = (self.raters[role].grades for role in (MAIN, AGAIN))
-        low, high = bootstrap_interval(
-            weighted_kappa, self.predicted, main, paired=(again, main), level=LEVEL
-        )
-        single = float(weighted_kappa(self.predicted, main) - weighted_kappa(again, main))
-        both = [self.pairs[MAIN, role]["kappa"].mean for role in (NETWORK, AGAIN)]
-        return {"single": single, "low": low, "high": high, "mean": both[0] - both[1]}
+
+        def of(main: np.ndarray, again: np.ndarray, network: np.ndarray) -> Any:
+            """Return the difference of the two kappas."""
+            return weighted_kappa(network, main) - weighted_kappa(again, main)
+
+        return self._estimate(of, MAIN, AGAIN)
+
+    def _estimate(self, of: Callable[..., Any], *roles: str) -> Estimate:
+        """Return an estimate of readers, by their roles, and of the network."""
+        return estimate(of, *(self.raters[role] for role in roles), self.predicted, **self._known)
+
+    def counts(self, row: str, column: str) -> tuple[list[Estimate], Estimate]:
+        """Return how often two raters, by their roles, gave each pair of grades, and the share near by."""
+        both = self.raters[row], self.raters[column]
+        truth, patients = self._truth_for(column), self.cases.patients
+        counts = count_estimates(*both, truth=truth, patients=patients)
+        return counts, near_estimate(*both, truth=truth, patients=patients)
+
+    def _truth_for(self, role: str) -> np.ndarray | None:
+        """Return what takes a rater's place for a ceiling; None of a reader."""
+        return self.cases.reference if role == NETWORK else None
 
     @cached_property
     def variability(self) -> dict[str, GradeVariability]:
@@ -189,6 +212,17 @@ class Comparison:
         return {role: variability_per_grade(self.raters[role].grades, main) for role in roles}
 
     @cached_property
+    def variability_estimates(self) -> dict[str, list[Estimate]]:
+        """Mean absolute differences from the main reader for each half grade of it, likewise."""
+        main, patients = self.raters[MAIN], self.cases.patients
+        return {
+            role: variability_estimates(
+                main, self.raters[role], truth=self._truth_for(role), patients=patients
+            )
+            for role in self.variability
+        }
+
+    @cached_property
     def consensus(self) -> ConsensusError | None:
         """The network against the mean of the two observers, None if there is one only."""
         if SECOND not in self.raters:
@@ -196,15 +230,28 @@ class Comparison:
         return consensus_error(self.predicted, *(self.raters[role].grades for role in (MAIN, SECOND)))
 
     @cached_property
-    def consensus_redrawn(self) -> dict[str, dict[str, float] | None]:
-        """The same as means over redraws, of the network and of the reference (``ceiling``)."""
+    def consensus_estimates(self) -> Merits:
+        """The same with intervals, means over redraws and ceilings; empty if there is one observer only."""
         if SECOND not in self.raters:
             return {}
-        readers = self.raters[MAIN], self.raters[SECOND]
-        found = {"mean": mean_consensus(self.predicted, *readers)}
-        if self.cases.reference is not None:
-            found["ceiling"] = mean_consensus(self.cases.reference, *readers)
-        return found
+        return consensus_estimates(self.raters[MAIN], self.raters[SECOND], self.predicted, **self._known)
+
+    @cached_property
+    def consensus_redrawn(self) -> dict[str, dict[str, float] | None]:
+        """The means over redraws alone, of the network and of the reference (``ceiling``)."""
+        found = self.consensus_estimates
+        if not found:
+            return {}
+        drawn = self.cases.draws is not None
+        means = {name: one.mean for name, one in found.items()}
+        best = {name: one.ceiling for name, one in found.items()}
+        ceiling = {"ceiling": best if drawn else None} if self.cases.reference is not None else {}
+        return {"mean": means if drawn else None, **ceiling}
+
+    @property
+    def _known(self) -> dict[str, Any]:
+        """What an estimate of the network takes besides the grades."""
+        return {"truth": self.cases.reference, "patients": self.cases.patients}
 
     @cached_property
     def ends(self) -> dict[str, EndErrors]:
@@ -223,6 +270,16 @@ class Comparison:
         return found
 
     @cached_property
+    def ends_estimates(self) -> dict[str, Merits]:
+        """The same as estimates, against the main ``reader`` and, where there is one, the ``reference``."""
+        main, truth = self.raters[MAIN], self.cases.reference
+        found: dict[str, Merits] = {"reader": ends_estimates(main, self.predicted, **self._known)}
+        if truth is not None:
+            patients = self.cases.patients
+            found["reference"] = ends_estimates(truth, self.predicted, patients=patients)
+        return found
+
+    @cached_property
     def seen_between(self) -> tuple[float, float]:
         """Mean SD over the patches of an image, and SD of the images' grades."""
         return float(np.nanmean(self.predictions.spread())), float(np.nanstd(self.predicted, ddof=1))
@@ -232,9 +289,3 @@ def label_of(column: str) -> str:
     """Return how tables and figures call a reader: ``reader1a`` is Observer 1a."""
     found = _NAME.fullmatch(column)
     return f"Observer {found[1]}{found[2]}" if found else column
-
-
-def _spread(values: list[float]) -> Spread:
-    defined = np.array(values)[np.isfinite(values)]
-    mean = float(defined.mean()) if len(defined) else math.nan
-    return Spread(mean, float(defined.std(ddof=1)) if len(defined) > 1 else math.nan, len(defined))

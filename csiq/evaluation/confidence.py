@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,10 +27,13 @@ class Told:
     ----------
     grades : tuple of Grade
     reference : float64 array, (n,), or None
+    patients : tuple of str
+        Whose image it is.
     """
 
     grades: tuple[Grade, ...]
     reference: np.ndarray | None
+    patients: tuple[str, ...]
 
     @property
     def coverage(self) -> dict[str, Any] | None:
@@ -37,12 +41,28 @@ class Told:
         intervals = [one.interval for one in self.grades]
         if self.reference is None or not any(intervals):
             return None
-        return kept_word(intervals, self.reference)
+        found = kept_word(intervals, self.reference)
+        given = [p for p, i, t in zip(self.patients, intervals, self.reference, strict=True) if i and t == t]
+        if len(set(given)) < len(given):
+            found["coverage_interval"] = _wilson(found["coverage"], len(set(given)))
+        return found
 
     @property
     def outside(self) -> int:
         """How many images are called outside the domain."""
         return sum(not one.in_domain for one in self.grades)
+
+
+def _wilson(share: float, n: int) -> list[float]:
+    """Return the 90 % interval (Wilson) of a share as if of ``n`` images.
+
+    With n patients of several images each it is the widest there can be: images of one patient, all alike.
+    """
+    z = 1.6448536
+    extra = z * z / n
+    middle = (share + extra / 2) / (1 + extra)
+    half = z * math.sqrt(share * (1 - share) / n + extra / (4 * n)) / (1 + extra)
+    return [round(max(middle - half, 0.0), 4), round(min(middle + half, 1.0), 4)]
 
 
 def section(study: Comparison) -> Section:
@@ -64,7 +84,7 @@ def section(study: Comparison) -> Section:
 def told(study: Comparison) -> Told | None:
     """Return what the main grader said of the images; None if it had no more than grades of patches."""
     said = study.predictions.said
-    return None if said is None else Told(said, study.cases.reference)
+    return None if said is None else Told(said, study.cases.reference, study.cases.patients)
 
 
 def _why_none(found: Told) -> str:

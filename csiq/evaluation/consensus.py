@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+from typing import Any
+
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -10,11 +13,19 @@ from csiq.agreement import linear_fit
 from csiq.evaluation.comparison import Comparison
 from csiq.evaluation.drawing import BLUE, ORANGE, PAGE, blank, counted, grade_axis, plain, styled
 from csiq.evaluation.paper import MAIN, SECOND, WORDS
-from csiq.evaluation.section import Picture, Section, Table, shown
+from csiq.evaluation.section import Picture, Section, Table, shown, span
 from csiq.report.figures import MUTED
 
 #: Rank correlation from which on something is said to grow or fall.
 _CHANGES = 0.1
+_WORDS = {
+    "bias": "mean error",
+    "sd": "SD of the error",
+    "mae": "mean absolute error",
+    "rmse": "root mean squared error",
+    "spearman": "Spearman, size of the error and the readers' disagreement",
+    "pearson": "Pearson, the same",
+}
 _AGAINST = {
     "single": "{label}, single draw",
     "redraws": "{label}, mean over redraws",
@@ -28,11 +39,17 @@ def section(study: Comparison) -> Section:
     items: list[Table | Picture] = [_ends_table(study)]
     lead = [f"At the ends of the scale the paper says: {_lower(WORDS['ends'])} {_ends_verdict(study)}"]
     if study.consensus is not None:
-        items.append(_picture(study))
+        items += [_consensus_table(study), _picture(study)]
         lead.append(_consensus_sentence(study))
     else:
         lead.append("There is one observer only, so there is no consensus to compare with (Figure E4).")
-    numbers = {"consensus": study.consensus, "consensus_redrawn": study.consensus_redrawn, "ends": study.ends}
+    numbers = {
+        "consensus": study.consensus,
+        "consensus_redrawn": study.consensus_redrawn,
+        "consensus_estimates": study.consensus_estimates,
+        "ends": study.ends,
+        "ends_estimates": study.ends_estimates,
+    }
     return Section("Errors", tuple(lead), items, (), numbers, "errors")
 
 
@@ -52,17 +69,54 @@ def _ends_verdict(study: Comparison) -> str:
 def _ends_table(study: Comparison) -> Table:
     label, body, data = study.raters[MAIN].label, [], []
     for key, found in study.ends.items():
-        name = _AGAINST[key].format(label=label)
-        cells = (shown(found.n_low, 0), shown(found.low, sign=True))
-        more = (shown(found.n_high, 0), shown(found.high, sign=True), shown(found.slope))
-        body.append((name, *cells, *more))
-        data.append({"against": key, **{k: float(v) for k, v in vars(found).items()}})
+        name, limits = _AGAINST[key].format(label=label), _limits(study, key)
+        low, high = (_with_interval(getattr(found, end), limits[end], sign=True) for end in ("low", "high"))
+        slope = _with_interval(found.slope, limits["slope"])
+        body.append((name, shown(found.n_low, 0), low, shown(found.n_high, 0), high, slope))
+        row: dict[str, Any] = {"against": key, **{k: float(v) for k, v in vars(found).items()}}
+        for end, (least, most) in limits.items():
+            row |= {f"{end}_from": least, f"{end}_to": most}
+        data.append(row)
     head = ("against", "n, grade ≤ 0.5", "error there", "n, grade ≥ 3.5", "error there", "slope")
     note = (
-        "Error: network minus the other, in the mean. Readers' grades at the ends are extreme partly by "
-        "chance, so that even the noise-free reference is drawn to the middle."
+        "Error: network minus the other, in the mean; below it its 90 % interval over patients. Readers' "
+        "grades at the ends are extreme partly by chance, so that even the noise-free reference is drawn to "
+        "the middle."
     )
     return Table("ends", "Over- and underestimation at the ends of the scale", head, body, data, note)
+
+
+def _limits(study: Comparison, against: str) -> dict[str, tuple[float, float]]:
+    """Return the intervals of errors at the ends; NaN of a ceiling, which has none."""
+    which = study.ends_estimates["reference" if against == "reference" else "reader"]
+    if against == "ceiling":
+        return dict.fromkeys(which, (math.nan, math.nan))
+    if against == "redraws":
+        return {end: (one.mean_low, one.mean_high) for end, one in which.items()}
+    return {end: (one.low, one.high) for end, one in which.items()}
+
+
+def _with_interval(value: float, limits: tuple[float, float], *, sign: bool = False) -> str:
+    known = all(map(math.isfinite, limits))
+    return shown(value, sign=sign) + (f"\n{span(*limits, sign=sign)}" if known else "")
+
+
+def _consensus_table(study: Comparison) -> Table:
+    body, data = [], []
+    drawn = study.cases.draws is not None
+    for name, found in study.consensus_estimates.items():
+        sign = name == "bias"
+        single = _with_interval(found.single, (found.low, found.high), sign=sign)
+        mean = _with_interval(found.mean, (found.mean_low, found.mean_high), sign=sign)
+        redrawn = (mean, shown(found.ceiling, sign=sign)) if drawn else ()
+        body.append((_WORDS[name], *redrawn, single))
+        data.append({"merit": name, **vars(found)})
+    head = ("", *(("mean over redraws", "ceiling") if drawn else ()), "single draw")
+    note = (
+        "Error: network minus the mean of the two observers. Below each value its 90 % interval over "
+        "patients. Ceiling: the noise-free reference in the network's place."
+    )
+    return Table("consensus", "Error against the consensus of the observers", head, body, data, note)
 
 
 def _consensus_sentence(study: Comparison) -> str:

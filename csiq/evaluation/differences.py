@@ -6,7 +6,8 @@ import math
 from collections.abc import Mapping
 
 from csiq.evaluation.comparison import Merits
-from csiq.evaluation.merits import MERITS, Estimate
+from csiq.evaluation.estimating import Estimate
+from csiq.evaluation.merits import MERITS
 from csiq.evaluation.paper import Published
 from csiq.evaluation.section import shown, span
 

@@ -17,7 +17,8 @@ measures: :mod:`csiq.evaluation.blind_measures`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import math
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,12 +26,17 @@ from typing import Any
 import numpy as np
 
 from csiq.agreement import linear_fit, mae, pearson_r2, spearman, weighted_kappa
+from csiq.cohort.database import features_of
 from csiq.cohort.grading import PEOPLE
 from csiq.errors import RawDataError
 from csiq.evaluation.blind_measures import BLIND, HALF_EDGE, central_cube
 from csiq.evaluation.cases import manifest_of
 from csiq.evaluation.comparison import Comparison
-from csiq.evaluation.section import Section, Table, shown
+from csiq.evaluation.days import which
+from csiq.evaluation.estimating import Estimate, Rater
+from csiq.evaluation.merits import estimates
+from csiq.evaluation.paper import MAIN
+from csiq.evaluation.section import Section, Table, shown, span
 from csiq.io.tables import read_table
 from csiq.training.graded_set import GradedImage, GradedSet
 
@@ -176,28 +182,91 @@ def peer_rows(
     ]
 
 
+def peer_estimates(
+    peers: PeerGrades,
+    against: Rater,
+    *,
+    network: np.ndarray,
+    truth: np.ndarray | None = None,
+    patients: Sequence[str] | None = None,
+) -> dict[str, dict[str, Estimate]]:
+    """Return the figures of merit of the network and of each peer as estimates, by grader and key.
+
+    Parameters
+    ----------
+    peers : PeerGrades
+    against : Rater
+        A reader, or the noise-free reference as one who never reads again.
+    network : float array, (n,)
+    truth : float array, (n,), optional
+        Noise-free reference, for the ceilings.
+    patients : sequence, (n,), optional
+        Whose image it is.
+    """
+    graders = {"IQ-DCNN": network, **{PEERS[name]: values for name, values in peers.grades.items()}}
+    return {
+        name: estimates(
+            against, Rater(name, name, grades), keys=(*_KEYS, "slope"), reference=truth, patients=patients
+        )
+        for name, grades in graders.items()
+    }
+
+
 def section(study: Comparison) -> Section:
     """Return the part on peers; the volumes of the training set have to be there."""
     cases = study.cases
     peers = peer_grades(cases.manifest, split=cases.split, reader=cases.roles.main)
-    against: list[tuple[str, np.ndarray]] = [(study.cases.roles.main, cases.grades(cases.roles.main))]
-    if cases.reference is not None:
-        against.append(("noise-free reference", cases.reference))
-    data: list[dict[str, Any]] = [
-        {"against": name, **row}
-        for name, truth in against
-        for row in peer_rows(peers, truth, network=study.predicted)
-    ]
-    body = [(row["grader"], row["against"], *(shown(row[key]) for key in _KEYS)) for row in data]
+    main, truth = cases.roles.main, cases.reference
+    against = [Rater(MAIN, main, cases.grades(main), cases.draws[main] if cases.draws else None)]
+    if truth is not None:
+        against.append(Rater("reference", "noise-free reference", truth))
+    data: list[dict[str, Any]] = []
+    body: list[tuple[str, ...]] = []
+    for one in against:
+        rows = {row["grader"]: row for row in peer_rows(peers, one.grades, network=study.predicted)}
+        known: dict[str, Any] = {"truth": truth, "patients": cases.patients}
+        for name, found in peer_estimates(peers, one, network=study.predicted, **known).items():
+            data.append({"against": one.label, **rows[name], **_columns(found)})
+            body.append((name, one.label, *(_cell(found[key]) for key in _KEYS)))
+    ceiling = _ceiling_row(data)
+    if ceiling:
+        body.insert(len(data) // len(against), ceiling)
     head = ("", "against", "Pearson R²", "Spearman", "weighted κ", "mean absolute error")
     note = (
         f"Each measure is mapped to grades by the monotone curve that fits {peers.n_train} training images "
         f"best. Tenengrad and gradient entropy see the middle {2 * HALF_EDGE:g} mm of the image; edge "
-        "sharpness is measured where the truth has the vessels, and is part of the reference formula."
+        "sharpness is measured where the truth has the vessels, and is part of the reference formula. "
+        "Against a reader who can be drawn again: mean over redraws, in brackets the single draw. Below it "
+        "the 90 % interval over patients."
     )
     lead = ("What simpler measures of quality make of the same images, and what the network adds.",)
     table = Table("peers", "The network and simpler measures", head, body, data, note, words=(1,))
     return Section("Peers", lead, [table], (), {"n_train": peers.n_train, "rows": data}, "peers")
+
+
+def _cell(found: Estimate) -> str:
+    """Return mean over redraws and single draw, or the value alone, and below it its interval."""
+    if not math.isfinite(found.mean):
+        return f"{shown(found.single)}\n{span(found.low, found.high)}"
+    return f"{shown(found.mean)} [{shown(found.single)}]\n{span(found.mean_low, found.mean_high)}"
+
+
+def _columns(found: Mapping[str, Estimate]) -> dict[str, float]:
+    """Return what estimates add to a row: ``r2_low r2_high r2_mean`` and so on."""
+    return {
+        f"{key}_{name}": value
+        for key, one in found.items()
+        for name, value in vars(one).items()
+        if name != "single"
+    }
+
+
+def _ceiling_row(data: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
+    """Return the row of the ceilings, nothing where there are none."""
+    values = [float(data[0][f"{key}_ceiling"]) for key in _KEYS]
+    if not all(map(math.isfinite, values)):
+        return ()
+    return ("Ceiling: the noise-free reference", data[0]["against"], *map(shown, values))
 
 
 def _blind(images: Sequence[GradedImage], report: Report) -> dict[str, np.ndarray]:
@@ -214,10 +283,16 @@ def _edge_sharpness(folder: Path, images: Sequence[GradedImage]) -> dict[str, np
     """Return the edge sharpness of each image where a cohort knows all, else nothing."""
     try:
         people = {str(row["patient"]): row for row in read_table(folder / PEOPLE)}
-        values = np.array([float(people[image.patient]["edge_sharpness"]) for image in images])
+        values = [_sharpness_of(image, people[image.patient]) for image in images]
     except (RawDataError, KeyError, TypeError, ValueError):
         return {}
-    return {"edge_sharpness": values}
+    return {"edge_sharpness": np.array(values)}
+
+
+def _sharpness_of(image: GradedImage, person: Mapping[str, Any]) -> float:
+    # patients.tsv knows the patient's own image alone
+    own = which(image.path) == 0
+    return float(person["edge_sharpness"] if own else features_of(image.path).edge_sharpness)
 
 
 def _pooled(at: np.ndarray, means: np.ndarray, weights: np.ndarray) -> np.ndarray:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from csiq.agreement import HALVES, agreement_counts, bland_altman
+from csiq.agreement import HALVES, bland_altman
 from csiq.evaluation.comparison import Comparison
 from csiq.evaluation.drawing import (
     BLUE,
@@ -24,33 +25,64 @@ from csiq.evaluation.drawing import (
     plain,
     styled,
 )
-from csiq.evaluation.merits import Rater
+from csiq.evaluation.estimating import Estimate, Rater
 from csiq.evaluation.paper import AGAIN, MAIN, NETWORK, PAIRS, SECOND, WORDS
-from csiq.evaluation.redrawn import mean_counts, mean_variability
-from csiq.evaluation.section import Picture, plus_minus, shown
+from csiq.evaluation.section import Picture, plus_minus, shown, span
 from csiq.report.figures import GRID, INK, MUTED
 
 _MARKS = {AGAIN: (GREEN, "s", "--"), SECOND: (PURPLE, "^", "-."), NETWORK: (BLUE, "o", "-")}
 
 
-def map_picture(study: Comparison, letter: str, row: str, column: str) -> Picture:
-    """Return a panel of Figure 4: how often two raters, by their roles, gave each pair of grades."""
+def map_picture(
+    study: Comparison, letter: str, row: str, column: str, counts: list[Estimate], near: Estimate
+) -> Picture:
+    """Return a panel of Figure 4: how often two raters, by their roles, gave each pair of grades.
+
+    Parameters
+    ----------
+    study : Comparison
+    letter, row, column : str
+    counts : list of Estimate
+        81, row by row.
+    near : Estimate
+        Share within half a grade.
+    """
     one, other = study.raters[row], study.raters[column]
-    counts = agreement_counts(one.grades, other.grades)
     rounded = ", rounded to halves" if column == NETWORK else ""
-    near = sum(int(np.trace(counts, offset)) for offset in (-1, 0, 1)) / max(int(counts.sum()), 1)
-    means = mean_counts(one, other)
     data = []
-    for i, j in np.ndindex(counts.shape):
-        cell = {"row": float(HALVES[i]), "column": float(HALVES[j]), "count": int(counts[i, j])}
-        data.append({**cell, "mean_over_redraws": None if means is None else float(means[i, j])})
+    for (i, j), found in zip(np.ndindex(len(HALVES), len(HALVES)), counts, strict=True):
+        cell = {"row": float(HALVES[i]), "column": float(HALVES[j]), "count": int(found.single)}
+        data.append({**cell, **_as_cells(found)})
     caption = (
         f"Figure 4{letter}. Counts of {one.label} and {other.label}{rounded}; framed: agreement. "
-        f"{100 * near:.0f} % lie within half a grade. In the paper: {WORDS['4']}"
+        f"{_near_sentence(near)} In the paper: {WORDS['4']}"
     )
     alt = f"Map of agreement counts of {one.label} and {other.label}"
-    figure = counts_figure(counts, one.label, other.label)
+    table = np.array([round(found.single) for found in counts]).reshape(len(HALVES), len(HALVES))
+    figure = counts_figure(table, one.label, other.label)
     return Picture(f"figure-4{letter}", figure, alt, caption, data, share=3)
+
+
+def _near_sentence(near: Estimate) -> str:
+    interval = f"90 % interval {span(100 * near.low, 100 * near.high, 0)} %"
+    if math.isfinite(near.mean):
+        interval += f"; over redraws {shown(100 * near.mean, 0)} %"
+    if math.isfinite(near.ceiling):
+        interval += f", ceiling {shown(100 * near.ceiling, 0)} %"
+    return f"{shown(100 * near.single, 0)} % lie within half a grade ({interval})."
+
+
+def _as_cells(found: Estimate) -> dict[str, float | None]:
+    """Return what an estimate adds to a single draw, for a row of a table."""
+    drawn = math.isfinite(found.mean)
+    return {
+        "low": found.low,
+        "high": found.high,
+        "mean_over_redraws": found.mean if drawn else None,
+        "mean_low": found.mean_low if drawn else None,
+        "mean_high": found.mean_high if drawn else None,
+        "ceiling": found.ceiling if math.isfinite(found.ceiling) else None,
+    }
 
 
 @styled
@@ -137,17 +169,16 @@ def variability_picture(study: Comparison) -> Picture:
     """Return Figure E3d."""
     data: list[dict[str, Any]] = []
     for role, found in study.variability.items():
-        means = mean_variability(study.raters[role], study.raters[MAIN])
+        estimates = study.variability_estimates[role]
         for i, grade in enumerate(HALVES):
             row = {"rater": study.raters[role].label, "grade": float(grade), "n": int(found.n[i])}
             row |= {"mean_absolute_difference": float(found.mean[i]), "sd": float(found.sd[i])}
-            row |= {"mean_over_redraws": None if means is None else float(means[i])}
-            data.append({**row, "mean_difference": float(found.bias[i])})
+            data.append({**row, **_as_cells(estimates[i]), "mean_difference": float(found.bias[i])})
     label = study.raters[MAIN].label
     caption = (
         f"Figure E3d. Mean absolute difference from {label} for each grade of {label}: of the second "
-        "reading, of the other observer, and of the network, as far as there are such. Above: "
-        "images of each grade."
+        "reading, of the other observer, and of the network, as far as there are such. Upright lines: 90 % "
+        "interval of the network's. Above: images of each grade."
     )
     alt = f"Mean absolute difference from {label} for each grade"
     return Picture("figure-E3d", variability_figure(study), alt, caption, data, share=2)
@@ -167,10 +198,23 @@ def variability_figure(study: Comparison) -> Figure:
         label = study.raters[role].label
         axes.plot(found.grade[here], found.mean[here], line, color=colour, marker=mark, ms=4, label=label)
         top = max(top, float(found.mean[here].max(initial=0)))
+    top = max(top, _intervals(axes, study))
     _counts_above(axes, study, top)
     axes.set_ylabel("mean absolute difference (grades)")
     figure.legend(loc="outside upper left", ncols=3, columnspacing=1.2, handlelength=2.2)
     return figure
+
+
+def _intervals(axes: Axes, study: Comparison) -> float:
+    """Draw the intervals of the network's differences; return where the highest ends."""
+    found = [
+        (grade, one.low, one.high)
+        for grade, one in zip(HALVES, study.variability_estimates[NETWORK], strict=True)
+        if math.isfinite(one.high)
+    ]
+    for grade, low, high in found:
+        axes.vlines(grade, low, high, color=_MARKS[NETWORK][0], alpha=0.35, lw=2.0, zorder=1.5)
+    return max((high for _, _, high in found), default=0.0)
 
 
 def _counts_above(axes: Axes, study: Comparison, top: float) -> None:

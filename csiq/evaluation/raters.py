@@ -12,10 +12,10 @@ import numpy as np
 from csiq.agreement import kappa_words
 from csiq.evaluation.comparison import Comparison
 from csiq.evaluation.differences import clear_differences
-from csiq.evaluation.merits import Estimate
+from csiq.evaluation.estimating import Estimate
 from csiq.evaluation.paper import AGAIN, MAIN, NETWORK, PAIRS, SECOND, Published
 from csiq.evaluation.rater_figures import difference_picture, map_picture, variability_picture
-from csiq.evaluation.section import Picture, Section, Table, plus_minus, shown
+from csiq.evaluation.section import Picture, Section, Table, plus_minus, shown, span
 
 #: Panels of Figures 4 and E3: letter, row and column.
 _MAPS = (("a", MAIN, NETWORK), ("b", SECOND, NETWORK), ("c", MAIN, SECOND))
@@ -31,7 +31,13 @@ def section(study: Comparison) -> Section:
     """Return the part on the agreement of all raters."""
     roles = list(study.raters)
     tables = [_table_2(study), _kappa_table(study), _table_4(study), _reliability(study)]
-    maps = [map_picture(study, *panel) for panel in _MAPS if set(panel[1:]) <= set(roles)]
+    shown_pairs = [panel for panel in _MAPS if set(panel[1:]) <= set(roles)]
+    counted = {panel: study.counts(*panel[1:]) for panel in shown_pairs}
+    maps = [map_picture(study, *panel, *found) for panel, found in counted.items()]
+    near = [
+        {"a": study.raters[a].label, "b": study.raters[b].label, **vars(found)}
+        for (_, a, b), (_, found) in counted.items()
+    ]
     apart = [difference_picture(study, *panel) for panel in _DIFFERENCES if set(panel[1:3]) <= set(roles)]
     differences: list[str] = []
     for pair in combinations(roles, 2):
@@ -44,6 +50,8 @@ def section(study: Comparison) -> Section:
             for (a, b), found in study.pairs.items()
         ],
         "variability_per_grade": study.variability,
+        "variability_estimates": study.variability_estimates,
+        "within_half_a_grade": near,
         "kappa_network_minus_second_reading": study.kappa_gain,
     }
     items: list[Table | Picture] = [*tables, *maps, *apart, variability_picture(study)]
@@ -58,11 +66,10 @@ def _lead(study: Comparison) -> list[str]:
     ]
     gain = study.kappa_gain
     if gain is not None:
-        drawn = f", {shown(gain['mean'], 2, sign=True)} over redraws" if math.isfinite(gain["mean"]) else ""
         lead.append(
             f"κ of the network and {study.raters[MAIN].label} minus κ of the two readings of that observer: "
-            f"{shown(gain['single'], sign=True)} (90 % interval {shown(gain['low'], sign=True)} to "
-            f"{shown(gain['high'], sign=True)}, the same resampled images){drawn}."
+            f"{shown(gain.single, sign=True)} (90 % interval {span(gain.low, gain.high, sign=True)}, the "
+            f"same resampled patients){_gain_redrawn(gain)}."
         )
     absent = [role for role in (AGAIN, SECOND) if role not in study.raters]
     if absent:
@@ -71,6 +78,15 @@ def _lead(study: Comparison) -> list[str]:
             f"The manifest has no {' and no '.join(words[r] for r in absent)}; what needs it is absent."
         )
     return lead
+
+
+def _gain_redrawn(gain: Estimate) -> str:
+    if not math.isfinite(gain.mean):
+        return ""
+    ceiling = f"; with the noise-free reference {shown(gain.ceiling, sign=True)}"
+    interval = f" ({span(gain.mean_low, gain.mean_high, sign=True)})"
+    drawn = f", over redraws {shown(gain.mean, sign=True)}{interval}"
+    return drawn + (ceiling if math.isfinite(gain.ceiling) else "")
 
 
 def _name(study: Comparison, pair: tuple[str, str]) -> str:
@@ -107,14 +123,21 @@ def _drawn(estimate: Estimate) -> str:
     return f"{shown(estimate.mean)} [{shown(estimate.single)}]"
 
 
-def _paper(table: _Found, pair: tuple[str, str], sd: _Found | None = None) -> str:
-    if pair not in table:
-        return ""
-    found = plus_minus(table[pair].value, sd[pair].value) if sd else shown(table[pair].value)
-    return f"\npaper {found}"
+def _below(estimate: Estimate, table: _Found, pair: tuple[str, str], sd: _Found | None = None) -> str:
+    """Return the interval of what :func:`_drawn` says, and the paper's number."""
+    drawn = math.isfinite(estimate.mean)
+    low, high = (estimate.mean_low, estimate.mean_high) if drawn else (estimate.low, estimate.high)
+    found = [span(low, high)] if math.isfinite(low) else []
+    if pair in table:
+        paper = plus_minus(table[pair].value, sd[pair].value) if sd else shown(table[pair].value)
+        found.append(f"paper {paper}")
+    return "\n" + "; ".join(found) if found else ""
 
 
-_NOTE = "Mean over redraws, in brackets the single draw, then the paper's."
+_NOTE = (
+    "Mean over redraws, in brackets the single draw; below it the 90 % interval over patients, and the "
+    "paper's number."
+)
 
 
 def _table_2(study: Comparison) -> Table:
@@ -123,9 +146,9 @@ def _table_2(study: Comparison) -> Table:
         bias, sd = found["bias"], found["sd"]
         mean = plus_minus(bias.best, sd.best)
         single = f" [{plus_minus(bias.single, sd.single)}]" if math.isfinite(bias.mean) else ""
-        cell[pair] = mean + single + _paper(PAIRS["bias"], pair, PAIRS["sd"])
+        cell[pair] = mean + single + _below(bias, PAIRS["bias"], pair, PAIRS["sd"])
     caption = "Table 2. Bland-Altman analyses: row minus column, mean ± SD"
-    table = _triangle(study, "table-2", caption, cell, _NOTE)
+    table = _triangle(study, "table-2", caption, cell, f"{_NOTE} The interval is that of the mean.")
     return Table(
         table.name,
         caption,
@@ -137,10 +160,10 @@ def _table_2(study: Comparison) -> Table:
 
 
 def _kappa_table(study: Comparison) -> Table:
-    cell = {
-        pair: f"{_drawn(found['kappa'])} {kappa_words(found['kappa'].best)}{_paper(PAIRS['kappa'], pair)}"
-        for pair, found in study.pairs.items()
-    }
+    cell = {}
+    for pair, found in study.pairs.items():
+        kappa = found["kappa"]
+        cell[pair] = f"{_drawn(kappa)} {kappa_words(kappa.best)}{_below(kappa, PAIRS['kappa'], pair)}"
     table = _triangle(study, "table-3", "Table 3. Weighted κ scores (eq. 2, all nine grades)", cell, _NOTE)
     return Table(
         table.name,
@@ -156,8 +179,8 @@ def _table_4(study: Comparison) -> Table:
     body = [
         (
             f"{study.raters[a].label} vs {study.raters[b].label}",
-            _drawn(found["mae"]) + _paper(PAIRS["mae"], (a, b)),
-            _drawn(found["rmse"]) + _paper(PAIRS["rmse"], (a, b)),
+            _drawn(found["mae"]) + _below(found["mae"], PAIRS["mae"], (a, b)),
+            _drawn(found["rmse"]) + _below(found["rmse"], PAIRS["rmse"], (a, b)),
         )
         for (a, b), found in study.pairs.items()
     ]
@@ -172,8 +195,8 @@ def _reliability(study: Comparison) -> Table:
             f"{study.raters[a].label} vs {study.raters[b].label}",
             _drawn(found["alpha"])
             + (" ✓" if found["alpha"].best >= 0.8 else "")
-            + _paper(PAIRS["alpha"], (a, b)),
-            _drawn(found["spearman"]) + _paper(PAIRS["spearman"], (a, b)),
+            + _below(found["alpha"], PAIRS["alpha"], (a, b)),
+            _drawn(found["spearman"]) + _below(found["spearman"], PAIRS["spearman"], (a, b)),
         )
         for (a, b), found in study.pairs.items()
     ]

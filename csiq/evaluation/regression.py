@@ -10,12 +10,14 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from csiq.agreement import HALVES, kappa_words, linear_fit, pearson_r2
-from csiq.evaluation.cases import N_DRAWS
-from csiq.evaluation.comparison import Comparison, Merits, Spread
+from csiq.evaluation.comparison import Comparison, Merits
+from csiq.evaluation.days import N_DRAWS
 from csiq.evaluation.differences import clear_differences
 from csiq.evaluation.drawing import BLUE, COLUMN, ORANGE, RED, blank, grade_axis, plain, styled
-from csiq.evaluation.merits import MERITS, Estimate
+from csiq.evaluation.estimating import Estimate
+from csiq.evaluation.merits import GAINS, MERITS
 from csiq.evaluation.paper import MAIN, RETRAINED, TEST, WORDS
+from csiq.evaluation.retrainings import Spread
 from csiq.evaluation.section import Picture, Section, Table, plus_minus, shown, span
 from csiq.report.figures import INK, MUTED
 
@@ -39,7 +41,7 @@ def section(study: Comparison) -> Section:
         (_verdict(study), _gain(study)),
         [*tables, *pictures, *retrained],
         tuple(differences),
-        {**numbers, "gain": _gains(study)},
+        {**numbers, "gain": _gains(study), "gain_estimates": study.gains},
         "network_against_reader",
     )
 
@@ -60,19 +62,26 @@ def _verdict(study: Comparison) -> str:
 
 
 def _gains(study: Comparison) -> dict[str, float]:
-    return {
-        key: study.patients[key].best - study.patches[key].best for key in ("anti_bias_l1", "r2", "kappa")
-    }
+    return {key: study.patients[key].best - study.patches[key].best for key in GAINS}
+
+
+def _gain_words(found: Estimate) -> str:
+    """Return a gain with its interval, of the mean over redraws where there is one."""
+    drawn = math.isfinite(found.mean)
+    low, high = (found.mean_low, found.mean_high) if drawn else (found.low, found.high)
+    single = f"; single draw {shown(found.single, sign=True)}" if drawn else ""
+    return f"{shown(found.best, sign=True)} ({span(low, high, sign=True)}{single})"
 
 
 def _gain(study: Comparison) -> str:
     gain = _gains(study)
+    words = {key: _gain_words(found) for key, found in study.gains.items()}
     within, between = study.seen_between
     better = gain["anti_bias_l1"] < 0 and gain["r2"] > 0 and gain["kappa"] > 0
     verdict = "as in the paper" if better else "which differs from the paper in at least one sign"
     return (
-        f"From patches to patients, anti-bias L1 changes by {shown(gain['anti_bias_l1'], sign=True)}, R² by "
-        f"{shown(gain['r2'], sign=True)} and κ by {shown(gain['kappa'], sign=True)}, {verdict} "
+        f"From patches to patients, anti-bias L1 changes by {words['anti_bias_l1']}, R² by {words['r2']} and "
+        f"κ by {words['kappa']}, with 90 % intervals over patients, {verdict} "
         f"(there −0.05, +0.06, +0.04). Patches of one image spread by an SD of {shown(within)} in the "
         f"mean, grades of images by {shown(between)}. "
         f"In the paper: {WORDS['gain']}"
@@ -105,7 +114,7 @@ def _table(study: Comparison, level: str, found: Merits) -> Table:
         head,
         body,
         data,
-        f"Below each value its 90 % interval over images. Differences are {label} minus IQ-DCNN; the "
+        f"Below each value its 90 % interval over patients. Differences are {label} minus IQ-DCNN; the "
         "regression is of the network's grade on the reader's. "
         + (
             f"Redraws: the same images read {N_DRAWS} times by the same simulated "
@@ -123,22 +132,29 @@ def _mean(estimate: Estimate) -> str:
 
 
 def _retrained_table(study: Comparison) -> Table:
-    body, data = [], []
+    body, data, drawn = [], [], study.cases.draws is not None
     for level in ("patches", "patients"):
         for key, found in study.retrained[level].items():
             paper = RETRAINED[level].get(key)
             theirs = plus_minus(paper.value, paper.sd) if paper else ""
-            body.append((f"{MERITS[key].label}, {level}", plus_minus(found.mean, found.sd, 3), theirs))
+            redrawn = (_redrawn(found), shown(found.ceiling)) if drawn else ()
+            single = f"{plus_minus(found.mean, found.sd, 3)}\n{span(found.low, found.high)}"
+            body.append((f"{MERITS[key].label}, {level}", *redrawn, single, theirs))
             data.append({"level": level, "merit": key, **vars(found)})
     n = _n(study)
     return Table(
         "retrained",
         f"The network trained {n} times anew: mean ± SD on the same test images",
-        ("", "here", "paper (10 times)"),
+        ("", *(("mean over redraws", "ceiling") if drawn else ()), "single draw", "paper (10 times)"),
         body,
         data,
-        "Each against the grades of the manifest. Models: " + ", ".join(study.predictions.models[1:]) + ".",
+        "SD: over the networks. Below it the 90 % interval over patients of their mean: the same networks on "
+        "other patients. Models: " + ", ".join(study.predictions.models[1:]) + ".",
     )
+
+
+def _redrawn(found: Spread) -> str:
+    return f"{plus_minus(found.redrawn, found.redrawn_sd, 3)}\n{span(found.redrawn_low, found.redrawn_high)}"
 
 
 def _n(study: Comparison) -> int:

@@ -109,11 +109,11 @@ def shown(value: float | None, digits: int = 2, *, sign: bool = False) -> str:
     return f"{rounded:{'+' if sign else ''}.{digits}f}".replace("-", "−")
 
 
-def span(low: float, high: float, digits: int = 2) -> str:
+def span(low: float, high: float, digits: int = 2, *, sign: bool = False) -> str:
     """Return an interval for people."""
     if not (math.isfinite(low) and math.isfinite(high)):
         return "–"
-    return f"{shown(low, digits)} to {shown(high, digits)}"
+    return f"{shown(low, digits, sign=sign)} to {shown(high, digits, sign=sign)}"
 
 
 def plus_minus(mean: float, sd: float, digits: int = 2) -> str:

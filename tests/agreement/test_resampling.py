@@ -117,7 +117,10 @@ def test_one_image_a_patient_is_drawn_to_the_bit_as_before(study):
 def test_copies_of_images_do_not_narrow_an_interval(study, copies):
     _, predicted, draws = study
     one, other = draws[0, :, 0], draws[0, :, 1]
-    wide, patients = [np.repeat(x, copies) for x in (predicted, one, other)], np.repeat(np.arange(100), copies)
+    wide, patients = (
+        [np.repeat(x, copies) for x in (predicted, one, other)],
+        np.repeat(np.arange(100), copies),
+    )
 
     def width(*columns, **more):
         low, high = bootstrap_interval(rmse, *columns, n=1000, **more)

@@ -57,6 +57,19 @@ def test_a_clinic_has_no_reference_and_no_redraws(tmp_path):
     assert "cannot be asked again" in cases.notes[1]
 
 
+def test_several_volumes_of_a_patient_are_said(tmp_path):
+    folder = make_cohort(tmp_path / "clinic", 12, known=False)
+    rows = read_table(folder / "graded.tsv")
+    for number, row in enumerate(rows):
+        if row["split"] == "test":
+            row["patient"] = f"q{number % 2}"
+    write_table(folder / "graded.tsv", rows)
+    cases = read_cases(folder / "graded.tsv")
+    assert set(cases.patients) == {"q0", "q1"}
+    (note,) = (note for note in cases.notes if note.startswith("8 volumes are of 2 patients: "))
+    assert note.endswith("Of so few patients they are still too narrow.")
+
+
 def test_what_is_not_there_is_named(tmp_path):
     with pytest.raises(ConfigError, match="no such file"):
         read_cases(tmp_path)

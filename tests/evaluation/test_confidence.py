@@ -81,6 +81,21 @@ def test_coverage_is_counted_against_the_reference(study: Comparison, graded_by)
     assert dict(table.body)["images with an interval"] == "16"
 
 
+def test_images_of_one_patient_count_once_for_the_interval_of_the_share(study: Comparison, graded_by) -> None:
+    sure = graded_by(Sure(half=0.1))
+    told = confidence.told(sure)
+    assert told is not None
+    plain = told.coverage
+    assert confidence._wilson(plain["coverage"], plain["n"]) == pytest.approx(
+        plain["coverage_interval"], abs=1e-3
+    )
+    # the same images twice, of the same patients
+    assert told.reference is not None
+    twice = confidence.Told(2 * told.grades, np.tile(told.reference, 2), 2 * told.patients)
+    assert twice.coverage["n"] == 2 * plain["n"]
+    assert twice.coverage["coverage_interval"] == pytest.approx(plain["coverage_interval"], abs=1e-3)
+
+
 def test_a_grader_without_intervals_is_said_so(study: Comparison, graded_by) -> None:
     assert "grades alone" in confidence.section(study).lead[0]
     found = confidence.section(graded_by(Sure(half=None)))

@@ -14,8 +14,8 @@ from csiq.evaluation import (
     bars,
     consensus,
     database,
+    estimating,
     exemplar_figure,
-    merits,
     network_figure,
     patches,
     raters,
@@ -37,9 +37,8 @@ from tests.evaluation.small_cohort import VOXEL, Brightness, affine, make_cohort
 
 @pytest.fixture(autouse=True)
 def _few_resamples(monkeypatch):
-    monkeypatch.setattr(merits, "N_RESAMPLES", 200)
-    monkeypatch.setattr(merits, "N_RESAMPLES_PATCHES", 50)
-    monkeypatch.setattr(merits, "N_RESAMPLES_REDRAWS", 50)
+    monkeypatch.setattr(estimating, "N_RESAMPLES", 200)
+    monkeypatch.setattr(estimating, "N_RESAMPLES_REDRAWS", 50)
 
 
 @pytest.fixture(scope="module")
@@ -102,8 +101,13 @@ def test_the_kappa_of_the_network_and_of_the_second_reading(study):
     gain = study.kappa_gain
     pairs = study.pairs
     single = pairs["main", "network"]["kappa"].single - pairs["main", "again"]["kappa"].single
-    assert gain["single"] == pytest.approx(single)
-    assert gain["low"] < single < gain["high"]
+    assert gain.single == pytest.approx(single)
+    assert gain.low < single < gain.high
+    assert gain.mean == pytest.approx(
+        pairs["main", "network"]["kappa"].mean - pairs["main", "again"]["kappa"].mean
+    )
+    assert gain.mean_low < gain.mean < gain.mean_high
+    assert gain.ceiling > gain.mean
 
 
 def test_counts_and_tables_are_those_of_the_readers(study):
@@ -127,16 +131,87 @@ def test_counts_and_tables_are_those_of_the_readers(study):
 
 def test_means_over_redraws_are_those_of_each_day(study):
     main, second, network = (study.raters[role] for role in ("main", "second", "network"))
-    days = range(len(main.draws))
+    truth, days = study.cases.reference, range(len(main.draws))
+    counts, near = study.counts("main", "second")
     expected = np.mean([agreement_counts(main.draws[d], second.draws[d]) for d in days], axis=0)
-    np.testing.assert_allclose(redrawn.mean_counts(main, second), expected)
+    np.testing.assert_allclose([one.mean for one in counts], expected.ravel())
+    assert near.mean == pytest.approx(np.mean(np.abs(main.draws - second.draws) <= 0.5))
+    assert np.isnan(near.ceiling)
+    best = np.mean([agreement_counts(main.draws[d], truth) for d in days], axis=0)
+    counts, near = study.counts("main", "network")
+    np.testing.assert_allclose([one.ceiling for one in counts], best.ravel())
+    assert near.low <= near.single <= near.high
     per_day = [variability_per_grade(network.grades, main.draws[d]).mean for d in days]
-    np.testing.assert_allclose(redrawn.mean_variability(network, main), np.nanmean(per_day, axis=0))
+    found = study.variability_estimates["network"]
+    np.testing.assert_allclose([one.mean for one in found], np.nanmean(per_day, axis=0))
+    np.testing.assert_allclose([one.single for one in found], study.variability["network"].mean)
+    best = [variability_per_grade(truth, main.draws[d]).mean for d in days]
+    np.testing.assert_allclose([one.ceiling for one in found], np.nanmean(best, axis=0))
+    assert np.isnan([one.ceiling for one in study.variability_estimates["again"]]).all()
     errors = [consensus_error(network.grades, main.draws[d], second.draws[d]).mae for d in days]
     assert study.consensus_redrawn["mean"]["mae"] == pytest.approx(np.mean(errors))
     assert study.consensus_redrawn["ceiling"]["mae"] < study.consensus_redrawn["mean"]["mae"]
     slopes = [np.polyfit(main.draws[d], network.grades, 1)[0] for d in days]
     assert study.ends["redraws"].slope == pytest.approx(np.mean(slopes))
+
+
+def test_errors_have_intervals_and_ceilings(study):
+    found = study.consensus_estimates
+    for name, one in found.items():
+        assert one.single == getattr(study.consensus, name)
+        assert one.low <= one.single <= one.high
+        assert one.mean_low <= one.mean <= one.mean_high
+    chosen = np.random.default_rng(0).integers(20, size=(200, 20))
+    main, second, grades = study.raters["main"].grades, study.raters["second"].grades, study.predicted
+    values = [consensus_error(grades[rows], main[rows], second[rows]).mae for rows in chosen]
+    assert (found["mae"].low, found["mae"].high) == pytest.approx(tuple(np.quantile(values, [0.05, 0.95])))
+    for which, against in (("reader", "single"), ("reference", "reference")):
+        for end, one in study.ends_estimates[which].items():
+            assert one.single == getattr(study.ends[against], end)
+            assert one.low <= one.single <= one.high
+    for end, one in study.ends_estimates["reader"].items():
+        assert one.mean == pytest.approx(getattr(study.ends["redraws"], end))
+        assert one.ceiling == pytest.approx(getattr(study.ends["ceiling"], end))
+    tables = {item.name: item for item in consensus.section(study).items}
+    assert [row["merit"] for row in tables["consensus"].data] == list(redrawn.CONSENSUS)
+    rows = {row["against"]: row for row in tables["ends"].data}
+    assert rows["single"]["low_from"] <= rows["single"]["low"] <= rows["single"]["low_to"]
+    assert np.isnan(rows["ceiling"]["slope_from"])
+    assert all(
+        len(row) == len(table.head)
+        for table in tables.values()
+        if hasattr(table, "body")
+        for row in table.body
+    )
+
+
+def test_the_gain_has_an_interval(study):
+    numbers = regression.section(study).numbers
+    for key, one in numbers["gain_estimates"].items():
+        assert one.mean == pytest.approx(numbers["gain"][key])
+        assert one.mean_low <= one.mean <= one.mean_high
+        assert one.low <= one.single <= one.high
+
+
+def test_copies_of_an_image_change_no_interval(study):
+    rows = np.repeat(np.arange(20), 3)
+    cases = replace(
+        study.cases,
+        images=tuple(study.cases.images[row] for row in rows),
+        draws={name: draws[:, rows] for name, draws in study.cases.draws.items()},
+    )
+    patches_of = tuple(one[rows] for one in study.predictions.patches)
+    thrice = Comparison(cases, Predictions(study.predictions.models, patches_of))
+    for key in ("kappa", "rmse"):  # of those whose value itself depends on no n - 1
+        for level in ("patients", "patches"):
+            one, other = getattr(study, level)[key], getattr(thrice, level)[key]
+            assert vars(other) == pytest.approx(vars(one), nan_ok=True)
+    assert thrice.reference.r2_interval == pytest.approx(study.reference.r2_interval)
+    assert vars(thrice.kappa_gain) == pytest.approx(vars(study.kappa_gain))
+    assert vars(thrice.retrained["patients"]["r2"]) == pytest.approx(vars(study.retrained["patients"]["r2"]))
+    assert vars(thrice.consensus_estimates["mae"]) == pytest.approx(vars(study.consensus_estimates["mae"]))
+    near = study.counts("main", "network")[1], thrice.counts("main", "network")[1]
+    assert vars(near[1]) == pytest.approx(vars(near[0]))
 
 
 def test_every_patient_is_in_the_distribution_once(study):

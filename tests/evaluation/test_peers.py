@@ -1,10 +1,12 @@
 import shutil
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from csiq.errors import RawDataError, ShapeError
+from csiq.evaluation import estimating, peers
 from csiq.evaluation.blind_measures import central_cube, gradient_entropy, tenengrad
 from csiq.evaluation.peers import MonotoneMap, peer_grades, peer_rows
 from tests.evaluation.small_cohort import make_cohort
@@ -144,7 +146,9 @@ def test_a_clinic_has_no_edge_sharpness(cohort, tmp_path):
     assert list(peer_grades(other / "graded.tsv").grades) == ["tenengrad", "gradient_entropy"]
 
 
-def test_section_shows_the_network_beside_its_peers(cohort):
+def test_section_shows_the_network_beside_its_peers(cohort, monkeypatch):
+    monkeypatch.setattr(estimating, "N_RESAMPLES", 100)
+    monkeypatch.setattr(estimating, "N_RESAMPLES_REDRAWS", 50)
     from csiq.evaluation.cases import read_cases
     from csiq.evaluation.peers import section
 
@@ -152,7 +156,28 @@ def test_section_shows_the_network_beside_its_peers(cohort):
     study = SimpleNamespace(cases=cases, predicted=cases.reference)
     found = section(study)
     (table,) = found.items
-    assert len(table.body) == 8
-    assert table.body[4] == ("IQ-DCNN", "noise-free reference", "1.00", "1.00", "1.00", "0.00")
+    assert [row[0] for row in table.body[:2]] == ["IQ-DCNN", "Tenengrad"]
+    assert table.body[4][:2] == ("Ceiling: the noise-free reference", "reader1a")
+    assert len(table.body) == 9
+    assert table.body[5][:2] == ("IQ-DCNN", "noise-free reference")
+    assert table.body[5][2:] == ("1.00\n1.00 to 1.00",) * 3 + ("0.00\n0.00 to 0.00",)
     assert all(len(row) == len(table.head) for row in table.body)
     assert found.numbers["n_train"] == 20
+    rows = found.numbers["rows"]
+    reader, main = rows[1], cases.draws["reader1a"]
+    assert (reader["grader"], reader["against"]) == ("Tenengrad", "reader1a")
+    grades = peer_grades(cohort).grades["tenengrad"]
+    assert reader["mae_mean"] == pytest.approx(np.mean(np.abs(main - grades)))
+    assert reader["mae_ceiling"] == pytest.approx(np.mean(np.abs(main - cases.reference)))
+    for row in rows:
+        assert row["r2_low"] <= row["r2"] <= row["r2_high"]
+    assert reader["r2_mean_low"] <= reader["r2_mean"] <= reader["r2_mean_high"]
+    assert np.isnan(rows[-1]["r2_mean"])
+
+
+def test_edge_sharpness_is_that_of_the_image_not_of_its_patient(monkeypatch):
+    monkeypatch.setattr(peers, "features_of", lambda path: SimpleNamespace(edge_sharpness=7.0))
+    monkeypatch.setattr(peers, "read_table", lambda path: [{"patient": "p001", "edge_sharpness": 30.0}])
+    paths = (Path("volumes/p001.nii"), Path("iterates/p001-i02-phase3.nii"), Path("coarse/p001.nii"))
+    images = [SimpleNamespace(path=path, patient="p001") for path in paths]
+    assert peers._edge_sharpness(Path("c"), images)["edge_sharpness"].tolist() == [30.0, 7.0, 7.0]

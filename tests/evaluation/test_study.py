@@ -9,7 +9,7 @@ import pytest
 
 from csiq.cli import main
 from csiq.errors import ConfigError, OutputError
-from csiq.evaluation import merits, models, regression, study
+from csiq.evaluation import estimating, models, regression, study
 from csiq.evaluation.drawing import blank
 from csiq.evaluation.folder import OWN_FILES
 from csiq.evaluation.models import retrained_models
@@ -25,14 +25,14 @@ def _quick(monkeypatch):
     """Show one part with small figures, of a grader that needs no network."""
     monkeypatch.setattr(study, "PARTS", (regression.section,))
     monkeypatch.setattr(regression, "boxes_figure", lambda *_, **__: blank(1, 1))
-    monkeypatch.setattr(merits, "N_RESAMPLES", 100)
+    monkeypatch.setattr(estimating, "N_RESAMPLES", 100)
     monkeypatch.setattr(models, "load_graders", lambda models, retrained, device: [Brightness()])
 
 
 @pytest.mark.slow
 def test_everything_is_written(tmp_path, monkeypatch):
-    for name in ("N_RESAMPLES", "N_RESAMPLES_PATCHES", "N_RESAMPLES_REDRAWS"):
-        monkeypatch.setattr(merits, name, 50)  # no interval is looked at
+    for name in ("N_RESAMPLES", "N_RESAMPLES_REDRAWS"):
+        monkeypatch.setattr(estimating, name, 50)  # no interval is looked at
     folder, out = make_cohort(tmp_path / "cohort"), tmp_path / "out"
     graders = [Brightness(), Brightness("model-00", 0.2, "1" * 64), Brightness("model-01", 0.1, "2" * 64)]
     record = evaluate(Request(folder), graders, out)
