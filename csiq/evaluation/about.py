@@ -35,6 +35,11 @@ def notes(study: Comparison) -> list[str]:
     failed = int((~np.isfinite(study.predicted)).sum())
     if failed:
         found.append(f"{failed} images got no grade, since too many of their patches had none: left out.")
+    if not study.predictions.has_patches:
+        found.append(
+            f"{study.network_name} grades images as a whole: what the paper says of patches is left out "
+            "(Figures 3a and E2, the gain from patches to patients)."
+        )
     found += _unknown_voxels(study)
     if study.predictions.scales and study.predictions.scales[0] is not None:
         found.append(
@@ -77,6 +82,8 @@ def about(study: Comparison, config: dict[str, Any]) -> dict[str, Any]:
     if study.reference is not None:
         tiles.append((shown(study.reference.sd), "SD of the error against the noise-free reference"))
     command = f"csiq evaluate {cases.manifest.name} --model {main} --split {cases.split} -o DIR"
+    if not study.predictions.has_patches:
+        command = f'evaluate(Request(Path("{cases.manifest.name}"), "{cases.split}"), [{main}], "DIR")'
     return {
         "title": f"{main} on {len(cases)} images of the {cases.split} set",
         "subject": cases.manifest.name,

@@ -162,7 +162,7 @@ def reference_figure(study: Comparison) -> Figure:
     plain(axes)
     grade_axis(axes, "noise-free reference (grade)")
     low, high = float(np.nanmin(study.predicted)), float(np.nanmax(study.predicted))
-    grade_axis(axes, "grade of IQ-DCNN", along="y", low=low, high=high)
+    grade_axis(axes, f"grade of {study.network_name}", along="y", low=low, high=high)
     axes.plot([0, 4], [0, 4], color=MUTED, ls=(0, (4, 3)), lw=0.9)
     axes.scatter(truth, study.predicted, s=14, color=BLUE, alpha=0.75, lw=0.4, ec="white", zorder=3)
     x = np.array([0.0, 4.0])

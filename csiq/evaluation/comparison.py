@@ -93,6 +93,11 @@ class Comparison:
         """Grades of the main network, float64 (n,)."""
         return np.asarray(self.predictions.grades[0])
 
+    @property
+    def network_name(self) -> str:
+        """How tables and figures call what is evaluated; a grader without patches by its own name."""
+        return "IQ-DCNN" if self.predictions.has_patches else self.predictions.models[0]
+
     @cached_property
     def raters(self) -> dict[str, Rater]:
         """Readers by role, further ones by column, and last the network."""
@@ -103,7 +108,7 @@ class Comparison:
             role = roles.get(name, name)
             draws = self.cases.draws.get(name) if self.cases.draws else None
             found[role] = Rater(role, label_of(name), self.cases.grades(name), draws)
-        return {**found, NETWORK: Rater(NETWORK, "IQ-DCNN", self.predicted)}
+        return {**found, NETWORK: Rater(NETWORK, self.network_name, self.predicted)}
 
     @cached_property
     def pairs(self) -> dict[tuple[str, str], Merits]:
@@ -126,13 +131,20 @@ class Comparison:
 
     @cached_property
     def patches(self) -> Merits:
-        """The network against the main reader, by patch: each has the grade of its patient."""
+        """The network against the main reader, by patch: each has the grade of its patient.
+
+        Empty without patches, as :attr:`gains` is.
+        """
+        if not self.predictions.has_patches:
+            return {}
         main, flat = self.raters[MAIN], self.predictions.flat()
         return patch_estimates(main, flat, reference=self.cases.reference, patients=self.cases.patients)
 
     @cached_property
     def gains(self) -> Merits:
         """What figures of merit are by patient less what they are by patch."""
+        if not self.predictions.has_patches:
+            return {}
         main, flat = self.raters[MAIN], self.predictions.flat()
         return gains(main, self.predicted, flat, patients=self.cases.patients)
 
@@ -143,11 +155,12 @@ class Comparison:
         if not others:
             return {}
         main, truth, patients = self.raters[MAIN], self.cases.reference, self.cases.patients
+        known: dict[str, Any] = {"truth": truth, "patients": patients}
+        images = spread_of_images(main, self.predictions.grades[1:], **known)
+        if not self.predictions.has_patches:
+            return {"patches": {}, "patients": images}
         flat = np.stack([self.predictions.flat(i) for i in others])
-        return {
-            "patches": spread_of_patches(main, flat, truth=truth, patients=patients),
-            "patients": spread_of_images(main, self.predictions.grades[1:], truth=truth, patients=patients),
-        }
+        return {"patches": spread_of_patches(main, flat, **known), "patients": images}
 
     @cached_property
     def reference(self) -> AgainstReference | None:

@@ -155,7 +155,7 @@ def peer_grades(
 
 
 def peer_rows(
-    peers: PeerGrades, grades: np.ndarray, *, network: np.ndarray | None = None
+    peers: PeerGrades, grades: np.ndarray, *, network: np.ndarray | None = None, called: str = "IQ-DCNN"
 ) -> list[dict[str, str | float]]:
     """Return a row a peer, and one of the network first: ``grader r2 spearman kappa mae slope``.
 
@@ -166,9 +166,11 @@ def peer_rows(
         What they are held against: a reader's, or the noise-free reference.
     network : float array, (n,), optional
         The network's grades of the same images.
+    called : str
+        The network.
     """
     others = {PEERS[name]: values for name, values in peers.grades.items()}
-    graders = {**({} if network is None else {"IQ-DCNN": network}), **others}
+    graders = {**({} if network is None else {called: network}), **others}
     return [
         {
             "grader": name,
@@ -187,6 +189,7 @@ def peer_estimates(
     against: Rater,
     *,
     network: np.ndarray,
+    called: str = "IQ-DCNN",
     truth: np.ndarray | None = None,
     patients: Sequence[str] | None = None,
 ) -> dict[str, dict[str, Estimate]]:
@@ -198,12 +201,14 @@ def peer_estimates(
     against : Rater
         A reader, or the noise-free reference as one who never reads again.
     network : float array, (n,)
+    called : str
+        The network.
     truth : float array, (n,), optional
         Noise-free reference, for the ceilings.
     patients : sequence, (n,), optional
         Whose image it is.
     """
-    graders = {"IQ-DCNN": network, **{PEERS[name]: values for name, values in peers.grades.items()}}
+    graders = {called: network, **{PEERS[name]: values for name, values in peers.grades.items()}}
     return {
         name: estimates(
             against, Rater(name, name, grades), keys=(*_KEYS, "slope"), reference=truth, patients=patients
@@ -223,9 +228,10 @@ def section(study: Comparison) -> Section:
     data: list[dict[str, Any]] = []
     body: list[tuple[str, ...]] = []
     for one in against:
-        rows = {row["grader"]: row for row in peer_rows(peers, one.grades, network=study.predicted)}
+        network: dict[str, Any] = {"network": study.predicted, "called": study.network_name}
+        rows = {row["grader"]: row for row in peer_rows(peers, one.grades, **network)}
         known: dict[str, Any] = {"truth": truth, "patients": cases.patients}
-        for name, found in peer_estimates(peers, one, network=study.predicted, **known).items():
+        for name, found in peer_estimates(peers, one, **network, **known).items():
             data.append({"against": one.label, **rows[name], **_columns(found)})
             body.append((name, one.label, *(_cell(found[key]) for key in _KEYS)))
     ceiling = _ceiling_row(data)

@@ -33,8 +33,13 @@ class PatchGrader(Protocol):
     One that has more to say than patches has ``grade_with_patches``, too, which returns (Grade, patches).
     """
 
-    name: str
-    sha256: str
+    @property
+    def name(self) -> str:
+        """Name, for records; no two models of an evaluation share one."""
+
+    @property
+    def sha256(self) -> str:
+        """SHA-256 of the weights; empty if there are none to hash."""
 
     def patch_grades(self, volume: Any, voxel_size: tuple[float, float, float]) -> np.ndarray:
         """Return the grade of each patch, float (orientations, centres, rows, columns)."""
@@ -54,13 +59,16 @@ class Predictions:
     scales : tuple of callable or None
         What takes a model's grades to the scale of a site's reader, one a model where there are any.
     said : tuple of Grade, optional
-        What the main model says of each image, interval and domain with it; None if it has patches alone.
+        What the main model says of each image, interval and domain with it; None if it has grades alone.
+    has_patches : bool
+        Whether all of them grade patches; one that grades images as a whole has one patch an image.
     """
 
     models: tuple[str, ...]
     patches: tuple[np.ndarray, ...]
     scales: tuple[Scale | None, ...] = ()
     said: tuple[Grade, ...] | None = None
+    has_patches: bool = True
 
     @cached_property
     def grades(self) -> np.ndarray:
@@ -118,7 +126,7 @@ def predict(
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
         raise ModelError(f"two models are called '{twice[0]}'", field="--model", hint="rename one")
-    kept = [Kept(grader.name, grader.sha256, scale_of(grader)) for grader in graders]
+    kept = [Kept(g.name, g.sha256, scale_of(g), has_patches=getattr(g, "has_patches", True)) for g in graders]
     kept[0].card = card_of(graders[0])
     read_kept(folder / PATCHES, kept)
     for number, image in enumerate(cases.images, start=1):
@@ -139,14 +147,20 @@ def predict(
     write_table(folder / PREDICTIONS, list(_rows(cases, kept)))
     found = tuple(np.stack([one.patches[image.name] for image in cases.images]) for one in kept)
     told = tuple(kept[0].said[image.name] for image in cases.images) if kept[0].card else None
-    return Predictions(tuple(names), found, tuple(one.scale for one in kept), told)
+    if told and not any(one.in_domain or one.interval for one in told) and not kept[0].has_patches:
+        told = None  # nothing is known of a domain
+    has_patches = all(one.has_patches for one in kept)
+    return Predictions(tuple(names), found, tuple(one.scale for one in kept), told, has_patches)
 
 
 def scale_of(grader: PatchGrader) -> Scale | None:
-    """Return what takes a grader's grades to the scale of a site's reader, None if its card has nothing."""
+    """Return what takes a grader's grades to the scale of a site's reader, None if its card has nothing.
+
+    What grades images as a whole does that itself.
+    """
     from csiq.quality.site_calibration import SiteCalibration
 
-    card = getattr(grader, "card", None)
+    card = getattr(grader, "card", None) if getattr(grader, "has_patches", True) else None
     return SiteCalibration.from_card(card) if card else None
 
 
@@ -154,7 +168,6 @@ def _rows(cases: Cases, kept: Sequence[Kept]) -> Iterator[dict[str, Cell]]:
     main, *others = kept
     for image in cases.images:
         grades = {one.name: _grade(one.patches.get(image.name), one.scale) for one in kept}
-        own = main.patches.get(image.name)
         yield {
             "volume": image.name,
             "patient": image.patient,
@@ -162,10 +175,18 @@ def _rows(cases: Cases, kept: Sequence[Kept]) -> Iterator[dict[str, Cell]]:
             **image.grades,
             "reference": image.reference,
             "grade": grades[main.name],
-            "grade_sd": float(np.nanstd(own)) if own is not None and np.isfinite(own).any() else None,
+            "grade_sd": _sd(main, image.name),
             **{f"grade_{other.name}": grades[other.name] for other in others},
         }
 
 
 def _grade(patches: np.ndarray | None, scale: Scale | None) -> float | None:
     return None if patches is None else float(grades_of(patches[None], scale)[0])
+
+
+def _sd(model: Kept, name: str) -> float | None:
+    """Return the SD over the patches of an image, or what a model without patches says of it."""
+    if not model.has_patches:
+        return model.said[name].grade_sd if name in model.said else None
+    patches = model.patches.get(name)
+    return float(np.nanstd(patches)) if patches is not None and np.isfinite(patches).any() else None

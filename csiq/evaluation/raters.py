@@ -185,7 +185,7 @@ def _table_4(study: Comparison) -> Table:
         for (a, b), found in study.pairs.items()
     ]
     head = ("comparison", "mean absolute error", "root mean squared error")
-    caption = "Table 4. Comparison of readers and IQ-DCNN"
+    caption = f"Table 4. Comparison of readers and {study.network_name}"
     return Table("table-4", caption, head, body, _rows(study, ("mae", "rmse")), _NOTE)
 
 

@@ -22,23 +22,25 @@ from csiq.evaluation.section import Picture, Section, Table, plus_minus, shown, 
 from csiq.report.figures import INK, MUTED
 
 _WIDTH = 0.34  # of a box, grades
+_NO_PATCHES = "What is evaluated grades images as a whole: nothing can be said of patches (Figure 3a)."
 
 
 def section(study: Comparison) -> Section:
     """Return the part on the network's agreement with observer 1."""
-    label = study.raters[MAIN].label
+    label, name = study.raters[MAIN].label, study.network_name
     tables = [_table(study, level, found) for level, found in _levels(study)]
-    pictures = [_patch_picture(study), _patient_picture(study)]
+    has_patches = study.predictions.has_patches
+    pictures = [*([_patch_picture(study)] if has_patches else []), _patient_picture(study)]
     retrained = [_retrained_table(study)] if study.retrained else []
     differences = [
         sentence
         for level, found in _levels(study)
-        for sentence in clear_differences(found, TEST[level], f"IQ-DCNN against {label}, {level}")
+        for sentence in clear_differences(found, TEST[level], f"{name} against {label}, {level}")
     ]
     numbers = {"patients": study.patients, "patches": study.patches, "retrained": study.retrained}
     return Section(
-        f"IQ-DCNN against {label}",
-        (_verdict(study), _gain(study)),
+        f"{name} against {label}",
+        (_verdict(study), _gain(study) if has_patches else _NO_PATCHES),
         [*tables, *pictures, *retrained],
         tuple(differences),
         {**numbers, "gain": _gains(study), "gain_estimates": study.gains},
@@ -47,7 +49,7 @@ def section(study: Comparison) -> Section:
 
 
 def _levels(study: Comparison) -> list[tuple[str, Merits]]:
-    return [("patients", study.patients), ("patches", study.patches)]
+    return [("patients", study.patients), *([("patches", study.patches)] if study.patches else [])]
 
 
 def _verdict(study: Comparison) -> str:
@@ -62,7 +64,7 @@ def _verdict(study: Comparison) -> str:
 
 
 def _gains(study: Comparison) -> dict[str, float]:
-    return {key: study.patients[key].best - study.patches[key].best for key in GAINS}
+    return {key: study.patients[key].best - study.patches[key].best for key in GAINS if study.patches}
 
 
 def _gain_words(found: Estimate) -> str:
@@ -110,12 +112,13 @@ def _table(study: Comparison, level: str, found: Merits) -> Table:
     n = len(study.cases) if level == "patients" else study.predictions.flat().size
     return Table(
         f"merits-{level}",
-        f"{label} and IQ-DCNN, {level} (n = {n})",
+        f"{label} and {study.network_name}, {level} (n = {n})",
         head,
         body,
         data,
-        f"Below each value its 90 % interval over patients. Differences are {label} minus IQ-DCNN; the "
-        "regression is of the network's grade on the reader's. "
+        "Below each value its 90 % interval over patients. "
+        f"Differences are {label} minus {study.network_name}; "
+        "the regression is of the network's grade on the reader's. "
         + (
             f"Redraws: the same images read {N_DRAWS} times by the same simulated "
             "reader. Ceiling: the noise-free reference in the network's place."
@@ -177,7 +180,7 @@ def _picture(
 ) -> Picture:
     label, what = study.raters[MAIN].label, "patients" if dots else "patches"
     paper = TEST[what]["r2"]
-    figure = boxes_figure(grades, predicted, label, dots=dots)
+    figure = boxes_figure(grades, predicted, label, dots=dots, name=study.network_name)
     marks = (
         "dots: the images, spread sideways within a grade"
         if dots
@@ -210,7 +213,9 @@ def _by_grade(grades: np.ndarray, predicted: np.ndarray) -> list[tuple[float, np
 
 
 @styled
-def boxes_figure(grades: np.ndarray, predicted: np.ndarray, label: str, *, dots: bool) -> Figure:
+def boxes_figure(
+    grades: np.ndarray, predicted: np.ndarray, label: str, *, dots: bool, name: str = "IQ-DCNN"
+) -> Figure:
     """Draw box plots of the network's grades for each grade of a reader, with the regression.
 
     Parameters
@@ -220,13 +225,15 @@ def boxes_figure(grades: np.ndarray, predicted: np.ndarray, label: str, *, dots:
         Of the reader.
     dots : bool
         Show every grade instead of outliers.
+    name : str
+        Of the network.
     """
     figure = blank(COLUMN, 3.2)
     axes = figure.add_subplot()
     plain(axes)
     finite = predicted[np.isfinite(predicted)]
     grade_axis(axes, f"grade of {label}")
-    grade_axis(axes, "grade of IQ-DCNN", along="y", low=float(finite.min()), high=float(finite.max()))
+    grade_axis(axes, f"grade of {name}", along="y", low=float(finite.min()), high=float(finite.max()))
     _boxes(axes, _by_grade(grades, predicted), dots=dots)
     axes.plot([0, 4], [0, 4], color=MUTED, ls=(0, (4, 3)), lw=0.9, zorder=1.5)
     line = linear_fit(grades, predicted)

@@ -32,8 +32,9 @@ from csiq.evaluation.comparison import Comparison
 from csiq.evaluation.drawing import write_figure
 from csiq.evaluation.folder import FIGURES, PAGE, RECORD, TABLES, config_of, open_folder
 from csiq.evaluation.page import render
-from csiq.evaluation.predictions import PatchGrader, Report, predict
+from csiq.evaluation.predictions import Report, predict
 from csiq.evaluation.section import Picture, Section
+from csiq.evaluation.whole_images import with_patches
 from csiq.io.atomic import write_text
 from csiq.io.held_folder import write_record
 from csiq.io.tables import write_table
@@ -80,7 +81,7 @@ class Request:
 
 def evaluate(
     request: Request,
-    graders: Sequence[PatchGrader],
+    graders: Sequence[Any],
     folder: str | Path,
     report: Report = lambda *_: None,
     parts: Sequence[Callable[[Comparison], Section]] | None = None,
@@ -90,8 +91,10 @@ def evaluate(
     Parameters
     ----------
     request : Request
-    graders : sequence of PatchGrader
-        The main one first, then its retrainings.
+    graders : sequence
+        The main one first, then its retrainings. Each has ``patch_grades``, as a network's
+        :class:`csiq.quality.grade.Grader` has, or is anything else that
+        :func:`csiq.quality.assessor.as_assessor` takes: what is said of patches is then left out.
     folder : path
         For ``evaluation.html``, ``evaluation.json``, ``predictions.tsv``, ``patches.h5``, tables and figures.
     report : callable, optional
@@ -109,7 +112,7 @@ def evaluate(
     CsiqError
         If the manifest, a volume or a model is not in order, or the folder cannot be written to.
     """
-    folder = Path(folder)
+    folder, graders = Path(folder), with_patches(graders)
     cases = read_cases(request.where, split=request.split, reader=request.reader)
     config = config_of(cases.manifest, request.split, request.reader, [(g.name, g.sha256) for g in graders])
     with open_folder(folder, config, overwrite=request.overwrite, resume=request.resume):
@@ -117,11 +120,19 @@ def evaluate(
         if np.isfinite(predictions.grades).sum(axis=1).min() < 2:
             raise ModelError("a model gave fewer than two images a grade", field="--model")
         study = Comparison(cases, predictions, getattr(graders[0], "card", {}))
-        sections = [part(study) for part in (PARTS if parts is None else parts)]
+        sections = [_section(part, study) for part in (PARTS if parts is None else parts)]
         drawn = [write_items(folder, section, use_of(cases)) for section in sections]
         page = render(sections, about(study, config), {k: v for one in drawn for k, v in one.items()})
         write_text(folder / PAGE, page)
         return write_record(folder / RECORD, config, "complete", **numbers(study, sections))
+
+
+def _section(part: Callable[[Comparison], Section], study: Comparison) -> Section:
+    """Return a part; one that is on patches alone says so where there are none."""
+    if part is patches.section and not study.predictions.has_patches:
+        what = f"{study.network_name} gives an image one grade: there is no spread to show (Figure E2)."
+        return Section("Grades within an image", (what,), (), (), {"cases": []}, "patch_histograms")
+    return part(study)
 
 
 def write_items(folder: Path, section: Section, use: str) -> dict[str, bytes]:

@@ -153,7 +153,7 @@ def test_section_shows_the_network_beside_its_peers(cohort, monkeypatch):
     from csiq.evaluation.peers import section
 
     cases = read_cases(cohort)
-    study = SimpleNamespace(cases=cases, predicted=cases.reference)
+    study = SimpleNamespace(cases=cases, predicted=cases.reference, network_name="IQ-DCNN")
     found = section(study)
     (table,) = found.items
     assert [row[0] for row in table.body[:2]] == ["IQ-DCNN", "Tenengrad"]
