@@ -41,8 +41,8 @@ Examples:
     "models",
     multiple=True,
     metavar="NAME|FILE",
-    help="Grading network; see csiq model list. Repeated: the first is evaluated, the others are its "
-    "retrainings [default].",
+    help="Grading network, or a package's grader; see csiq model list. Repeated: the first is evaluated, "
+    "the others are its retrainings [default].",
 )
 @click.option("--retrained", type=_PATH, metavar="DIR", help="Retrainings, in model-00, model-01 ...")
 @click.option("--split", default="test", show_default=True, metavar="NAME", help="Part of the manifest.")

@@ -9,18 +9,18 @@ from typing import TYPE_CHECKING
 from csiq.errors import ConfigError
 
 if TYPE_CHECKING:
-    from csiq.quality.grade import Grader
+    from csiq.quality.assessor import Assessor
 
 
 def load_graders(
     models: Sequence[str], retrained: str | Path | None = None, device: str = "cpu"
-) -> list[Grader]:
+) -> list[Assessor]:
     """Load the networks of an evaluation.
 
     Parameters
     ----------
     models : sequence of str
-        Names or files; the main one first.
+        Names or files, or graders that another package adds; the main one first.
     retrained : path, optional
         A folder with ``model-00``, ``model-01`` ... in it, each with one network.
     device : str
@@ -32,9 +32,10 @@ def load_graders(
     ModelError
         If a model cannot be loaded.
     """
+    from csiq.plugins import load_assessor
     from csiq.quality.grade import Grader
 
-    found = [Grader.load(model, device) for model in models]
+    found = [load_assessor(model, device) for model in models]
     for name, path in retrained_models(retrained) if retrained is not None else ():
         grader = Grader.load(path, device)
         grader.name = name

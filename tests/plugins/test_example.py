@@ -15,6 +15,7 @@ from csiq.plugins import GROUPS, plugins_of
 from csiq.solvers import SOLVERS, solve, solver_named
 from csiq.stopping import parse_rule, unregister
 from csiq.trajectory import phyllotaxis, radial_coord
+from tests.evaluation.small_cohort import make_cohort
 from tests.helpers import complex_normal
 from tests.monitor.problems import for_csiq
 
@@ -109,6 +110,16 @@ def test_grade_with_a_grader_and_an_image_of_the_package(tmp_path, capsys, rng):
     (graded,) = json.loads(capsys.readouterr().out)
     assert graded["volume"] == "image.toy"
     assert graded["grade"] == pytest.approx(2 * volume.std() / volume.mean(), rel=1e-5)
+
+
+def test_a_grader_of_the_package_is_evaluated_against_readers(tmp_path, capsys):
+    cohort, out = make_cohort(tmp_path / "cohort", 12), tmp_path / "out"
+    assert main(["evaluate", str(cohort), "--model", "toy-contrast", "-o", str(out), "-q", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert [one["name"] for one in found["config"]["models"]] == ["toy-contrast"]
+    assert found["network_against_reader"]["patches"] == {}
+    assert len(read_table(out / "predictions.tsv")) == found["n"] > 3
+    assert any("grades images as a whole" in note for note in found["notes"])
 
 
 def test_the_rule_and_the_solver_by_name(rng):
