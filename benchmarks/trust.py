@@ -26,10 +26,12 @@ from typing import Any
 import numpy as np
 
 from csiq.arrays import default_threads, use_threads
+from csiq.cohort.cohort_folder import config_of
 from csiq.cohort.manifest import read_manifest, write_manifest
+from csiq.cohort.patients import draw_patients
 from csiq.heatmap import Occlusion
 from csiq.io.nifti import read_volume
-from csiq.io.tables import read_table
+from csiq.io.tables import read_json, read_table
 from csiq.quality.grade import Grader
 from csiq.trust import summary
 from csiq.trust.anatomy_case import anatomy_cases
@@ -65,8 +67,11 @@ class Study:
 
     @cached_property
     def people(self) -> list[dict[str, Any]]:
-        """Rows of the cohort's patients."""
-        return read_table(self.asked.cohort / "patients.tsv")
+        """Rows of the cohort's patients; what was drawn of them need not stand in the table."""
+        rows = read_table(self.asked.cohort / "patients.tsv")
+        config = config_of(read_json(self.asked.cohort / "cohort.json"))
+        drawn = {one.name: one.as_row() for one in draw_patients(config.n_patients, seed=config.seed)}
+        return [{**drawn[row["patient"]], **row} for row in rows]
 
     def mine(self, items: Sequence[Any]) -> list[Any]:
         """Return the items of this shard."""

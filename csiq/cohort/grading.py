@@ -165,24 +165,13 @@ def write_tables(folder: Path, graded: Sequence[GradedPatient], further: Sequenc
 
 
 def _facts(row: GradedPatient) -> dict[str, Cell]:
-    patient, hard = row.patient, row.patient.difficulty
+    drawn = row.patient.as_row()
+    person = {key: drawn[key] for key in ("patient", "number", "seed", "age", "sex")}
     other = {f"latent_{name}": latent(row.features, weights) for name, weights in ALTERNATIVES.items()}
     return {
-        "patient": patient.name,
-        "number": patient.number,
-        "seed": patient.seed,
-        "age": patient.age,
-        "sex": patient.sex,
+        **person,
         "split": row.split,
-        "calibration": int(may_calibrate(patient.number)),
-        "kind": hard.kind,
-        "heartbeats": hard.heartbeats,
-        "sampling": hard.sampling,
-        "snr": hard.snr,
-        "amplitude_mm": hard.amplitude,
-        "drift_mm": hard.drift,
-        "residual_mm": hard.residual,
-        "imperfections": ",".join(hard.imperfections) or "none",
+        **drawn,
         "reference": round(row.reference, 4),
         **_rounded({"latent": latent(row.features), **other}),
         **_rounded({"sharpness": row.sharpness, "cleanliness": row.cleanliness}),

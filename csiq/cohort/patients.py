@@ -117,6 +117,26 @@ class CohortPatient:
         """Name in tables and of files: ``p001``."""
         return f"p{self.number:03d}"
 
+    def as_row(self) -> dict[str, str | int | float]:
+        """Return what was drawn, as ``patients.tsv`` has it: no image is needed to know it."""
+        hard = self.difficulty
+        return {
+            "patient": self.name,
+            "number": self.number,
+            "seed": self.seed,
+            "age": self.age,
+            "sex": self.sex,
+            "calibration": int(may_calibrate(self.number)),
+            "kind": hard.kind,
+            "heartbeats": hard.heartbeats,
+            "sampling": hard.sampling,
+            "snr": hard.snr,
+            "amplitude_mm": hard.amplitude,
+            "drift_mm": hard.drift,
+            "residual_mm": hard.residual,
+            "imperfections": ",".join(hard.imperfections) or "none",
+        }
+
     def n_spokes(self, matrix: int) -> int:
         """Return the imaging spokes of this patient's scan at a matrix."""
         return round(self.difficulty.sampling * np.pi / 2 * matrix**2)

@@ -95,6 +95,13 @@ def test_summary_says_what_the_tables_say(made):
     assert any(line.startswith("test has fewer than 4 of grade ") for line in summary["shortfalls"])
 
 
+def test_what_was_drawn_of_a_patient_is_known_without_images(made):
+    people = read_table(made / "patients.tsv")
+    assert list(people[0])[:7] == ["patient", "number", "seed", "age", "sex", "split", "calibration"]
+    for patient, row in zip(draw_patients(12, seed=CONFIG.seed, matrix=CONFIG.matrix), people, strict=True):
+        assert {key: row[key] for key in patient.as_row()} == pytest.approx(patient.as_row())
+
+
 def test_readings_are_draw_zero_of_the_redraws(made):
     people = read_table(made / "patients.tsv")
     quality = np.array([row["reference"] for row in people])
