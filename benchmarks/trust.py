@@ -11,7 +11,7 @@ picture an experiment. Simulated scans and readers, research use only.
     manifests   writes shuffled/graded.tsv and without/graded.tsv, to be trained on with `csiq train`;
                 --shuffled and --without name the networks that came of them
     ordering, second, held-out, held-out-second, conditions, observer, controls, controls-second, invariance,
-    test, shuffled, without
+    test, outside, shuffled, without
 """
 
 from __future__ import annotations
@@ -33,6 +33,7 @@ from csiq.heatmap import Occlusion
 from csiq.io.nifti import read_volume
 from csiq.io.tables import read_json, read_table
 from csiq.quality.grade import Grader
+from csiq.training.graded_set import GradedImage, GradedSet
 from csiq.trust import summary
 from csiq.trust.anatomy_case import anatomy_cases
 from csiq.trust.controls import control_rows, heat_row
@@ -41,6 +42,7 @@ from csiq.trust.image_quality import QUALITIES
 from csiq.trust.invariance import invariance_rows
 from csiq.trust.mechanisms import HELD_OUT, IMPERFECT, MECHANISMS, ORDERING
 from csiq.trust.ordering import grade_levels
+from csiq.trust.outside_metrics import outside_row
 from csiq.trust.radial_scan import Case
 from csiq.trust.record import Record, Rows
 from csiq.trust.simulated_case import SimulatedPatient, of_test_part
@@ -187,6 +189,18 @@ def whole_test(study: Study, experiment: str = "test") -> None:
         study.keep(experiment, scan.patient, partial(_of_volume, study, scan, row))
 
 
+def outside(study: Study) -> None:
+    """Metrics that formula and network do not know, of the whole test part."""
+    people = {row["patient"]: row for row in study.people}
+    for image in study.mine(GradedSet.open(study.asked.cohort / "graded.tsv", splits=["test"]).images):
+
+        def row(image: GradedImage = image) -> Rows:
+            grade = study.grader.grade(np.asarray(image.volume), image.voxel_size).grade
+            return [{**outside_row(image, people[image.patient]), "grade": float(grade)}]
+
+        study.keep("outside", image.patient, row)
+
+
 def manifests(study: Study) -> None:
     """Write what networks for the controls are trained on."""
     scans = read_manifest(study.asked.cohort / "graded.tsv")
@@ -241,6 +255,7 @@ COHORT: dict[str, Callable[[Study], None]] = {
     "observer": observer,
     "controls": controls,
     "invariance": invariance,
+    "outside": outside,
     "shuffled": partial(other_network, name="shuffled"),
     "without": partial(other_network, name="without"),
 }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -110,8 +111,13 @@ def _write_mp4(path: Path, frames: Iterator[Image.Image]) -> None:
     command = ["ffmpeg", "-v", "error", "-y", "-f", "rawvideo", "-pix_fmt", "rgb24"]
     command += ["-s", f"{first.width}x{first.height}", "-r", str(_RATE), "-i", "-"]
     command += ["-pix_fmt", "yuv420p", "-f", "mp4", str(path)]
-    content = b"".join([first.tobytes(), *(frame.tobytes() for frame in frames)])
-    done = subprocess.run(command, input=content, capture_output=True, check=False)
-    if done.returncode:
-        words = " ".join(done.stderr.decode(errors="replace").split())[-200:]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.PIPE) as running:
+        try:
+            for frame in chain([first], frames):
+                running.stdin.write(frame.tobytes())  # type: ignore[union-attr]
+        except BrokenPipeError:
+            pass  # ffmpeg has ended, and says why
+        said = running.communicate()[1]
+    if running.returncode:
+        words = " ".join(said.decode(errors="replace").split())[-200:]
         raise ResourceError(f"ffmpeg failed: {words}", field="--animation", hint="try --animation gif")

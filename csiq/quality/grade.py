@@ -137,8 +137,15 @@ class Grader:
             return Grade(math.nan, math.nan, False, grades.size, n_failed, warnings), grades
         known = self._domain is not None and not complaints
         evidence = Evidence.of(members, self._distance(sample))
-        plain = Grade(evidence.grade, evidence.patch_sd, known, grades.size, n_failed, warnings)
-        plain = replace(plain, calibrated=self._follows_readers)
+        plain = Grade(
+            evidence.grade,
+            evidence.patch_sd,
+            known,
+            grades.size,
+            n_failed,
+            warnings,
+            calibrated=self._follows_readers,
+        )
         return self._calibrated(self._with_interval(plain, evidence)), grades
 
     def evidence(self, volume: Array, voxel_size: tuple[float, float, float]) -> Evidence:

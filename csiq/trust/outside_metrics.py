@@ -77,28 +77,29 @@ def outside_row(image: GradedImage, person: Mapping[str, Any]) -> Row:
     return {**row, "haarpsi": found.haarpsi, "ssim": found.ssim, "tracked_length": length}
 
 
-def ranks_with(rows: Sequence[Mapping[str, Any]], grades: Mapping[str, float], *, seed: int = 0) -> list[Row]:
+def ranks_with(rows: Sequence[Mapping[str, Any]], column: str = "grade", *, seed: int = 0) -> list[Row]:
     """Return how grades rank images beside each metric.
 
     Parameters
     ----------
     rows : sequence of mappings
-        Of :func:`outside_metrics`.
-    grades : mapping of str to float
-        Grade of each volume, by its name.
+        Of :func:`outside_metrics`, with the grade of each.
+    column : str
+        Of the grades: ``reference`` are those of the formula.
     seed : int
-        Of the bootstrap over images.
+        Of the bootstrap over patients.
 
     Returns
     -------
     list of dict
         ``metric n spearman low high``; the interval is of 90 %.
     """
-    given = np.array([grades[str(row["volume"])] for row in rows], float)
+    patients = [row["patient"] for row in rows]
+    given = np.array([row[column] for row in rows], float)
     found: list[Row] = []
     for metric in METRICS:
         values = np.array([row[metric] for row in rows], float)
-        low, high = bootstrap_interval(spearman, given, values, seed=seed)
+        low, high = bootstrap_interval(spearman, given, values, seed=seed, patients=patients)
         row: Row = {"metric": metric, "n": float(len(values)), "spearman": float(spearman(given, values))}
         found.append({**row, "low": low, "high": high})
     return found

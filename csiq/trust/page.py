@@ -62,6 +62,15 @@ def page(grader: str, found: Found) -> str:
     for name in ("test", "shuffled-test", "without-test"):
         if name in found:
             lines += _test_lines(name, found[name])
+    if "outside" in found:
+        lines += ["## outside: metrics that formula and network do not know, test part", ""]
+        cells = [
+            (k, int(v["n"]), v["spearman"], f"{v['low']:.3f} - {v['high']:.3f}", v["formula"])
+            for k, v in found["outside"].items()
+        ]
+        lines += _table(
+            ("metric", "images", "rho with the grade", "90 % interval", "with the formula"), cells
+        )
     return "\n".join(lines) + "\n"
 
 

@@ -17,6 +17,7 @@ from csiq.trust.controls import conclusions, explained, partial_rank
 from csiq.trust.held_out import against_formula
 from csiq.trust.mechanisms import IMPERFECT, MECHANISMS
 from csiq.trust.ordering import ordering_of
+from csiq.trust.outside_metrics import ranks_with
 from csiq.trust.page import LEVELS, METRICS, OBSERVER_BAR, Found, page
 from csiq.trust.record import Record, Rows
 
@@ -81,6 +82,8 @@ def summarised(rows: Mapping[str, Rows]) -> Found:
     for name in ("test", "shuffled-test", "without-test"):
         if name in rows:
             found[name] = _test(rows[name])
+    if "outside" in rows:
+        found["outside"] = _outside(rows["outside"])
     return found
 
 
@@ -91,6 +94,7 @@ _OTHER = (
     "controls-second-heat",
     "invariance",
     "test",
+    "outside",
     "observer",
 )
 
@@ -185,6 +189,14 @@ def _test(rows: Rows) -> Found:
     if len(clean) > 2:
         found["images without imperfections"] = asdict(against_formula(clean))
     return found
+
+
+def _outside(rows: Rows) -> Found:
+    grades, formula = ranks_with(rows), ranks_with(rows, "reference")
+    return {
+        str(one["metric"]): {**one, "formula": other["spearman"]}
+        for one, other in zip(grades, formula, strict=True)
+    }
 
 
 def _formulas(rows: Rows) -> list[str]:

@@ -10,7 +10,7 @@ from csiq.simulate.anatomy.shapes import Grid
 from csiq.simulate.anatomy.truth import heart_truth
 from csiq.simulate.motion import MotionState
 from csiq.trust.image_quality import coil_shading
-from csiq.trust.outside_metrics import outside_metrics, ranks_with
+from csiq.trust.outside_metrics import METRICS, outside_metrics, ranks_with
 from csiq.trust.placed_truth import heart_shift, placed_truth
 from csiq.trust.vessel_tracker import TrackedVessels
 
@@ -72,10 +72,27 @@ def test_rows_of_a_cohort(moved, tmp_path, monkeypatch):
 
 def test_ranks_by_hand():
     rows = [
-        {"volume": str(i), "haarpsi": i, "ssim": -i, "tracked_length": [3, 1, 2, 4, 5][i]} for i in range(5)
+        {"patient": str(i), "grade": i**2, "haarpsi": i, "ssim": -i, "tracked_length": [3, 1, 2, 4, 5][i]}
+        for i in range(5)
     ]
-    found = {row["metric"]: row for row in ranks_with(rows, {str(i): i**2 for i in range(5)})}
+    found = {row["metric"]: row for row in ranks_with(rows)}
     assert found["haarpsi"]["spearman"] == pytest.approx(1)
     assert found["ssim"]["spearman"] == pytest.approx(-1)
     assert found["tracked_length"]["spearman"] == pytest.approx(1 - 6 * 6 / (5 * 24))
     assert found["tracked_length"]["low"] <= found["tracked_length"]["spearman"]
+
+
+def test_the_interval_is_over_patients():
+    """Every image twice is no more evidence."""
+    rng = np.random.default_rng(0)
+    rows = [
+        {"patient": i, "grade": float(i), "reference": -float(i)}
+        | {metric: i + 8 * rng.standard_normal() for metric in METRICS}
+        for i in range(20)
+    ]
+    for column in ("grade", "reference"):
+        once, twice = ranks_with(rows, column), ranks_with([*rows, *rows], column)
+        assert [row["n"] for row in twice] == [40] * 3
+        for one, two in zip(once, twice, strict=True):
+            assert (two["low"], two["high"]) == pytest.approx((one["low"], one["high"]), abs=1e-9)
+            assert (one["spearman"] > 0) == (column == "grade")

@@ -105,6 +105,7 @@ def test_page_tables_and_pictures(tmp_path: Path) -> None:
         ("controls", change),
         ("controls-heat", heat),
         ("test", _test_part()),
+        ("outside", _outside_part()),
     ):
         record.rows(name, "all", "sha", lambda rows=rows: rows)
     record.rows("invariance", "all", "another", lambda: [{"change": 1.0}])
@@ -114,6 +115,8 @@ def test_page_tables_and_pictures(tmp_path: Path) -> None:
     assert found["observer"] == {"n": 1, "median": 1.0, "worst": 1.0, "passed": True}
     assert found["controls"]["blur-outside"]["n_passed"] == 1
     assert found["controls-heat"]["blur"]["passed"]
+    assert found["outside"]["haarpsi"]["spearman"] == pytest.approx(1)
+    assert found["outside"]["ssim"]["formula"] == pytest.approx(-1)
     page = (tmp_path / "summary.md").read_text(encoding="utf-8")
     for words in (
         "# Trust: toy",
@@ -123,11 +126,17 @@ def test_page_tables_and_pictures(tmp_path: Path) -> None:
         "nan",
         "latent_x",
         "alternative formulas: medians",
+        "| haarpsi | 30 | 1.000 | 1.000 - 1.000 | 1.000 |",
     ):
         assert (words in page) == (words != "nan")
     assert read_json(tmp_path / "summary.json")["test"]["r2"] == pytest.approx(found["test"]["r2"])
     assert len(read_table(tmp_path / "ordering.tsv")) == 24
     assert (tmp_path / "ordering.png").stat().st_size > 5000
+
+
+def _outside_part() -> Rows:
+    given = [{"patient": f"p{n}", "grade": n / 10 + 0.1, "reference": n / 10} for n in range(30)]
+    return [{**row, "haarpsi": n, "ssim": -n, "tracked_length": n % 7} for n, row in enumerate(given)]
 
 
 def _test_part() -> Rows:
