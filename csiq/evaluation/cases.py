@@ -11,6 +11,7 @@ import numpy as np
 
 from csiq.cohort.grading import MANIFEST, PEOPLE
 from csiq.cohort.manifest import GradedScan, observer_of, read_manifest
+from csiq.cohort.readers import READERS
 from csiq.errors import ConfigError, RawDataError, nearest
 from csiq.evaluation.days import read_again
 from csiq.io.tables import read_json, read_table
@@ -182,7 +183,7 @@ def read_cases(where: str | Path, *, split: str = "test", reader: str = "reader1
     roles = Roles.of(_readers(images), reader)
     rows = read_manifest(manifest, check_files=False)
     cohort = _cohort(manifest.parent)
-    draws, why = _draws(images, cohort)
+    draws, why = _draws(images, cohort, reader)
     first = {row.patient: row for row in reversed(rows)}
     database = tuple(row for row in rows if first[row.patient] is row)
     notes = (*_notes(images), *([why] if why else []))
@@ -218,11 +219,15 @@ def _cohort(folder: Path) -> Cohort | None:
         return None
 
 
-def _draws(images: Sequence[GradedImage], cohort: Cohort | None) -> tuple[dict[str, np.ndarray] | None, str]:
+def _draws(
+    images: Sequence[GradedImage], cohort: Cohort | None, reader: str
+) -> tuple[dict[str, np.ndarray] | None, str]:
     """Have simulated readers grade again, or say why that is not possible."""
     if cohort is None:
         return None, (
             "The manifest does not lie in the folder of a simulated cohort: its readers cannot be asked "
             "again, so there are no means over redraws and no ceilings."
         )
+    if reader not in READERS:
+        return None, f"{reader} is none of the cohort's simulated readers: nobody is drawn again."
     return read_again(images, cohort.people, seed=cohort.seed)

@@ -49,25 +49,34 @@ def read_again(
     Returns
     -------
     draws : dict of str to float64 array (n_draws, n), or None
-        By reader.
+        By reader; NaN where the manifest has no grade of theirs.
     why : str
         Why there are none; empty if there are.
     """
-    if any(i.patient not in people or not np.isfinite(i.reference) for i in images):
+    if any(image.patient not in people for image in images):
         return None, "Some patients are not in patients.tsv, so the readers are not drawn again."
+    if not all(np.isfinite(image.reference) for image in images):
+        return None, "Readers are drawn from the reference, which some volumes have not: no redraws."
     try:
+        numbers = [int(people[image.patient]["number"]) for image in images]
         scores = np.array([_scores(image, people[image.patient]) for image in images], float)
     except RawDataError:
         return None, "Some volumes have no features beside them, so the readers are not drawn again."
+    except (KeyError, TypeError, ValueError):
+        what = "number, sharpness or cleanliness"
+        return None, f"patients.tsv does not have {what} of all patients, so the readers are not drawn again."
     quality = np.array([image.reference for image in images])
-    streams = [reader_rng(seed, int(people[i.patient]["number"]), which(i.path)) for i in images]
+    streams = [reader_rng(seed, number, which(i.path)) for number, i in zip(numbers, images, strict=True)]
     noise = np.stack([rng.standard_normal((N_DRAWS + 1, len(READERS))) for rng in streams], axis=1)
     drawn = grades_of(quality, PREFERENCE.leaning(*scores.T), noise)
     written = np.array([[image.grades.get(name, np.nan) for name in READERS] for image in images])
+    given = np.isfinite(written)
     # rounding in the tables may tip a grade that lay on an edge; more than that is another reader
-    if np.mean(np.abs(drawn[0] - written) < 0.25) < 0.98:
+    if not given.any() or np.mean(np.abs(drawn[0] - written)[given] < 0.25) < 0.98:
         return None, "The grades of the manifest are not those of the cohort's readers: no redraws."
-    return {name: drawn[1:, :, i] for i, name in enumerate(READERS)}, ""
+    # who has not read an image does not read it on other days either: all columns are of the same images
+    again = np.where(given, drawn[1:], np.nan)
+    return {name: again[:, :, i] for i, name in enumerate(READERS)}, ""
 
 
 def which(path: Path) -> int:

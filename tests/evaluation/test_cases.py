@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 
@@ -46,6 +48,55 @@ def test_other_peoples_grades_are_not_drawn_again(tmp_path):
     cases = read_cases(folder)
     assert cases.draws is None
     assert "not those of the cohort's readers" in cases.notes[-1]
+
+
+def test_readings_that_are_missing_are_missing_on_all_days(tmp_path):
+    folder = make_cohort(tmp_path / "cohort", 30)
+    whole, rows = read_cases(folder), read_table(folder / "graded.tsv")
+    for row in rows[::5]:
+        row["reader2"] = math.nan
+    write_table(folder / "graded.tsv", rows)
+    cases = read_cases(folder)
+    assert cases.notes == ()
+    read = np.isfinite(cases.grades("reader2"))
+    assert 0 < read.sum() < len(cases)
+    np.testing.assert_array_equal(np.isfinite(cases.draws["reader2"]), np.tile(read, (200, 1)))
+    np.testing.assert_array_equal(cases.draws["reader2"][:, read], whole.draws["reader2"][:, read])
+    np.testing.assert_array_equal(cases.draws["reader1a"], whole.draws["reader1a"])
+    # a reader who is not in the table at all
+    write_table(folder / "graded.tsv", [{k: v for k, v in row.items() if k != "reader2"} for row in rows])
+    np.testing.assert_array_equal(read_cases(folder).draws["reader1b"], whole.draws["reader1b"])
+
+
+def _without(folder, table, column):
+    rows = read_table(folder / table)
+    write_table(folder / table, [{k: v for k, v in row.items() if k != column} for row in rows])
+
+
+@pytest.mark.parametrize(
+    ("table", "column", "why"),
+    [
+        ("patients.tsv", "sharpness", "does not have number, sharpness or cleanliness"),
+        ("patients.tsv", "number", "does not have number, sharpness or cleanliness"),
+        ("graded.tsv", "reference", "drawn from the reference, which some volumes have not"),
+    ],
+)
+def test_why_nobody_is_drawn_again(tmp_path, table, column, why):
+    folder = make_cohort(tmp_path / "cohort", 6)
+    _without(folder, table, column)
+    cases = read_cases(folder)
+    assert cases.draws is None
+    assert why in cases.notes[-1]
+
+
+def test_a_reader_beside_those_of_the_cohort_is_not_drawn_again(tmp_path):
+    folder = make_cohort(tmp_path / "cohort", 6)
+    rows = read_table(folder / "graded.tsv")
+    write_table(folder / "graded.tsv", [{**row, "reader3": row["reader2"]} for row in rows])
+    assert read_cases(folder).draws is not None
+    cases = read_cases(folder, reader="reader3")
+    assert cases.draws is None
+    assert cases.notes == ("reader3 is none of the cohort's simulated readers: nobody is drawn again.",)
 
 
 def test_a_clinic_has_no_reference_and_no_redraws(tmp_path):
