@@ -109,5 +109,13 @@ def write_kept(path: Path, kept: Sequence[Kept]) -> None:
         for one in kept:
             if one.patches:
                 group = file.create_group(one.name)
-                group["about"] = np.frombuffer(json.dumps(one.as_dict()).encode(), dtype=np.uint8)
+                about = json.dumps(one.as_dict(), default=_plain)
+                group["about"] = np.frombuffer(about.encode(), dtype=np.uint8)
                 group["patches"] = np.stack([one.patches[name] for name in one.states])
+
+
+def _plain(number: Any) -> Any:
+    """Return a number of NumPy, as graders of other packages give, as one of Python."""
+    if isinstance(number, np.generic):
+        return number.item()
+    raise TypeError(f"expected a number, got {type(number).__name__}")

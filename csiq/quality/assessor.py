@@ -150,7 +150,9 @@ class _Stranger:
         magnitude = np.abs(to_host(volume)).astype(np.float32, copy=False)
         found = self.function(magnitude, voxel_size)
         if isinstance(found, Grade):
-            return replace(found, warnings=(*self.warnings, *found.warnings))
+            # NumPy's False is another object than False
+            known = bool(found.in_domain)
+            return replace(found, in_domain=known, warnings=(*self.warnings, *found.warnings))
         pair = found if isinstance(found, (tuple, list)) else (found, math.nan)
         try:
             grade, spread = (float(value) for value in pair)

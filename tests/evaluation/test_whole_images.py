@@ -98,6 +98,30 @@ def test_intervals_of_a_function_are_held_against_the_reference(tmp_path):
     assert record["confidence"]["outside_domain"] == 0
 
 
+def test_numbers_of_numpy_are_kept_as_those_of_python(tmp_path):
+    calls = []
+
+    class Sure:
+        def grade(self, volume, voxel_size):
+            calls.append(volume[8, 8, 8] - 1)
+            low, high = calls[-1] - np.float32(0.5), calls[-1] + np.float32(0.5)
+            return Grade(calls[-1], np.float32(0.1), np.bool_(False), np.int64(7), interval=(low, high))
+
+    class Hashed(WholeImages):
+        sha256 = "a" * 64
+
+    folder, out = make_cohort(tmp_path / "cohort", 6), tmp_path / "out"
+    (grader,) = with_patches([Sure()])
+    assert grader.assessor.grade(np.ones((9, 9, 9)), (1.0, 1.0, 1.0)).in_domain is False
+    graders = [Hashed(grader.assessor)]
+    first = evaluate(Request(folder), graders, out, parts=parts_with(peers=False))
+    n = len(calls)
+    again = evaluate(Request(folder, resume=True), graders, out, parts=parts_with(peers=False))
+    assert len(calls) == n, "what was kept is read"
+    assert again["confidence"] == first["confidence"]
+    assert first["confidence"]["outside_domain"] == first["n"]
+
+
 def test_what_has_patches_stays_and_what_cannot_grade_is_refused():
     network = Brightness()
     assert with_patches([network]) == [network]
