@@ -34,7 +34,8 @@ def notes(study: Comparison) -> list[str]:
     found = list(study.cases.notes)
     failed = int((~np.isfinite(study.predicted)).sum())
     if failed:
-        found.append(f"{failed} images got no grade, since too many of their patches had none: left out.")
+        why = ", since too many of their patches had none" if study.predictions.has_patches else ""
+        found.append(f"{failed} images got no grade{why}: left out.")
     if not study.predictions.has_patches:
         found.append(
             f"{study.network_name} grades images as a whole: what the paper says of patches is left out "
@@ -70,6 +71,17 @@ def use_of(cases: Cases) -> str:
     return SIMULATED if cases.cohort is not None else MEASURED
 
 
+def _command(study: Comparison) -> str:
+    """Return how to make the page again: a command, of a grader that has no name for it a line of Python."""
+    from csiq.plugins import plugins_of
+
+    cases, main = study.cases, study.predictions.models[0]
+    manifest, reader = cases.manifest.name, cases.roles.main
+    if study.predictions.has_patches or main in [plugin.name for plugin in plugins_of("grader")]:
+        return f"csiq evaluate {manifest} --model {main} --split {cases.split} --reader {reader} -o DIR"
+    return f'evaluate(Request(Path("{manifest}"), "{cases.split}", "{reader}"), [{main}], "DIR")'
+
+
 def about(study: Comparison, config: dict[str, Any]) -> dict[str, Any]:
     """Return what the page says around its parts."""
     cases, main = study.cases, study.predictions.models[0]
@@ -81,16 +93,13 @@ def about(study: Comparison, config: dict[str, Any]) -> dict[str, Any]:
     ]
     if study.reference is not None:
         tiles.append((shown(study.reference.sd), "SD of the error against the noise-free reference"))
-    command = f"csiq evaluate {cases.manifest.name} --model {main} --split {cases.split} -o DIR"
-    if not study.predictions.has_patches:
-        command = f'evaluate(Request(Path("{cases.manifest.name}"), "{cases.split}"), [{main}], "DIR")'
     return {
         "title": f"{main} on {len(cases)} images of the {cases.split} set",
         "subject": cases.manifest.name,
         "use": use_of(cases),
         "tiles": tiles,
         "notes": notes(study),
-        "command": command,
+        "command": _command(study),
         "provenance": [
             ("images", len(cases)),
             ("readers", ", ".join(cases.readers)),

@@ -150,17 +150,23 @@ class Comparison:
 
     @cached_property
     def retrained(self) -> dict[str, dict[str, Spread]]:
-        """Mean and SD over the retrained networks, by level and key; empty if there is none."""
+        """Mean and SD over the retrained networks, by level and key; empty if there is none.
+
+        Nothing is said of patches where one of them grades images as a whole.
+        """
         others = range(1, len(self.predictions.models))
         if not others:
             return {}
         main, truth, patients = self.raters[MAIN], self.cases.reference, self.cases.patients
         known: dict[str, Any] = {"truth": truth, "patients": patients}
         images = spread_of_images(main, self.predictions.grades[1:], **known)
-        if not self.predictions.has_patches:
+        flat = [self.predictions.flat(i) for i in others]
+        most, least = (end(one.shape[1] for one in flat) for end in (max, min))
+        if not self.predictions.has_patches or least == 1:
             return {"patches": {}, "patients": images}
-        flat = np.stack([self.predictions.flat(i) for i in others])
-        return {"patches": spread_of_patches(main, flat, **known), "patients": images}
+        # networks of another half edge have another number of patches
+        same = [np.pad(one, ((0, 0), (0, most - one.shape[1])), constant_values=np.nan) for one in flat]
+        return {"patches": spread_of_patches(main, np.stack(same), **known), "patients": images}
 
     @cached_property
     def reference(self) -> AgainstReference | None:

@@ -61,7 +61,7 @@ class Predictions:
     said : tuple of Grade, optional
         What the main model says of each image, interval and domain with it; None if it has grades alone.
     has_patches : bool
-        Whether all of them grade patches; one that grades images as a whole has one patch an image.
+        Whether the main one grades patches; one that grades images as a whole has one patch an image.
     """
 
     models: tuple[str, ...]
@@ -149,8 +149,7 @@ def predict(
     told = tuple(kept[0].said[image.name] for image in cases.images) if kept[0].card else None
     if told and not any(one.in_domain or one.interval for one in told) and not kept[0].has_patches:
         told = None  # nothing is known of a domain
-    has_patches = all(one.has_patches for one in kept)
-    return Predictions(tuple(names), found, tuple(one.scale for one in kept), told, has_patches)
+    return Predictions(tuple(names), found, tuple(one.scale for one in kept), told, kept[0].has_patches)
 
 
 def scale_of(grader: PatchGrader) -> Scale | None:

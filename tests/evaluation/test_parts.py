@@ -79,6 +79,19 @@ def test_retrainings_are_the_others(study):
     assert set(study.retrained["patches"]) <= set(study.retrained["patients"])
 
 
+def test_retrainings_may_have_fewer_patches(study):
+    """Networks of another half edge: the patches of each are all that it has."""
+    first, one, other = study.predictions.patches
+    models = study.predictions.models
+    mixed = Comparison(study.cases, Predictions(models, (first, one, other[:, :, :1])))
+    main, errors = study.raters["main"].grades, []
+    for patches_of in (one, other[:, :, :1]):
+        flat = patches_of.reshape(len(main), -1)
+        errors.append(np.abs(flat - main[:, None]).mean())
+    found = mixed.retrained["patches"]["mae"]
+    assert (found.mean, found.n) == (pytest.approx(np.mean(errors)), 2)
+
+
 def test_against_the_reference(study):
     found, truth, grades = study.reference, study.cases.reference, study.predicted
     assert found.sd == pytest.approx(np.std(grades - truth, ddof=1))

@@ -70,6 +70,33 @@ def test_an_object_that_grades_is_evaluated(tmp_path):
     assert grader.calls == 20
 
 
+def test_a_retraining_that_grades_images_as_a_whole_takes_no_patches_from_the_network(tmp_path):
+    def whole(volume, voxel_size):
+        return float(volume[8, 8, 8]) - 0.9
+
+    folder, out = make_cohort(tmp_path / "cohort", 9), tmp_path / "out"
+    record = evaluate(Request(folder, reader="reader2"), [Brightness(), whole], out)
+    found = record["network_against_reader"]
+    assert found["patches"]["mae"]["single"] > 0
+    assert found["retrained"]["patches"] == {}
+    assert found["retrained"]["patients"]["mae"]["n"] == 1
+    assert record["notes"] == []
+    assert "--reader reader2" in (out / "evaluation.html").read_text(encoding="utf-8")
+
+
+def test_an_image_without_a_grade_is_said_to_have_none(tmp_path):
+    def sometimes(volume, voxel_size):
+        grade = float(volume[8, 8, 8]) - 1
+        return grade if grade < 3 else float("nan")
+
+    folder, out = make_cohort(tmp_path / "cohort", 9), tmp_path / "out"
+    record = evaluate(Request(folder), [sometimes], out, parts=())
+    assert record["notes"][0] == "1 images got no grade: left out."
+    page = (out / "evaluation.html").read_text(encoding="utf-8")
+    line = 'evaluate(Request(Path("graded.tsv"), "test", "reader1a"), [sometimes], "DIR")'
+    assert line.replace('"', "&#34;") in page
+
+
 def test_a_torch_module_is_known_by_its_weights(tmp_path):
     class Means(torch.nn.Module):
         def __init__(self) -> None:

@@ -120,6 +120,9 @@ def test_a_grader_of_the_package_is_evaluated_against_readers(tmp_path, capsys):
     assert found["network_against_reader"]["patches"] == {}
     assert len(read_table(out / "predictions.tsv")) == found["n"] > 3
     assert any("grades images as a whole" in note for note in found["notes"])
+    page = (out / "evaluation.html").read_text(encoding="utf-8")
+    command = "csiq evaluate graded.tsv --model toy-contrast --split test --reader reader1a -o DIR"
+    assert f"<pre>{command}</pre>" in page
 
 
 def test_the_rule_and_the_solver_by_name(rng):
