@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -44,7 +46,7 @@ class Told:
         found = kept_word(intervals, self.reference)
         given = [p for p, i, t in zip(self.patients, intervals, self.reference, strict=True) if i and t == t]
         if len(set(given)) < len(given):
-            found["coverage_interval"] = _wilson(found["coverage"], len(set(given)))
+            found["coverage_interval"] = _wilson(found["coverage"], _images_of_patients(given))
         return found
 
     @property
@@ -53,11 +55,22 @@ class Told:
         return sum(not one.in_domain for one in self.grades)
 
 
-def _wilson(share: float, n: int) -> list[float]:
-    """Return the 90 % interval (Wilson) of a share as if of ``n`` images.
+def _images_of_patients(patients: Sequence[str]) -> float:
+    """Return how many independent images tell as much as those of patients, each all alike (Kish).
 
-    With n patients of several images each it is the widest there can be: images of one patient, all alike.
+    As many as there are patients if all have equally many images, fewer otherwise: it is n squared over the
+    sum of the squares of each patient's.
+
+    References
+    ----------
+    Kish L. Survey sampling. Wiley, 1965 (effective size of a sample of unequal weights).
     """
+    each = np.array(list(Counter(patients).values()), np.float64)
+    return float(each.sum() ** 2 / (each**2).sum())
+
+
+def _wilson(share: float, n: float) -> list[float]:
+    """Return the 90 % interval (Wilson) of a share as if of ``n`` images."""
     z = 1.6448536
     extra = z * z / n
     middle = (share + extra / 2) / (1 + extra)

@@ -96,6 +96,20 @@ def test_images_of_one_patient_count_once_for_the_interval_of_the_share(study: C
     assert twice.coverage["coverage_interval"] == pytest.approx(plain["coverage_interval"], abs=1e-3)
 
 
+def test_a_patient_of_many_images_counts_for_less_than_they(rng) -> None:
+    """Of 30 patients three have 20 images: the share is mostly theirs, and its interval has to say so."""
+    many = np.repeat([20, 1], [3, 27])
+    patients = np.repeat(np.arange(30), many)
+    held = 0
+    for _ in range(200):
+        # all images of a patient alike, nine in ten patients held
+        truth = np.repeat(np.where(rng.random(30) < 0.9, 2.0, 5.0), many)
+        grades = (Grade(2.0, 0.1, True, interval=(1.0, 3.0)),) * len(truth)
+        low, high = confidence.Told(grades, truth, tuple(map(str, patients))).coverage["coverage_interval"]
+        held += low <= 0.9 <= high
+    assert held / 200 > 0.85
+
+
 def test_a_grader_without_intervals_is_said_so(study: Comparison, graded_by) -> None:
     assert "grades alone" in confidence.section(study).lead[0]
     found = confidence.section(graded_by(Sure(half=None)))
