@@ -11,12 +11,15 @@ from csiq.cohort.manifest import CohortScan, write_cohort
 from csiq.config import load_config
 from csiq.errors import ConfigError, OutputError
 from csiq.io.sniff import check_readable, identify
+from csiq.plugins import reader_of
 from csiq.presets import preset_text
 
 #: How raw files end that a folder is searched for.
 SUFFIXES = (".h5", ".hdf5", ".dat", ".cfl")
 #: The truth of a simulated scan lies beside it and is no scan.
 _NO_SCAN = ".truth.h5"
+#: Other raw data than those: what :func:`csiq.io.read_acquisition` takes when it is named.
+_BART, _KINDS = (".cfl", ".hdr"), ("hdf5", "twix", "a NumPy array")
 _ENDINGS = f"raw files end in {', '.join(SUFFIXES)}"
 
 
@@ -76,9 +79,9 @@ def _raw_files(given: Sequence[Path]) -> Iterable[Path]:
 
 
 def _named(path: Path) -> Path:
-    """Return a file that was named, if its first bytes, or its name, are those of raw data."""
+    """Return a file that was named, if it may be raw data: by its name, its first bytes, or a plug-in."""
     check_readable(path, field="RAW")
-    if path.suffix.lower() == ".cfl" or (kind := identify(path)) in ("hdf5", "twix"):
+    if path.suffix.lower() in _BART or (kind := identify(path)) in _KINDS or reader_of(path) is not None:
         return path
     raise ConfigError(f"is {kind}, expected raw data", file=path, field="RAW", hint=_ENDINGS)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from csiq.cli import main
@@ -53,6 +54,16 @@ def test_equal_names_get_their_folders(capsys):
     touch("x/a b.h5", "x/a-b.h5")
     assert main(["cohort", "init", "x.tsv", "x/a b.h5", "x/a-b.h5"]) == 0
     assert len(listed("x.tsv")) == 2
+
+
+def test_every_raw_file_that_is_read_can_be_named():
+    np.save("k.npy", np.ones((2, 3, 4), np.complex64))
+    for name in ("b.hdr", "b.cfl"):
+        Path(name).write_text("# Dimensions\n1 2 3 4\n")
+    assert main(["cohort", "init", "scans.tsv", "k.npy", "b.cfl"]) == 0
+    assert listed() == {"k": "k.npy", "b": "b.cfl"}
+    assert main(["cohort", "init", "others.tsv", "b.hdr"]) == 0
+    assert listed("others.tsv") == {"b": "b.hdr"}
 
 
 @pytest.mark.parametrize(

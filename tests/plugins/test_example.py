@@ -112,6 +112,11 @@ def test_grade_with_a_grader_and_an_image_of_the_package(tmp_path, capsys, rng):
     assert graded["grade"] == pytest.approx(2 * volume.std() / volume.mean(), rel=1e-5)
 
 
+def test_a_scan_of_the_package_can_be_listed(raw, tmp_path):
+    assert main(["cohort", "init", str(tmp_path / "scans.tsv"), str(raw)]) == 0
+    assert [row["raw"] for row in read_table(tmp_path / "scans.tsv")] == ["scan.toy"]
+
+
 def test_a_grader_of_the_package_is_evaluated_against_readers(tmp_path, capsys):
     cohort, out = make_cohort(tmp_path / "cohort", 12), tmp_path / "out"
     assert main(["evaluate", str(cohort), "--model", "toy-contrast", "-o", str(out), "-q", "--json"]) == 0
