@@ -69,12 +69,14 @@ def follows_readers(card: Mapping[str, Any]) -> bool:
     """Return whether grades are those of a site's readers, as far as a model's card says.
 
     They are if the network was calibrated to them (``csiq model calibrate``) or learned from their grades:
-    the cards that ``csiq train`` writes name a simulated cohort if it was one.
+    the cards that ``csiq train`` writes name a simulated cohort if it was one. The grades of a formula
+    (``--reader reference``) are nobody's.
     """
     if card.get("site_calibration"):
         return True
     training = card.get("training") or {}
-    return bool(training.get("reader")) and training.get("cohort", "unknown") is None
+    taught = training.get("reader") not in (None, "", "reference")
+    return taught and training.get("cohort", "unknown") is None
 
 
 def model_entry(name: str, sha256: str, card: Mapping[str, Any]) -> dict[str, str]:

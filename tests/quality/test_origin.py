@@ -48,6 +48,7 @@ def test_readers_are_followed_by_who_learned_from_them_or_was_calibrated_to_them
     assert follows_readers({"site_calibration": {"kind": "line"}})
     assert follows_readers({"training": {"reader": "reader1a", "cohort": None}})
     assert not follows_readers({"training": {"reader": "reader1a", "cohort": {"seed": 0}}})
+    assert not follows_readers({"training": {"reader": "reference", "cohort": None}})
     # imported weights, and graders without a card
     assert not follows_readers({"training": {}})
     assert not follows_readers({})
