@@ -74,7 +74,8 @@ def bootstrap_values(
     Returns
     -------
     float64 array, (n, *shape)
-        NaN where the statistic is undefined.
+        NaN where the statistic is undefined; throughout if all images are of one patient, who tells nothing
+        of others.
 
     Raises
     ------
@@ -90,6 +91,8 @@ def bootstrap_values(
     groups = _Groups.of(range(n_images) if patients is None else patients)
     if len(groups.images) != n_images:
         raise ShapeError(f"expected a patient for each of {n_images} images, got {len(groups.images)}")
+    if patients is not None and len(groups.counts) == 1:
+        return np.full((n, *shape), np.nan)
     if not groups.are_equal:
         arrays = [_with_a_gap(array) for array in arrays]
     chosen = np.random.default_rng(seed).integers(len(groups.counts), size=(n, len(groups.counts)))

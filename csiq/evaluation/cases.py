@@ -136,8 +136,9 @@ class Cases:
         return tuple(image.name for image in self.images)
 
     def facts(self, patient: str) -> dict[str, Any] | None:
-        """Return what the cohort says of a patient, None if it says nothing."""
-        return self.cohort.people.get(patient) if self.cohort else None
+        """Return what the cohort says of a patient; None if it does not tell seed, age and sex."""
+        found = self.cohort.people.get(patient, {}) if self.cohort else {}
+        return found if {"seed", "age", "sex"} <= found.keys() else None
 
 
 def manifest_of(where: str | Path) -> Path:
@@ -205,7 +206,11 @@ def _notes(images: Sequence[GradedImage]) -> list[str]:
         n = len({image.patient for image in images})
         few = " Of so few patients they are still too narrow." if n < _FEW else ""
         what = f"{len(images)} volumes are of {n} patients"
-        notes.append(f"{what}: intervals resample patients, each with all volumes.{few}")
+        notes.append(
+            f"{what}: intervals resample patients, each with all volumes.{few}"
+            if n > 1
+            else "All volumes are of one patient: there are no intervals over patients."
+        )
     return notes
 
 

@@ -64,12 +64,13 @@ def _scale(counts: Mapping[str, np.ndarray]) -> Table:
 
 
 def _people(study: Comparison) -> dict[str, float]:
-    """Return what a cohort's folder says of age and sex; nothing where there is no cohort."""
-    if study.cases.cohort is None:
+    """Return what a cohort's folder says of age and sex; nothing where it says nothing."""
+    asked = [study.cases.facts(scan.patient) for scan in study.cases.database]
+    known = [row for row in asked if row is not None]
+    if not known:
         return {}
-    known = [study.cases.facts(scan.patient) for scan in study.cases.database]
-    ages = np.array([float(row["age"]) for row in known if row is not None])
-    men = np.mean([row["sex"] == "M" for row in known if row is not None])
+    ages = np.array([float(row["age"]) for row in known])
+    men = np.mean([row["sex"] == "M" for row in known])
     sd = float(ages.std(ddof=1)) if len(ages) > 1 else float("nan")
     return {"age_mean": float(ages.mean()), "age_sd": sd, "men_percent": 100 * float(men)}
 

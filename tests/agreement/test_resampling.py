@@ -154,6 +154,16 @@ def test_intervals_over_patients_hold_the_truth_nine_times_in_ten(rng):
     assert inside[False] / 300 < 0.65
 
 
+def test_one_patient_has_no_interval(study):
+    """Every resample would be the same: an interval without width, which anything differs from."""
+    _, predicted, draws = study
+    columns = (predicted[:7], draws[0, :7, 0])
+    assert np.isnan(bootstrap_interval(rmse, *columns, patients=["p"] * 7)).all()
+    assert np.isnan(bootstrap_values(rmse, columns, n=9, patients=["p"] * 7, shape=(2,))).all()
+    low, high = bootstrap_interval(rmse, *columns, patients=["p"] * 6 + ["q"])
+    assert low < high
+
+
 def test_a_statistic_may_be_several_numbers(study):
     _, predicted, draws = study
     one = draws[0, :, 0]

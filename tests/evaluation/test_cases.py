@@ -8,9 +8,11 @@ import numpy as np
 import pytest
 
 from csiq.errors import ConfigError
+from csiq.evaluation import estimating
 from csiq.evaluation.cases import Roles, read_cases
+from csiq.evaluation.study import Request, evaluate
 from csiq.io.tables import read_table, write_table
-from tests.evaluation.small_cohort import make_cohort
+from tests.evaluation.small_cohort import Brightness, make_cohort
 
 
 def test_roles_follow_from_names():
@@ -119,6 +121,31 @@ def test_several_volumes_of_a_patient_are_said(tmp_path):
     assert set(cases.patients) == {"q0", "q1"}
     (note,) = (note for note in cases.notes if note.startswith("8 volumes are of 2 patients: "))
     assert note.endswith("Of so few patients they are still too narrow.")
+
+
+def test_volumes_of_one_patient_have_no_intervals(tmp_path, monkeypatch):
+    monkeypatch.setattr(estimating, "N_RESAMPLES", 20)
+    folder = make_cohort(tmp_path / "clinic", 12, known=False)
+    rows = read_table(folder / "graded.tsv")
+    for row in rows:
+        row["patient"] = "q" if row["split"] == "test" else row["patient"]
+    write_table(folder / "graded.tsv", rows)
+    record = evaluate(Request(folder), [Brightness()], tmp_path / "out")
+    assert "All volumes are of one patient: there are no intervals over patients." in record["notes"]
+    found = record["network_against_reader"]["patients"]["kappa"]
+    assert found["single"] > 0.5
+    assert (found["low"], found["high"]) == (None, None)
+    assert record["differences_from_paper"] == []
+
+
+def test_a_cohorts_table_of_patients_may_tell_little(tmp_path, monkeypatch):
+    monkeypatch.setattr(estimating, "N_RESAMPLES", 20)
+    folder = make_cohort(tmp_path / "cohort", 12)
+    for column in ("age", "sex", "seed", "sharpness"):
+        _without(folder, "patients.tsv", column)
+    record = evaluate(Request(folder), [Brightness()], tmp_path / "out")
+    assert "age_mean" not in record["database"]
+    assert record["redraws"] == 0
 
 
 def test_what_is_not_there_is_named(tmp_path):
