@@ -112,7 +112,7 @@ def train(graded: Path, **given: Any) -> None:
     use_threads(given["threads"])
     task = task_of(graded, given)
     what = "cross-validate" if given["cross_validate"] else "retrain" if given["retrain"] else "train"
-    _check(given)
+    _check(given, task)
     content = {"task": what, "name": task.name, **_content(task)}
     show = warnings_only if given["quiet"] or given["as_json"] else Progress()
     with opened(given["out"], content, overwrite=given["overwrite"], resume=given["resume"]) as folder:
@@ -162,7 +162,7 @@ def _config(given: dict[str, Any]) -> Any:
         raise ConfigError(error.what, field=field, hint=error.hint) from None
 
 
-def _check(given: dict[str, Any]) -> None:
+def _check(given: dict[str, Any], task: TrainingTask) -> None:
     from csiq.errors import ConfigError
 
     if given["cross_validate"] and given["retrain"]:
@@ -176,6 +176,10 @@ def _check(given: dict[str, Any]) -> None:
         raise ConfigError("is for networks that are kept", field="--confidence")
     if any(mark in given["name"] for mark in "/\\") or not given["name"].strip("."):
         raise ConfigError(f"'{given['name']}' is no name of a file", field="--name")
+    if given["confidence"]:
+        from csiq.training.confident import check_folds
+
+        check_folds(task, _names(given["confidence"]))
 
 
 def _content(task: TrainingTask) -> dict[str, Any]:
@@ -259,5 +263,6 @@ def _words(result: dict[str, Any]) -> str:
     held_out = result["validation"]
     scores = ""
     if held_out:
-        scores = f", anti-bias L1 {held_out['patient_l1']:.3f} on {held_out['patients']} held-out patients"
+        who = f"{held_out['patients']} held-out patient{'' if held_out['patients'] == 1 else 's'}"
+        scores = f", anti-bias L1 {held_out['patient_l1']:.3f} on {who}"
     return f"{result['iterations']} iterations in {result['seconds']:.0f} s{scores}"

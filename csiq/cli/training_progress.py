@@ -15,12 +15,16 @@ def warnings_only(event: dict[str, Any]) -> None:
         click.echo(f"csiq: warning: {event['message']}", err=True)
 
 
+#: Steps over which the loss that is shown is a mean, about.
+_STEPS = 50
+
+
 class Progress:
     """Shows a training: one line that changes on a terminal, a line now and then elsewhere."""
 
     def __init__(self) -> None:
         self._live = sys.stderr.isatty()
-        self._loss = 0.0
+        self._loss, self._steps = 0.0, 0
         self._write: Callable[[str], None] = lambda text: click.echo(text, err=True)
 
     def __call__(self, event: dict[str, Any]) -> None:
@@ -36,7 +40,8 @@ class Progress:
             self._iteration(event)
 
     def _iteration(self, event: dict[str, Any]) -> None:
-        self._loss = event["loss"] if self._loss == 0 else 0.98 * self._loss + 0.02 * event["loss"]
+        self._steps += 1
+        self._loss += (event["loss"] - self._loss) / min(self._steps, _STEPS)
         now, of = event["iteration"], event["of"]
         held_out = event.get("validation_patient_l1")
         more = f", held-out {held_out:.3f}" if held_out is not None else ""
@@ -47,4 +52,4 @@ class Progress:
         elif now == of or held_out is not None or now % max(of // 20, 1) == 0:
             self._write(text)
         if now == of:
-            self._loss = 0.0
+            self._loss, self._steps = 0.0, 0

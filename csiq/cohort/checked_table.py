@@ -126,7 +126,8 @@ class CheckedTable:
         try:
             value = float(cell)
         except ValueError:
-            self.fault(line, f"{name} '{cell}' is no number")
+            hint = ", write a decimal point" if re.fullmatch(r"\d,\d+", cell) else ""
+            self.fault(line, f"{name} '{cell}' is no number{hint}")
             return math.nan
         if math.isnan(value):
             return value

@@ -1,8 +1,8 @@
 """Manifests: tables of graded volumes and of raw scans, checked as a whole before anything is done with them.
 
 Graded volumes have the columns ``volume patient split``, one a reader (``reader1a`` ...) and, where there is
-one, ``reference``; cohorts have ``scan raw config``. Cells are separated by tabs, missing ones are ``nan``,
-paths are relative to the manifest's folder.
+one, ``reference``; cohorts have ``scan raw config``. Cells are separated by tabs, missing ones are ``nan`` or
+empty, paths are relative to the manifest's folder.
 """
 
 from __future__ import annotations
@@ -82,6 +82,11 @@ def observer_of(reader: str) -> str:
     return re.sub(r"(?<=\d)[a-z]$", "", reader)
 
 
+def graded(cell: str) -> str:
+    """Return what a cell says of a grade; spreadsheets leave missing ones empty, some programs write NA."""
+    return MISSING if cell.lower() in ("", "na") else cell
+
+
 def write_manifest(path: str | Path, scans: Sequence[GradedScan]) -> None:
     """Write a graded manifest, atomically."""
     path = Path(path)
@@ -126,8 +131,8 @@ def read_manifest(path: str | Path, *, check_files: bool = True) -> list[GradedS
         if not _SPLIT.fullmatch(split) and "split" not in table.missing:
             known = ("train", "train1", "train2", "train3", "validation", "test")
             table.fault(line, f"split '{split}' is not known ({nearest(split, known)})")
-        grades = {name: table.grade(line, name, cells[name], halves=True) for name in table.further}
-        reference = table.grade(line, "reference", cells.get("reference", MISSING), halves=False)
+        grades = {name: table.grade(line, name, graded(cells[name]), halves=True) for name in table.further}
+        reference = table.grade(line, "reference", graded(cells.get("reference", "")), halves=False)
         scans.append(GradedScan(volume, patient, split, grades, reference))
     table.unique("volume", "is listed before")
     _one_split_each(table)

@@ -8,13 +8,15 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from csiq.errors import ConfigError
+from csiq.errors import ConfigError, RawDataError
+from csiq.quality import confidence_fit
 from csiq.quality.confidence_folds import confidence_of_folds
 from csiq.quality.grade import Grader
 from csiq.quality.model_file import extend_card
-from csiq.training.graded_set import GradedImage, GradedSet
+from csiq.training.graded_rows import rows_of
+from csiq.training.graded_set import GradedImage, GradedSet, is_in
 from csiq.training.recalibration import Recalibration, recalibrate, recalibration_of
-from csiq.training.runs import Listener, TrainingTask
+from csiq.training.runs import Listener, TrainingTask, refuse_few
 from csiq.training.scheduling import Job, run_all
 
 #: Where the networks of the folds go.
@@ -55,6 +57,35 @@ def fold_jobs(task: TrainingTask, parts: tuple[str, ...], folds: tuple[str, ...]
         )
         for fold in folds
     ]
+
+
+def check_folds(task: TrainingTask, folds: tuple[str, ...]) -> None:
+    """Refuse what :func:`add_confidence` would, before a network has been trained for nothing.
+
+    Parameters
+    ----------
+    task : TrainingTask
+        Of the network itself.
+    folds : tuple of str
+
+    Raises
+    ------
+    ConfigError
+        If a fold is no part that is trained on, or the only one.
+    RawDataError
+        If the folds have too few graded images, or too few patients are left to train on without one.
+    """
+    rows, problems = rows_of(task.manifest)
+    if problems:
+        return  # the training says them all, and those of the volumes
+    scans = [scan for _, _, scan in rows if is_in(scan.split, task.splits)]
+    parts = tuple(sorted({scan.split for scan in scans}))
+    for job, _ in fold_jobs(task, parts, folds, Path()):
+        refuse_few(task.manifest, job.splits, [scan.patient for scan in scans if scan.split in job.splits])
+    n = sum(scan.split in folds for scan in scans)
+    if n < confidence_fit.LEAST:
+        what = f"{n} graded images in {', '.join(folds)}, intervals need {confidence_fit.LEAST} or more"
+        raise RawDataError(what, file=task.manifest, field="--confidence", hint="name further parts")
 
 
 def add_confidence(

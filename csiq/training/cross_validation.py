@@ -22,7 +22,7 @@ from csiq.io.tables import Cell, write_table
 from csiq.quality.network import PATCH, STRIDE
 from csiq.quality.patches import patch_offsets
 from csiq.training.output_folder import RUNS
-from csiq.training.runs import Listener, TrainingTask
+from csiq.training.runs import Listener, TrainingTask, refuse_few
 from csiq.training.scheduling import run_all
 from csiq.training.settings import TrainConfig
 
@@ -115,13 +115,17 @@ def folds_of(manifest: Path) -> list[str]:
     ------
     ConfigError
         If there are fewer than two.
+    RawDataError
+        If there are fewer than four patients to train on without one of them.
     """
-    parts = sorted(
-        {scan.split for scan in read_manifest(manifest, check_files=False)} - {"test", "validation"}
-    )
+    scans = read_manifest(manifest, check_files=False)
+    parts = sorted({scan.split for scan in scans} - {"test", "validation"})
     if len(parts) < 2:
         what = f"expected train1, train2 ... in column split, got {', '.join(parts) or 'none'}"
         raise ConfigError(what, file=manifest, field="--cross-validate")
+    for part in parts:
+        others = [other for other in parts if other != part]
+        refuse_few(manifest, others, [scan.patient for scan in scans if scan.split in others])
     return parts
 
 

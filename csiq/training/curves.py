@@ -16,6 +16,7 @@ from csiq.io.tables import strict
 
 LOG, PICTURE = "log.jsonl", "loss.png"
 _SMOOTH = 50  # points of the smoothed curve, at least
+_DOTS = 10  # scores below which each is a dot
 _PAUSE = 60.0  # seconds between pictures of a training that goes on, at least
 
 
@@ -28,9 +29,15 @@ class Log:
         Nothing is written if None.
     iteration : int
         Later records are dropped: they are about to be made again.
+
+    Attributes
+    ----------
+    iteration : int
+        Of the last record.
     """
 
     def __init__(self, folder: Path | None, iteration: int) -> None:
+        self.iteration = iteration
         self._file: TextIO | None = None
         if folder is None:
             return
@@ -41,6 +48,7 @@ class Log:
 
     def add(self, record: Mapping[str, Any]) -> None:
         """Write a record."""
+        self.iteration = record["iteration"]
         if self._file is not None:
             self._file.write(_line(record))
             self._file.flush()
@@ -95,12 +103,15 @@ def draw_curve(folder: Path) -> Path:
     width = max(1, len(loss) // _SMOOTH)
     if len(loss) >= width:
         mean = np.convolve(loss, np.ones(width) / width, mode="valid")
-        axes.plot(steps[width - 1 :], mean, color="C0", label=f"training, mean of {width} steps")
+        words = f"training, mean of {width} steps" if width > 1 else "training"
+        axes.plot(steps[width - 1 :], mean, color="C0", label=words)
     for number, key in enumerate(("validation_patch_l1", "validation_patient_l1"), start=1):
         seen = [(record["iteration"], record[key]) for record in records if record.get(key) is not None]
         if seen:
             words = key.removeprefix("validation_").removesuffix("_l1")
-            axes.plot(*zip(*seen, strict=True), color=f"C{number}", label=f"held-out, {words} level")
+            # a line through one score is not seen
+            style = {"color": f"C{number}", "marker": "o" if len(seen) < _DOTS else ""}
+            axes.plot(*zip(*seen, strict=True), **style, label=f"held-out, {words} level")
     axes.set(xlabel="iteration", ylabel="anti-bias L1 (grades)", ylim=(0, None))
     axes.legend(frameon=False)
     target = folder / PICTURE

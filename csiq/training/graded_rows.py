@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from csiq.cohort.checked_table import MISSING, CheckedTable, ManifestError
-from csiq.cohort.manifest import GradedScan, read_manifest
+from csiq.cohort.checked_table import CheckedTable, ManifestError
+from csiq.cohort.manifest import GradedScan, graded, read_manifest
 
 #: Files a manifest could have listed.
 _VOLUMES = (".nii", ".nii.gz", ".h5", ".npy")
@@ -33,8 +33,8 @@ def rows_of(path: Path) -> tuple[list[Row], Problems]:
 
 
 def _loose(table: CheckedTable, cells: dict[str, str]) -> GradedScan:
-    grades = {name: float(cells[name]) for name in table.further}
-    reference = float(cells.get("reference", MISSING))
+    grades = {name: float(graded(cells[name])) for name in table.further}
+    reference = float(graded(cells.get("reference", "")))
     return GradedScan(
         table.path.parent / cells["volume"], cells["patient"], cells["split"], grades, reference
     )

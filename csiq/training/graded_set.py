@@ -122,7 +122,7 @@ class GradedSet:
         path = path / "graded.tsv" if path.is_dir() else path
         rows, problems = rows_of(path)
         _check_reader(path, reader, rows)
-        chosen = [(line, cell, scan) for line, cell, scan in rows if _is_in(scan.split, splits)]
+        chosen = [(line, cell, scan) for line, cell, scan in rows if is_in(scan.split, splits)]
         if rows and not chosen:
             known = sorted({scan.split for _, _, scan in rows})
             raise ConfigError(
@@ -138,7 +138,7 @@ class GradedSet:
 
     def of(self, *splits: str) -> list[GradedImage]:
         """Return the images of some splits; ``train`` stands for ``train1`` ... too, none for all."""
-        return [image for image in self.images if _is_in(image.split, splits or None)]
+        return [image for image in self.images if is_in(image.split, splits or None)]
 
     def volume(self, image: GradedImage) -> MappedVolume:
         """Return an image's voxels, mapped from disk; ``numpy.asarray`` makes them a float32 array."""
@@ -180,7 +180,8 @@ def _check_reader(path: Path, reader: str, rows: list[Row]) -> None:
         raise ConfigError(f"no reader '{reader}'", file=path, field="--reader", hint=nearest(reader, known))
 
 
-def _is_in(split: str, splits: Sequence[str] | None) -> bool:
+def is_in(split: str, splits: Sequence[str] | None) -> bool:
+    """Return whether a split is among some, ``train`` standing for ``train1`` ... too; None is all."""
     if splits is None:
         return True
     return split in splits or ("train" in splits and split.startswith("train"))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -103,20 +103,37 @@ def run_training(task: TrainingTask, folder: Path, listen: Listener | None = Non
     known = _statistics(task, images, tell)
     place = Place.choose(task.device, task.precision)
     trainer = _trainer(task.config, images, known, place)
+    trainer.began = began
     if (folder / CHECKPOINT).is_file():
         trainer.restore(folder / CHECKPOINT)
     predictor = Predictor(held_out, task.config.half_edge, place)
     _follow(task, trainer, predictor, folder, tell)
     found = _scores(trainer, predictor)
     facts = CardFacts(data, task, known, place, found)
-    return _finish(folder, trainer, facts, time.perf_counter() - began)
+    return _finish(folder, trainer, facts)
+
+
+def refuse_few(manifest: Path, splits: Sequence[str], patients: Iterable[str]) -> None:
+    """Raise :class:`RawDataError` if parts hold fewer than four patients to train on.
+
+    Parameters
+    ----------
+    manifest : Path
+        To name in the error.
+    splits : sequence of str
+        The parts, to name in the error.
+    patients : iterable of str
+        Of every image of these parts.
+    """
+    n = len(set(patients))
+    if n < _FEWEST:
+        few = f"{n} patient{'' if n == 1 else 's'}"
+        what = f"{few} to train on in {', '.join(splits)}, expected {_FEWEST} or more"
+        raise RawDataError(what, file=manifest)
 
 
 def _check_parts(task: TrainingTask, images: list[GradedImage], held_out: list[GradedImage]) -> None:
-    n_patients = len({image.patient for image in images})
-    if n_patients < _FEWEST:
-        what = f"{n_patients} patients to train on in {', '.join(task.splits)}, expected {_FEWEST} or more"
-        raise RawDataError(what, file=task.manifest)
+    refuse_few(task.manifest, task.splits, [image.patient for image in images])
     both = {image.patient for image in images} & {image.patient for image in held_out}
     if both:
         raise ConfigError(
@@ -175,7 +192,7 @@ def _scores(trainer: Trainer, predictor: Predictor) -> dict[str, Any] | None:
     return {"patients": len(patients), "volumes": len(predictor.images), **found}
 
 
-def _finish(folder: Path, trainer: Trainer, facts: CardFacts, seconds: float) -> dict[str, Any]:
+def _finish(folder: Path, trainer: Trainer, facts: CardFacts) -> dict[str, Any]:
     task = facts.task
     draw_curve(folder)
     weights = encode_tensors(weights_of(trainer.result()), task.config.network.as_dict())
@@ -187,7 +204,7 @@ def _finish(folder: Path, trainer: Trainer, facts: CardFacts, seconds: float) ->
         "sha256": hashlib.sha256(weights).hexdigest(),
         "seed": task.config.seed,
         "iterations": trainer.iteration,
-        "seconds": round(seconds, 1),
+        "seconds": round(time.perf_counter() - trainer.began, 1),
         "device": str(facts.place.device),
         "precision": "bf16" if facts.place.bf16 else "float32",
         "validation": facts.validation,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import pickle
+import time
 from collections.abc import Callable, Generator
 from pathlib import Path
 from typing import Any
@@ -65,12 +66,15 @@ class Trainer:
     network : Trainable
     iteration : int
         Steps that are done.
+    began : float
+        When it began, s, on the clock of ``time.perf_counter``; earlier by what it took before a checkpoint.
     """
 
     def __init__(self, drawing: Drawing, mean_grade: float, place: Place | None = None) -> None:
         self.config, self._drawing = drawing.config, drawing
         self.place = place or Place()
         self.iteration = 0
+        self.began = time.perf_counter()
         # an error may break a step off: what is half updated must not be saved
         self._within_a_step = False
         self.network: Trainable = put(untrained(self.config, mean_grade), self.place)
@@ -150,28 +154,33 @@ class Trainer:
         config, saved = self.config, self.iteration
         batches = ahead(self._drawing.batch, self.iteration, config.iterations)
         log = Log(folder, self.iteration)
+        record: dict[str, Any] = {}
         try:
             for batch in batches:
                 rate = learning_rate(config, self.iteration)
                 with signals_wait():
                     loss = self.step(batch)
+                    if math.isfinite(loss):
+                        record = {"iteration": self.iteration, "loss": loss, "learning_rate": rate}
                 if not math.isfinite(loss):
                     raise RawDataError(
                         f"loss {loss} at iteration {self.iteration + 1}",
                         field="training",
                         hint=f"a learning rate below {config.learning_rate:g}",
                     )
-                record: dict[str, Any] = {"iteration": self.iteration, "loss": loss, "learning_rate": rate}
                 due = self.iteration % config.check_every == 0 or self.iteration == config.iterations
                 if due and check is not None:
                     record.update(check(self.result()))
-                log.add(record)
+                with signals_wait():
+                    log.add(record)
                 if due and folder is not None:
                     self.save(folder / CHECKPOINT)
                     saved = self.iteration
                 yield record
         finally:
             batches.close()
+            if record.get("iteration", 0) > log.iteration:
+                log.add(record)  # a signal came between the step and its record
             log.close()
             if folder is not None and self.iteration > saved and not self._within_a_step:
                 self.save(folder / CHECKPOINT)
@@ -184,6 +193,7 @@ class Trainer:
             "optimiser": self._optimiser.state_dict(),
             "average": self._average,
             "iteration": self.iteration,
+            "seconds": time.perf_counter() - self.began,
         }
         with atomic_write(path) as temporary, temporary.open("wb") as file:
             torch.save(state, file)
@@ -208,6 +218,7 @@ class Trainer:
         self._optimiser.load_state_dict(state["optimiser"])
         self._average = [mean.to(self.place.device) for mean in state["average"]]
         self.iteration = int(state["iteration"])
+        self.began -= float(state.get("seconds", 0.0))
 
 
 def untrained(config: TrainConfig, mean_grade: float) -> Trainable:

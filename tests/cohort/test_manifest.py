@@ -83,6 +83,22 @@ def test_every_fault_is_said_at_once_with_its_line(tmp_path):
         read_manifest(path, check_files=False)
 
 
+def test_a_missing_grade_may_be_left_empty(tmp_path):
+    rows = ("a.nii\tp1\ttest\t1.5\t\tNA\t", "b.nii\tp2\ttest\t\t1\tnan\t2.25")
+    first, second = read_manifest(typed(tmp_path, *rows), check_files=False)
+    assert first.grades["reader1a"] == 1.5
+    assert all(math.isnan(first.grades[name]) for name in ("reader1b", "reader2"))
+    assert math.isnan(first.reference)
+    assert math.isnan(second.grades["reader1a"])
+    assert (second.grades["reader1b"], second.reference) == (1.0, 2.25)
+
+
+def test_a_decimal_comma_is_explained(tmp_path):
+    path = typed(tmp_path, "a.nii\tp1\ttest\t1,5\t2\t2\tnan")
+    with pytest.raises(ManifestError, match="line 2: reader1a '1,5' is no number, write a decimal point"):
+        read_manifest(path, check_files=False)
+
+
 @pytest.mark.parametrize(
     ("header", "says"),
     [

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
+from csiq.cli.entry import main
 from csiq.cli.train import train
 from csiq.errors import ConfigError
 from csiq.io.nifti import read_volume
@@ -105,3 +106,27 @@ def test_without_a_reference_intervals_are_of_the_reader(manifest: Path, tmp_pat
     entry = Grader.load(out / "tiny.safetensors").card["confidence"]
     assert (entry["n"], entry["against"]) == (12, "reader1a")
     assert np.isfinite(entry["quantiles"]).all()
+
+
+def test_what_cannot_give_intervals_is_refused_before_anything_is_trained(
+    manifest: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = read_table(manifest)
+    for row in rows:
+        if row["split"] == "train1":
+            row["patient"] = "one"
+    write_table(manifest, rows)
+    monkeypatch.setattr(confidence_fit, "LEAST", 5)
+    refused = {
+        "train1": "--confidence: 4 graded images in train1, intervals need 5 or more",
+        "train1,test": "'test' cannot be left out of train1, train2, train3",
+    }
+    for number, (folds, words) in enumerate(refused.items()):
+        arguments = ["-o", str(tmp_path / str(number)), "--confidence", folds, *TINY]
+        assert main(["train", str(manifest), *arguments]) in (2, 3)
+        assert words in capsys.readouterr().err
+        assert not (tmp_path / str(number)).exists()
+    few = ["-o", str(tmp_path / "few"), "--splits", "train1,train2", "--confidence", "train1,train2", *TINY]
+    assert main(["train", str(manifest), *few]) == 3
+    assert "1 patient to train on in train1, expected 4 or more" in capsys.readouterr().err
+    assert not (tmp_path / "few").exists()

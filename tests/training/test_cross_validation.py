@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from csiq.errors import ConfigError
-from csiq.io.tables import read_table
+from csiq.errors import ConfigError, RawDataError
+from csiq.io.tables import read_table, write_table
 from csiq.training.cross_validation import Point, cross_validate, folds_of, points_of, summary_of
 from csiq.training.retraining import retrain
 from csiq.training.runs import TrainingTask
@@ -59,6 +59,15 @@ def test_folds(manifest: Path, tmp_path: Path) -> None:
     assert folds_of(manifest) == ["train1", "train2", "train3"]
     with pytest.raises(ConfigError, match=r"expected train1, train2 ..."):
         folds_of(make_graded(tmp_path, ("train", "test")))
+
+
+def test_a_fold_that_leaves_too_few_is_refused_before_the_first_training(tmp_path: Path) -> None:
+    path = make_graded(tmp_path / "data", ("train1", "train2"))
+    rows = read_table(path)
+    write_table(path, rows[:-1])
+    with pytest.raises(RawDataError, match="3 patients to train on in train2, expected 4 or more"):
+        next(iter(cross_validate(_task(path, tmp_path), [CENTRE], tmp_path / "out")))
+    assert not (tmp_path / "out").exists()
 
 
 def test_tables_grow_and_finished_runs_stay(manifest: Path, tmp_path: Path) -> None:

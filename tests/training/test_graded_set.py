@@ -131,6 +131,21 @@ def test_everything_that_is_wrong_is_said_at_once(tmp_path: Path) -> None:
         assert problem.startswith(start), problem
 
 
+def test_a_row_without_a_grade_stands_beside_one_that_is_wrong(tmp_path: Path) -> None:
+    for name in ("a", "b", "c"):
+        write_nii(tmp_path / f"{name}.nii", ball(0, 0))
+    header = "volume\tpatient\tsplit\treader1\treader2"
+    rows = ("a.nii\ta\ttrain\t1\t", "b.nii\tb\ttrain\t\t2", "c.nii\tc\ttrain\t9\t2")
+    with pytest.raises(ManifestError) as caught:
+        GradedSet.open(_table(tmp_path, *rows, header=header), "reader1")
+    assert caught.value.problems == (
+        "line 3: no grade of reader1",
+        "line 4: reader1 9 is off the scale 0 to 4",
+    )
+    both = GradedSet.open(_table(tmp_path, *rows[:2], header=header), "consensus")
+    assert [image.grade for image in both.images] == [1.0, 2.0]
+
+
 def test_patients_a_cohort_does_not_know(tmp_path: Path) -> None:
     write_nii(tmp_path / "a.nii", ball(0, 0))
     (tmp_path / "patients.tsv").write_text("patient\tage\np2\t50\n")

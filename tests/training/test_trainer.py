@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 
+from csiq.cli.training_progress import Progress
 from csiq.errors import ConfigError, CsiqError, RawDataError
 from csiq.quality.network import NetworkConfig
 from csiq.training import GradedSet, Trainer
@@ -112,6 +114,39 @@ def test_a_caller_who_stops_leaves_a_checkpoint(manifest: Path, tmp_path: Path) 
     again = _trainer(manifest)
     again.restore(tmp_path / CHECKPOINT)
     assert again.iteration == 5
+
+
+def test_a_signal_within_a_step_loses_no_record(
+    manifest: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = list(_trainer(manifest).run())
+    trainer = _trainer(manifest)
+    step = trainer.step
+
+    def stopped(batch: Batch) -> float:
+        """Take a step, and have Ctrl-C come within the fifth."""
+        if trainer.iteration == 4:
+            signal.raise_signal(signal.SIGINT)
+        return step(batch)
+
+    monkeypatch.setattr(trainer, "step", stopped)
+    with pytest.raises(KeyboardInterrupt):
+        list(trainer.run(tmp_path))
+    assert [record["iteration"] for record in read_log(tmp_path)] == [1, 2, 3, 4, 5]
+    again = _trainer(manifest)
+    again.restore(tmp_path / CHECKPOINT)
+    list(again.run(tmp_path))
+    assert read_log(tmp_path) == whole
+
+
+def test_time_before_a_checkpoint_counts(manifest: Path, tmp_path: Path) -> None:
+    trainer = _trainer(manifest)
+    trainer.began -= 1000
+    trainer.save(tmp_path / CHECKPOINT)
+    again = _trainer(manifest)
+    began = again.began
+    again.restore(tmp_path / CHECKPOINT)
+    assert 1000 <= began - again.began < 1100
 
 
 def test_weights_that_are_half_updated_are_not_saved(
@@ -238,6 +273,29 @@ def test_curve_is_drawn(tmp_path: Path) -> None:
     log.close()
     assert draw_curve(tmp_path).read_bytes()[:4] == b"\x89PNG"
     assert read_log(tmp_path)[-1]["validation_patient_l1"] is None, "strict JSON knows no NaN"
+
+
+def test_a_single_score_is_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from matplotlib.figure import Figure
+
+    drawn: list[Figure] = []
+    monkeypatch.setattr(Figure, "savefig", lambda figure, path, **_: (drawn.append(figure), path.touch()))
+    log = Log(tmp_path, 0)
+    for number in range(1, 30):
+        log.add({"iteration": number, "loss": 1.0})
+    log.add({"iteration": 30, "loss": 1.0, "validation_patch_l1": 0.7, "validation_patient_l1": 0.6})
+    log.close()
+    draw_curve(tmp_path)
+    lines = {str(line.get_label()): line for line in drawn[0].axes[0].lines}
+    assert {"training", "held-out, patch level", "held-out, patient level"} <= set(lines)
+    assert all(line.get_marker() == "o" for label, line in lines.items() if label.startswith("held-out"))
+
+
+def test_the_loss_that_is_shown_is_a_mean_from_the_first_step(capsys: pytest.CaptureFixture[str]) -> None:
+    show = Progress()
+    for number, loss in enumerate((3.0, 1.0, 1.0, 1.0), start=1):
+        show({"event": "iteration", "iteration": number, "of": 4, "loss": loss})
+    assert "iteration 4 of 4: loss 1.500" in capsys.readouterr().err
 
 
 def test_what_goes_wrong_in_the_background_is_raised_here() -> None:
