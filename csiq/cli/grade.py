@@ -99,9 +99,9 @@ def grade(
     ISMRMRD images or with /volumes (phases, z, y, x), complex or real, and their attribute voxel_size_mm
     (z y x), or BART's .cfl. Grades run from 0 (nondiagnostic) to 4 (excellent); the range behind a grade
     holds the reference that noise-free reading would give in 90 % of images like those that the model was
-    calibrated on. Grades of measured scans are called uncalibrated until csiq model calibrate has taken the
-    model to the scale of the site's reader. Research use only: the network that ships learned from simulated
-    readers.
+    calibrated on. Grades of measured scans are called uncalibrated unless the model learned from a site's
+    readers or csiq model calibrate has taken it to the scale of one. Research use only: the network that
+    ships learned from simulated readers.
 
     With --watch the iterates of a folder are graded as they come, in the order of the numbers in their names,
     until the rule fires, the run of csiq has ended or --end-file is there (exit code 0), or nothing comes any

@@ -38,7 +38,7 @@ class Rescan:
     in_domain : bool or None
         Whether that phase lies within the training domain of the model.
     calibrated : bool
-        Whether the grade was taken to the scale of a site's reader.
+        Whether the grade is on the scale of a site's readers, as of :class:`csiq.quality.assessor.Grade`.
     """
 
     min_grade: float
