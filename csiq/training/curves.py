@@ -110,8 +110,9 @@ def draw_curve(folder: Path) -> Path:
         if seen:
             words = key.removeprefix("validation_").removesuffix("_l1")
             # a line through one score is not seen
-            style = {"color": f"C{number}", "marker": "o" if len(seen) < _DOTS else ""}
-            axes.plot(*zip(*seen, strict=True), **style, label=f"held-out, {words} level")
+            marker = "o" if len(seen) < _DOTS else ""
+            label = f"held-out, {words} level"
+            axes.plot(*zip(*seen, strict=True), color=f"C{number}", marker=marker, label=label)
     axes.set(xlabel="iteration", ylabel="anti-bias L1 (grades)", ylim=(0, None))
     axes.legend(frameon=False)
     target = folder / PICTURE
