@@ -15,6 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from csiq.arrays import Array, xp_of
+from csiq.blas import one_blas_thread
 from csiq.errors import ShapeError
 
 #: Half edge of the cube of patch centres, and their spacing, mm.
@@ -151,8 +152,9 @@ def _slices_of(planes: Array, weights: tuple[Array, Array, Array]) -> Array:
 
 def _resample(planes: Array, weights: tuple[Array, Array, Array]) -> Array:
     across, rows, columns = weights
-    # across the slices first: the two wide products then see 6 planes
-    return rows @ xp_of(planes).tensordot(across, planes, axes=1) @ columns
+    with one_blas_thread():
+        # across the slices first: the two wide products then see 6 planes
+        return rows @ xp_of(planes).tensordot(across, planes, axes=1) @ columns
 
 
 def intensity_scale(slices: Array, half_edge: int = HALF_EDGE) -> float:

@@ -17,6 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from csiq.blas import one_blas_thread
 from csiq.errors import RawDataError
 from csiq.io.atomic import atomic_write
 from csiq.quality.network import IQDCNN
@@ -151,6 +152,10 @@ class Trainer:
         RawDataError
             If the loss is no longer finite.
         """
+        with one_blas_thread():  # of the batches that are read: torch has the cores
+            yield from self._run(folder, check)
+
+    def _run(self, folder: Path | None, check: Check | None) -> Generator[dict[str, Any], None, None]:
         config, saved = self.config, self.iteration
         batches = ahead(self._drawing.batch, self.iteration, config.iterations)
         log = Log(folder, self.iteration)

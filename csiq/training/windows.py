@@ -11,6 +11,7 @@ Every random choice follows from (seed, iteration).
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
@@ -114,7 +115,8 @@ class Drawing:
         along = place_weights(config.half_edge, config.patches_a_side)
         for slot, which in enumerate(chosen):
             place = draw_place(rng, config.half_edge, config.patches_a_side)
-            window = cut_window(self._volumes[which], place, config.window) / np.float32(self._scales[which])
+            window = cut_window(self._volumes[which], place, config.window)
+            window /= np.float32(self._scales[which])
             row, column = (along[start + config.half_edge] for start in (place.row, place.column))
             turn = int(rng.integers(4)), bool(rng.integers(2))
             windows[slot] = turned(window, *turn) * np.float32(
@@ -179,12 +181,18 @@ def cut_window(volume: MappedVolume, place: Place, side: int) -> np.ndarray:
     if max(abs(size - 1) for size in sizes) < 1e-4:
         return _plain_window(volume, wanted).reshape(side, side)
     lines = zip(volume.shape, sizes, wanted, strict=True)
-    matrices = [interpolation_matrix(n, size, where) for n, size, where in lines]
+    matrices = [_interpolation(n, size, int(where[0]), len(where)) for n, size, where in lines]
     spans = [_span(matrix) for matrix in matrices]
     block = np.abs(volume[tuple(spans)])
     for axis, (matrix, span) in enumerate(zip(matrices, spans, strict=True)):
         block = np.moveaxis(np.tensordot(matrix[:, span], block, axes=(1, axis)), 0, axis)
     return block.reshape(side, side)
+
+
+@lru_cache(maxsize=1024)
+def _interpolation(n: int, voxel_size: float, first: int, count: int) -> np.ndarray:
+    """Return the matrix of a line; there are as many as sizes of voxels times places of windows."""
+    return interpolation_matrix(n, voxel_size, np.arange(first, first + count))
 
 
 def _plain_window(volume: MappedVolume, wanted: list[np.ndarray]) -> np.ndarray:

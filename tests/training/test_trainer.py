@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from threadpoolctl import threadpool_info, threadpool_limits
 
 from csiq.cli.training_progress import Progress
 from csiq.errors import ConfigError, CsiqError, RawDataError
@@ -262,6 +263,23 @@ def test_place(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("cuda:0", "tpu"):
         with pytest.raises(CsiqError):
             Place.choose(name)
+
+
+def test_batches_are_read_with_one_thread_of_blas(manifest: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """OpenBLAS keeps its threads spinning on the cores that torch needs."""
+    seen: set[int] = set()
+
+    def batch(drawing: Drawing, iteration: int) -> Batch:
+        seen.update(one["num_threads"] for one in threadpool_info() if one["user_api"] == "blas")
+        return _batch(drawing, iteration)
+
+    _batch = Drawing.batch
+    monkeypatch.setattr(Drawing, "batch", batch)
+    limits = threadpool_limits(2, user_api="blas")
+    for _ in _trainer(manifest, iterations=2).run():
+        pass
+    limits.restore_original_limits()
+    assert seen == {1}
 
 
 def test_curve_is_drawn(tmp_path: Path) -> None:
