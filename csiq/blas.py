@@ -17,7 +17,7 @@ def one_blas_thread() -> AbstractContextManager[Any]:
     The number is common to the process. Where two threads ask for it at a time the second changes nothing
     (threadpoolctl 3.8), and where another thread has set it before, neither does this one.
     """
-    return _libraries().limit(limits=1, user_api="blas")  # type: ignore[no-any-return]
+    return _libraries().limit(limits=1, user_api="blas")
 
 
 @cache
